@@ -1,0 +1,47 @@
+# Two commands: `make app` serves the page, `make test` runs every check. Each sets up .venv by itself first.
+# ARGS passes options on: make app ARGS="--model llava-1.5-7b --port 8000", make test ARGS="tests/engine -x".
+
+PYTHON ?= python3
+# The matched pair the tests ran with; any torch from 2.8 on works: make TORCH="torch torchvision" app
+TORCH ?= torch==2.14.1 torchvision==0.29.1
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: app test check format bench clean
+
+app: .venv/.app
+	$(BIN)/python app.py $(ARGS)
+
+test: .venv/.test check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.test
+	$(BIN)/python -m tests.bench.speed $(ARGS)
+
+clean:
+	rm -rf .venv build
+
+# Debian's python3 comes without venv: then install it, or say what to install.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "CLVS Explorer needs Python 3.10 or newer; name one with: make PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		(apt-get install -y -q python3-venv || sudo apt-get install -y -q python3-venv) && $(PYTHON) -m venv .venv; } || \
+		{ rm -rf .venv; echo "Python's venv module is missing; run: apt install python3-venv"; exit 2; }
+
+.venv/.app: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH) -r requirements.txt
+	@touch $@
+
+.venv/.test: tests/requirements.txt .venv/.app
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH) -r requirements.txt -r tests/requirements.txt
+	@touch $@
