@@ -1,0 +1,30 @@
+"""CLVS Explorer's engine: how a vision-language model looks at a picture, layer by layer, and what methods change."""
+
+from .engine.decode import Run, Step, Token
+from .engine.images import EncodedImage
+from .engine.model import Model
+from .errors import ClvsError, ImageError, ModelError, QuestionError
+from .key_objects import coverage, key_object_attention
+from .methods import CLVS, Method, Vanilla, method
+from .models.loading import load_model
+from .trace import Trace
+
+__all__ = [
+    "CLVS",
+    "ClvsError",
+    "EncodedImage",
+    "ImageError",
+    "Method",
+    "Model",
+    "ModelError",
+    "QuestionError",
+    "Run",
+    "Step",
+    "Token",
+    "Trace",
+    "Vanilla",
+    "coverage",
+    "key_object_attention",
+    "load_model",
+    "method",
+]

@@ -1,0 +1,129 @@
+"""The attention function registered with transformers, and row arithmetic over a tree of key/value segments.
+
+Without the `tree` keyword the function is transformers' own SDPA attention, bit for bit. With it, the forward pass
+belongs to the engine: either the question segments of one picture (packed in one sequence) or one row per branch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "clvs_tree"  # must not contain "flash": transformers looks for that word
+
+
+class Tree(Protocol):
+    """One forward pass of the engine. Not a mapping and without `.to`: accelerate would copy or move those."""
+
+    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        """query (B, H, Q, D), key and value (B, Hkv, Q, D), rotated -> output (B, Q, H, D)."""
+
+    def after_layer(self, layer: int, hidden: Tensor) -> None:
+        """Sees the hidden states (B, Q, d) that left a decoder layer."""
+
+
+class KeysOnly:
+    """A pass that only fills the cache: it ends, by `Enough`, once layer `last` has stored its keys and values.
+
+    What that layer would go on to compute, nobody reads: in a model of 12 layers, a fourteenth of the work.
+    """
+
+    def __init__(self, last: int):
+        self.last = last
+
+    def after_layer(self, layer: int, hidden: Tensor) -> None:
+        """Nothing to see here."""
+
+
+class Enough(Exception):
+    """Ends a forward pass whose cache is complete."""
+
+
+def tree_attention(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """Attention of one layer under transformers' AttentionInterface."""
+    tree: Tree | KeysOnly | None = kwargs.pop("tree", None)
+    if isinstance(tree, KeysOnly) and module.layer_idx == tree.last:
+        raise Enough
+    if tree is None or isinstance(tree, KeysOnly):
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    return tree.attend(module, query, key, value, kwargs["scaling"]), None
+
+
+def register() -> None:
+    """Makes `NAME` known to transformers. Without the mask function models would silently lose their masks."""
+    AttentionInterface.register(NAME, tree_attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+def watch_layers(decoder: Any) -> None:
+    """Lets a tree see what leaves each decoder layer; the hooks hold no state and idle in ordinary calls."""
+
+    def hook(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        tree: Tree | None = kwargs.get("tree")
+        if tree is not None:
+            tree.after_layer(layer.self_attn.layer_idx, output[0] if isinstance(output, tuple) else output)
+
+    for layer in decoder.layers:
+        layer.register_forward_hook(hook, with_kwargs=True)
+
+
+def softmax_rows(scores: Tensor) -> Tensor:
+    """Softmax over the last axis in float32, or in float64 where the model runs in it."""
+    wide = torch.float64 if scores.dtype == torch.float64 else torch.float32
+    return scores.softmax(-1, dtype=wide)
+
+
+class SharedKeys:
+    """Keys and values that groups of branches share: (G, Hkv, N, D), branches ordered group by group.
+
+    G = 1: every branch shares them (the picture). G = branches: each has its own (generated tokens). Nothing is
+    copied per branch or per query head: all queries of a group meet the keys in one matrix product.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor):
+        self.keys = keys
+        self.values = values
+
+    @property
+    def length(self) -> int:
+        return self.keys.shape[-2]
+
+    def first(self, count: int) -> SharedKeys:
+        """The first `count` tokens, as views."""
+        return SharedKeys(self.keys[:, :, :count], self.values[:, :, :count])
+
+    def grown(self, count: int) -> SharedKeys:
+        """With room for `count` more tokens."""
+        return SharedKeys(
+            *(torch.cat([x, x.new_empty(*x.shape[:2], count, x.shape[3])], 2) for x in (self.keys, self.values))
+        )
+
+    def scores(self, query: Tensor) -> Tensor:
+        """query (B, H, D) -> (B, H, N), not scaled."""
+        return self._split(self._stack(query) @ self.keys.transpose(-1, -2), query.shape)
+
+    def mix(self, weights: Tensor) -> Tensor:
+        """weights (B, H, N) -> their sum of values (B, H, D)."""
+        return self._split(self._stack(weights.to(self.values.dtype)) @ self.values, weights.shape)
+
+    def _stack(self, rows: Tensor) -> Tensor:
+        """(B, H, x) -> (G, Hkv, branches of a group x query heads of a key head, x)."""
+        groups, kv_heads = self.keys.shape[:2]
+        branches, heads, size = rows.shape
+        each = branches // groups * (heads // kv_heads)  # not -1: a segment may hold no token at all
+        rows = rows.reshape(groups, branches // groups, kv_heads, heads // kv_heads, size)
+        return rows.transpose(1, 2).reshape(groups, kv_heads, each, size)
+
+    def _split(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        """The inverse of `_stack`."""
+        groups, kv_heads, _, size = rows.shape
+        branches, heads = shape[0], shape[1]
+        rows = rows.reshape(groups, kv_heads, branches // groups, heads // kv_heads, size)
+        return rows.transpose(1, 2).reshape(branches, heads, size)

@@ -1,0 +1,175 @@
+"""Greedy decoding of branches in lock-step, streamed token by token."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..methods import Method, spec
+from ..models.views import Views
+from ..trace import Trace
+from .branches import Branches
+from .lens import Lens
+from .segments import ImageSegment, QuestionBatch, QuestionSegment
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token: `text` is what it adds to the answer, "" for the end of the sequence."""
+
+    id: int
+    text: str
+    probability: float
+
+
+@dataclass
+class Run:
+    """One method's answer so far. logits: (steps, vocab) float32 (float64 in a float64 model), or None."""
+
+    method: Method
+    text: str
+    tokens: list[Token]
+    logits: np.ndarray | None
+    trace: Trace
+    finished: bool
+
+
+class Step:
+    """One more token. tokens: what each method added, None for one that had finished; runs: everything so far."""
+
+    def __init__(self, index: int, tokens: list[Token | None], logs: Sequence[BranchLog]):
+        self.index = index
+        self.tokens = tokens
+        self._logs = logs
+        self._counts = [len(log.tokens) for log in logs]
+
+    @functools.cached_property
+    def runs(self) -> list[Run]:
+        return [log.run(count) for log, count in zip(self._logs, self._counts, strict=True)]
+
+
+class BranchLog:
+    """Everything one branch has produced; arrays have room for all steps and are handed out as views."""
+
+    def __init__(self, method: Method, meta: dict[str, Any], tokenizer: Any, views: Views, steps: int):
+        self.method, self.meta, self.tokenizer, self.views, self.steps = method, meta, tokenizer, views, steps
+        self.tokens: list[Token] = []
+        self.texts: list[str] = []
+        self.words: dict[int, str] = {}
+        self.finished = False
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def add(self, row: dict[str, np.ndarray], token: int, probability: float, end: bool) -> Token:
+        for name, values in row.items():
+            if name not in self.arrays:
+                self.arrays[name] = np.empty((self.steps, *values.shape), values.dtype)
+            self.arrays[name][len(self.tokens)] = values
+        before = self.texts[-1] if self.texts else ""
+        text = self.tokenizer.decode([*(t.id for t in self.tokens), token], skip_special_tokens=True)
+        # an unfinished character shows as U+FFFD and is held back until it is whole
+        piece = "" if text.endswith("\ufffd") or not text.startswith(before) else text[len(before) :]
+        self.texts.append(before + piece)
+        self.tokens.append(Token(token, piece, probability))
+        self.finished = end
+        return self.tokens[-1]
+
+    def run(self, count: int) -> Run:
+        tokens = self.tokens[:count]
+        text = self.tokenizer.decode([t.id for t in tokens], skip_special_tokens=True).strip()
+        arrays = {name: array[:count] for name, array in self.arrays.items()}
+        logits = arrays.pop("logits", None)
+        ids = arrays.get("lens_ids")
+        trace = Trace(
+            attention=arrays["attention"],
+            original=arrays.get("original", arrays["attention"]),
+            memory=arrays.get("memory"),
+            uncertainty=arrays["uncertainty"],
+            stop_layer=arrays["stop_layer"],
+            views=self.views,
+            meta={**self.meta, "text": text, "tokens": [[t.id, t.text, t.probability] for t in tokens]},
+            lens_ids=ids,
+            lens_probabilities=arrays.get("lens_probabilities"),
+            lens_words=None if ids is None else [[self._words(layer) for layer in step] for step in ids],
+        )
+        done = self.finished and count == len(self.tokens)
+        return Run(self.method, text, tokens, logits, trace, done)
+
+    def _words(self, ids: np.ndarray) -> list[str]:
+        for token in ids.tolist():
+            if token not in self.words:  # the same few words come back in layer after layer
+                text = self.tokenizer.decode([token]).strip()
+                self.words[token] = text or str(self.tokenizer.convert_ids_to_tokens(token))
+        return [self.words[token] for token in ids.tolist()]
+
+
+@torch.no_grad()
+def decode(
+    hf: Any,
+    image: ImageSegment,
+    questions: Sequence[QuestionSegment],
+    methods: Sequence[Method],
+    logs: Sequence[BranchLog],
+    end: Sequence[int],
+    keep_logits: bool,
+    every_layer: bool,
+) -> Iterator[list[Token | None]]:
+    """Yields one token per branch and step until every branch has ended or its log is full.
+
+    logs: one per branch, question by question. end: ids that end an answer; such a token is a step of its own.
+    """
+    decoder, head = hf.get_decoder(), hf.get_output_embeddings()
+    steps = logs[0].steps
+    lens = Lens(head, decoder.norm)
+    branches = Branches(decoder, image, QuestionBatch(questions), methods, steps, lens, every_layer)
+    device = image.positions.device
+    ids = torch.tensor([q.last for q in questions for _ in methods], device=device)[:, None]
+    positions = torch.tensor([q.position for q in questions for _ in methods], device=device)[:, None]
+    for _ in range(steps):
+        branches.begin(positions)
+        hidden = decoder(
+            inputs_embeds=hf.get_input_embeddings()(ids),
+            position_ids=positions,
+            use_cache=False,
+            tree=branches,
+        ).last_hidden_state
+        logits = lens.logits(hidden[:, -1])
+        probability, token = logits.softmax(-1).max(-1)
+        chosen = list(zip(token.tolist(), probability.tolist(), strict=True))
+        rows = _rows(branches, logits if keep_logits else None)
+        yield [
+            None if log.finished else log.add(rows(branch), *chosen[branch], chosen[branch][0] in end)
+            for branch, log in enumerate(logs)
+        ]
+        if all(log.finished for log in logs):
+            return
+        ids, positions = token[:, None].to(device), positions + 1
+
+
+def _rows(branches: Branches, logits: Tensor | None) -> Callable[[int], dict[str, np.ndarray]]:
+    """The record on the CPU (one transfer each), as a function that gives one branch's arrays by name."""
+    record = branches.record
+    found = {
+        "attention": record.attention,
+        "uncertainty": record.uncertainty,
+        "stop_layer": record.stop,
+        "lens_ids": record.lens_ids,
+        "lens_probabilities": record.lens_probabilities,
+        "logits": logits,
+        "original": record.original if any(branches.edited) else None,
+        "memory": record.memory,
+    }
+    arrays = {name: tensor.cpu().numpy() for name, tensor in found.items() if tensor is not None}
+    only = {"original": branches.edited, "memory": branches.remembers}
+    return lambda branch: {k: v[branch] for k, v in arrays.items() if k not in only or only[k][branch]}
+
+
+def about(resolved: Method, **facts: Any) -> dict[str, Any]:
+    """What a trace says about itself: the given facts, the method's full spec and how it stops."""
+    threshold, first_check = resolved.termination()
+    return {**facts, "method": spec(resolved), "threshold": threshold, "first_check": first_check}

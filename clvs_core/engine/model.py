@@ -1,0 +1,82 @@
+"""A loaded checkpoint: opens pictures and knows what the engine must know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from ..models.prompts import Prompts
+from ..models.registry import ModelCard
+from ..models.views import views_for
+from .attention import NAME, register, watch_layers
+from .images import EncodedImage, ImageCache, fingerprint, read_picture
+from .segments import image_segment
+
+CACHE_BYTES = 2 << 30
+
+
+class Model:
+    """A vision-language model of transformers with its processor.
+
+    name: the short name, hub id or folder it was loaded by. layers, heads: of the text decoder.
+    context: how many tokens prompt and answer may have together. cache: pictures already encoded.
+    """
+
+    def __init__(self, hf: Any, processor: Any, card: ModelCard, cache_bytes: int = CACHE_BYTES):
+        register()
+        hf.set_attn_implementation({"text_config": NAME})
+        watch_layers(hf.get_decoder())
+        text = hf.config.get_text_config()
+        self.hf, self.processor, self.card = hf.eval(), processor, card
+        self.tokenizer = processor.tokenizer
+        self.image_token_id: int = hf.config.image_token_id
+        self.prompts = Prompts(processor, self.image_token_id)
+        self.layers: int = text.num_hidden_layers
+        self.heads: int = text.num_attention_heads
+        self.context: int = text.max_position_embeddings
+        self.end_ids = _ids(hf.generation_config.eos_token_id, self.tokenizer.eos_token_id)
+        self.cache = ImageCache(cache_bytes)
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    def open_image(self, picture: Any) -> EncodedImage:
+        """Encodes a picture (path, PIL image or (H, W, 3) uint8 array), or finds it among the latest ones.
+
+        Raises ImageError when it cannot be read.
+        """
+        upright = read_picture(picture)
+        key = fingerprint(upright)
+        image = self.cache.get(key)
+        if image is None:
+            image = self._encode(upright)
+            self.cache.put(key, image)
+        return image
+
+    @torch.no_grad()
+    def _encode(self, picture: Any) -> EncodedImage:
+        inputs = self.prompts.encode(picture, "?")
+        inputs.pop("attention_mask", None)  # one unpadded prompt
+        # where inputs go: offloaded weights wait on "meta" until their turn
+        device = next(p.device for p in self.hf.parameters() if p.device.type != "meta")
+        views = views_for(self.hf, self.processor, inputs, picture.height, picture.width)
+        placed = {
+            name: value.to(device, self.hf.dtype if value.is_floating_point() else None)
+            for name, value in inputs.items()
+        }
+        return EncodedImage(self, picture, image_segment(self.hf, placed, self.image_token_id), views)
+
+    def unknown_words(self, question: str) -> list[str]:
+        """Words of the question that the model's vocabulary does not have; [] where it spells out anything."""
+        return self.prompts.unknown_words(question)
+
+
+def _ids(*choices: int | Iterable[int] | None) -> list[int]:
+    """The first given choice as a list of ids."""
+    for choice in choices:
+        if choice is not None:
+            return [choice] if isinstance(choice, int) else list(choice)
+    return []

@@ -1,0 +1,134 @@
+"""Cross-Layer Vision Smoothing (CLVS, arXiv 2509.12897): a vision memory carried from layer to layer.
+
+Equation numbers are the paper's. Where the paper leaves room, the authors' released LLaVA-1.5 code decides
+(ZhQingan/CLVS, d4221cb): its `beta` is the paper's alpha, its `gamma` the paper's beta, its `delta` the threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from .base import Method, Visual, check_bool, check_range
+
+
+@dataclass(frozen=True)
+class CLVS(Method):
+    """Settings of CLVS.
+
+    alpha: weight of the current attention in the mix with the memory, eq. 5, in [0, 1]; paper 0.8.
+    beta: share of the memory kept at each update, eq. 7, in [0, 1]; None takes the model card's value
+        (paper: 0.8 for LLaVA-1.5, 0.7 for LLaVA-NeXT and Qwen2.5-VL).
+    gamma: uncertainty below which smoothing stops, in [0, 2]; paper 0.5. 0 never stops, above 1 always does.
+    top_k: how many of the largest logits the uncertainty uses, eq. 8; released code 10.
+    first_check: first layer (0-based) after which the uncertainty is looked at; None is L // 2 + 1 (released code).
+    unified_positions: layer 0 sees every visual token at the first one's position, eq. 2.
+    early_termination: stop smoothing once the uncertainty is below gamma.
+    lens_norm: apply the final norm before the unembedding in eq. 8; the released code does not.
+    """
+
+    name: ClassVar[str] = "clvs"
+    label: ClassVar[str] = "CLVS"
+
+    alpha: float = 0.8
+    beta: float | None = None
+    gamma: float = 0.5
+    top_k: int = 10
+    first_check: int | None = None
+    unified_positions: bool = True
+    early_termination: bool = True
+    lens_norm: bool = False
+
+    def __post_init__(self) -> None:
+        check_range("alpha", self.alpha, 0, 1)
+        check_range("gamma", self.gamma, 0, 2)
+        check_range("top_k", self.top_k, 2, math.inf, int)
+        if self.beta is not None:
+            check_range("beta", self.beta, 0, 1)
+        if self.first_check is not None:
+            check_range("first_check", self.first_check, 0, math.inf, int)
+        for name in ("unified_positions", "early_termination", "lens_norm"):
+            check_bool(name, getattr(self, name))
+
+    def resolve(self, defaults: dict[str, Any], layers: int) -> CLVS:
+        settings = super().resolve({"first_check": layers // 2 + 1, **defaults}, layers)
+        if self.first_check is not None:
+            check_range(f"first_check, in this model of {layers} layers,", self.first_check, 0, layers - 1, int)
+        return settings
+
+    def termination(self) -> tuple[float | None, int | None]:
+        return (self.gamma, self.first_check) if self.early_termination else (None, None)
+
+    @classmethod
+    def editor(cls, methods: Sequence[CLVS], device: torch.device, dtype: torch.dtype) -> CLVSEditor:
+        return CLVSEditor(methods, device, dtype)
+
+
+def strongest_head(weights: Tensor, visual: Visual) -> Tensor:
+    """Largest weight over heads of each visual token, as in eq. 4 and 7: (B, H, K) -> (B, N)."""
+    return weights[..., visual].amax(dim=-2)
+
+
+def smooth(weights: Tensor, memory: Tensor, alpha: Tensor, visual: Visual) -> Tensor:
+    """Mixes the memory (B, N) into the visual part and divides the whole row by its sum, eq. 5 and 6.
+
+    weights (B, H, K), alpha (B, 1, 1); returns new weights (B, H, K) whose rows sum to 1.
+    """
+    mixed = weights.clone()
+    mixed[..., visual] = alpha * weights[..., visual] + (1 - alpha) * memory[:, None]
+    return mixed / mixed.sum(dim=-1, keepdim=True)
+
+
+def remember(memory: Tensor, weights: Tensor, beta: Tensor, visual: Visual) -> Tensor:
+    """The memory after a layer whose original weights were `weights`, eq. 7: beta (B, 1) -> (B, N)."""
+    return beta * memory + (1 - beta) * strongest_head(weights, visual)
+
+
+class CLVSEditor:
+    """CLVS on a batch of branches, each with its own settings, memory and stop."""
+
+    remembers = True
+
+    def __init__(self, settings: Sequence[CLVS], device: torch.device, dtype: torch.dtype):
+        def column(name: str, of: torch.dtype) -> Tensor:
+            return torch.tensor([getattr(s, name) for s in settings], dtype=of, device=device)
+
+        self.alpha = column("alpha", dtype)[:, None, None]
+        self.beta = column("beta", dtype)[:, None]
+        self.gamma = column("gamma", dtype)
+        self.top_k = column("top_k", torch.long)
+        self.first_check = column("first_check", torch.long)
+        self.unified = column("unified_positions", torch.bool)
+        self.stops = column("early_termination", torch.bool) & (self.gamma > 0)
+        self.lens_norm = column("lens_norm", torch.bool)
+        stopping = [s.first_check or 0 for s in settings if s.early_termination and s.gamma > 0]
+        self.earliest = min(stopping, default=math.inf)
+        self.begin()
+
+    def begin(self) -> None:
+        self.memory: Tensor | None = None
+        self.active = torch.ones_like(self.unified)
+
+    def edit(self, layer: int, weights: Tensor, visual: Visual) -> Tensor:
+        if self.memory is None:
+            self.memory = strongest_head(weights, visual)
+            return weights
+        memory, alpha, beta, active = (x.to(weights.device) for x in (self.memory, self.alpha, self.beta, self.active))
+        self.memory = torch.where(active[:, None], remember(memory, weights, beta, visual), memory)
+        return torch.where(active[:, None, None], smooth(weights, memory, alpha, visual), weights)
+
+    def checks(self, layer: int) -> Tensor | None:
+        if layer < self.earliest:  # known without asking the device
+            return None
+        return self.active & self.stops & (self.first_check <= layer)
+
+    def observe(self, layer: int, uncertainty: Tensor) -> None:
+        checked = self.checks(layer)
+        if checked is not None:
+            certain = uncertainty.to(self.gamma) < self.gamma  # NaN, not measured, is never below
+            self.active = self.active & ~(checked & certain)

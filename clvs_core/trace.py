@@ -1,0 +1,183 @@
+"""What a run recorded: one row of attention per layer and head for each generated token, and what was derived from it.
+
+Saved as .npz without pickle: a file from a stranger can be wrong, but it cannot run code.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .errors import ClvsError
+from .models.views import Views
+
+FORMAT = 1
+_MAX_BYTES = 1 << 30  # of an archive's unpacked arrays; above any real trace
+_BROKEN = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError),
+    *(NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+_ARRAYS = ("attention", "original", "memory", "uncertainty", "stop_layer", "lens_ids", "lens_probabilities")
+
+
+@dataclass
+class Trace:
+    """The record of one method answering one question.
+
+    S generated tokens, L layers, H query heads, N visual tokens; layers are 0-based. Weights are float16, or float64
+    when the model runs in float64.
+
+    attention: (S, L, H, N) weights the model used, after the method's edit (softmax over the whole row, visual part).
+    original: same shape, before the edit; the very same array where the method edits nothing.
+    memory: (S, L, N) CLVS's vision memory after each layer, NaN where there is none; None for other methods.
+    uncertainty: (S, L) eq. 8, NaN where it was not measured.
+    stop_layer: (S,) layer after which smoothing stopped, -1 if never.
+    views: where the visual tokens lie on the picture.
+    meta: model, question, prompt, method (spec string), text, tokens, layers, heads, threshold, first_check.
+    lens_ids, lens_probabilities: (S, L, 3) the tokens each layer would say and their share; None without `lens`.
+    lens_words: the same tokens as text, [S][L][3].
+    """
+
+    attention: np.ndarray
+    original: np.ndarray
+    memory: np.ndarray | None
+    uncertainty: np.ndarray
+    stop_layer: np.ndarray
+    views: Views
+    meta: dict[str, Any] = field(default_factory=dict)
+    lens_ids: np.ndarray | None = None
+    lens_probabilities: np.ndarray | None = None
+    lens_words: list[list[list[str]]] | None = None
+
+    def save(self, path: str | Path | IO[bytes]) -> None:
+        """Writes a compressed .npz; the name is kept as given."""
+        about = {"format": FORMAT, "views": self.views.to_json(), "meta": self.meta, "words": self.lens_words}
+        arrays = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
+        if self.original is self.attention:
+            del arrays["original"]
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, about=np.array(json.dumps(about)), **arrays)
+        if isinstance(path, (str, Path)):
+            Path(path).write_bytes(buffer.getvalue())
+        else:
+            path.write(buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path | IO[bytes]) -> Trace:
+        """Reads what `save` wrote. Raises ClvsError, one sentence, for anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                _check_size(archive)
+                about = json.loads(str(archive["about"][()]))
+                arrays = {name: archive[name] for name in _ARRAYS if name in archive.files}
+            if not isinstance(about, dict) or about.get("format") != FORMAT:
+                raise ValueError("it was written by another version")
+            return _checked(arrays, about)
+        except FileNotFoundError:
+            raise ClvsError(f"There is no trace file {str(path)!r}; check the name.") from None
+        except _BROKEN as error:
+            what = path if isinstance(path, (str, Path)) else "this file"
+            why = "it is no archive of arrays" if "pickle" in str(error) else error  # numpy's advice is to run its code
+            raise ClvsError(f"{str(what)!r} is not a CLVS trace: {why}; save it again.") from None
+
+
+def _check_size(archive: Any) -> None:
+    infos = archive.zip.infolist()
+    known = {f"{name}.npy" for name in (*_ARRAYS, "about")}
+    if {info.filename for info in infos} - known or sum(info.file_size for info in infos) > _MAX_BYTES:
+        raise ValueError("it holds unknown or oversized arrays")
+    for info in infos:
+        with archive.zip.open(info) as file:  # a header must not promise more than the file holds
+            read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+            shape, _, dtype = read[np.lib.format.read_magic(file)[0]](file)
+            if math.prod(shape) * dtype.itemsize + file.tell() != info.file_size:
+                raise ValueError("it holds an array whose size is not what it says")
+
+
+def _checked(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Trace:
+    views = Views.from_json(about["views"])
+    attention = arrays["attention"]
+    if attention.ndim != 4 or attention.dtype.kind != "f":
+        raise ValueError("attention must be numbers of shape (steps, layers, heads, visual)")
+    steps, layers, _, visual = attention.shape
+    if visual != views.visual:
+        raise ValueError(f"attention covers {visual} visual tokens, its geometry {views.visual}")
+    shapes = {
+        "original": attention.shape,
+        "memory": (steps, layers, visual),
+        "uncertainty": (steps, layers),
+        "stop_layer": (steps,),
+        "lens_ids": (steps, layers, 3),
+        "lens_probabilities": (steps, layers, 3),
+    }
+    for name, shape in shapes.items():
+        array = arrays.get(name)
+        if array is not None:
+            _check_array(name, array, shape)
+    if not np.isfinite(attention).all() or not np.isfinite(arrays.get("original", attention)).all():
+        raise ValueError("its attention weights are not all finite")
+    if attention.size == 0 or min(attention.min(), arrays.get("original", attention).min()) < 0:
+        raise ValueError("its attention weights are empty or negative")
+    stop = arrays["stop_layer"]
+    if ((stop < -1) | (stop >= layers)).any():
+        raise ValueError("its stop layers are not among its layers")
+    _check_meta(about["meta"])
+    return Trace(
+        attention=attention,
+        original=arrays.get("original", attention),
+        memory=arrays.get("memory"),
+        uncertainty=arrays["uncertainty"],
+        stop_layer=stop,
+        views=views,
+        meta=dict(about["meta"]),
+        lens_ids=arrays.get("lens_ids"),
+        lens_probabilities=arrays.get("lens_probabilities"),
+        lens_words=_words(about.get("words"), steps, layers),
+    )
+
+
+def _check_meta(meta: Any) -> None:
+    """The facts other code relies on, where they are there, are of the kind `Trace` says."""
+    texts, numbers = ("model", "question", "prompt", "method", "text"), ("threshold", "first_check")
+    good = isinstance(meta, dict) and all(isinstance(meta.get(name, ""), str) for name in texts)
+    if not good or not all(isinstance(meta.get(name), (int, float, type(None))) for name in numbers):
+        raise ValueError("its notes are not of the right kind")
+    tokens = meta.get("tokens", [])
+    if not isinstance(tokens, list) or not all(_is_token(token) for token in tokens):
+        raise ValueError("its tokens are not [id, text, probability]")
+
+
+def _is_token(token: Any) -> bool:
+    if not isinstance(token, list) or len(token) != 3:
+        return False
+    return isinstance(token[0], int) and isinstance(token[1], str) and isinstance(token[2], (int, float))
+
+
+def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    kind = "i" if name in ("stop_layer", "lens_ids") else "f"
+    if array.shape != shape or array.dtype.kind != kind:
+        raise ValueError(f"{name} must have shape {shape}, not {array.shape} of {array.dtype}")
+    if kind == "f" and np.isinf(array).any():
+        raise ValueError(f"{name} holds infinite values")
+
+
+def _words(words: Any, steps: int, layers: int) -> list[list[list[str]]] | None:
+    if words is None:
+        return None
+    good = len(words) == steps and all(
+        len(row) == layers and all(len(top) == 3 and all(isinstance(w, str) for w in top) for top in row)
+        for row in words
+    )
+    if not good:
+        raise ValueError("its lens words do not fit its shape")
+    return words

@@ -1,0 +1,158 @@
+"""CLVS read literally: float64, full attention matrices, everything recomputed for every token, loops over rows.
+
+A plain Llama decoder written from its equations; weights come from the transformers model, image features too. It
+shares no code with the engine. Two roundings of transformers are kept, because they are part of the stock model even
+in float64: RMS norms and the angles of the rotary positions are taken in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from clvs_core import CLVS
+
+
+@dataclass
+class Row:
+    """What the reference records for one generated token."""
+
+    token: int = -1
+    logits: np.ndarray | None = None
+    original: list[np.ndarray] = field(default_factory=list)  # per layer (heads, visual)
+    attention: list[np.ndarray] = field(default_factory=list)
+    memory: list[np.ndarray] = field(default_factory=list)  # NaN once smoothing has stopped
+    uncertainty: list[float] = field(default_factory=list)
+    stop: int = -1
+
+
+class Reference:
+    """Greedy decoding of one prompt with CLVS (or, with settings None, without any edit)."""
+
+    def __init__(self, hf, inputs, settings: CLVS | None):
+        self.config = hf.config.text_config
+        self.weights = {k: v.detach().double().numpy() for k, v in hf.state_dict().items() if "vision" not in k}
+        self.ids = inputs["input_ids"][0].tolist()
+        self.visual = [i for i, token in enumerate(self.ids) if token == hf.config.image_token_id]
+        with torch.no_grad():
+            features = hf.get_image_features(pixel_values=inputs["pixel_values"].to(hf.dtype)).pooler_output[0]
+        self.features = features.double().numpy()
+        self.settings = settings
+
+    def weight(self, name):
+        for prefix in ("model.language_model.", "language_model.", ""):
+            if prefix + name in self.weights:
+                return self.weights[prefix + name]
+        raise KeyError(name)
+
+    def run(self, steps: int) -> list[Row]:
+        first = len(self.ids) - 1  # the row of the last prompt token predicts the first new one
+        rows: list[Row] = []
+        for _ in range(steps):
+            hidden, seen = self.forward(first)
+            row = seen[-1]
+            row.logits = self.weight("lm_head.weight") @ self.norm(hidden[-1], "norm.weight")
+            row.token = int(row.logits.argmax())
+            rows.append(row)
+            self.ids.append(row.token)
+        return rows
+
+    def forward(self, first: int):
+        """All layers on the whole sequence; rows from `first` on are edited, each with its own memory and stop."""
+        hidden = self.weight("embed_tokens.weight")[self.ids].copy()
+        hidden[self.visual] = self.features
+        seen = {r: Row() for r in range(first, len(self.ids))}
+        memory: dict[int, np.ndarray] = {}
+        active = dict.fromkeys(seen, self.settings is not None)
+        for layer in range(self.config.num_hidden_layers):
+            hidden = self.layer(layer, hidden, seen, memory, active)
+        return hidden, list(seen.values())
+
+    def layer(self, layer, hidden, seen, memory, active):
+        prefix = f"layers.{layer}."
+        x = np.stack([self.norm(h, prefix + "input_layernorm.weight") for h in hidden])
+        heads, kv, dim = self.config.num_attention_heads, self.config.num_key_value_heads, self.config.head_dim
+        query = (x @ self.weight(prefix + "self_attn.q_proj.weight").T).reshape(-1, heads, dim)
+        key = (x @ self.weight(prefix + "self_attn.k_proj.weight").T).reshape(-1, kv, dim)
+        value = (x @ self.weight(prefix + "self_attn.v_proj.weight").T).reshape(-1, kv, dim)
+        key, value = np.repeat(key, heads // kv, 1), np.repeat(value, heads // kv, 1)
+        plain = np.arange(len(hidden))
+        weights = self.matrix(query, key, plain)
+        for r, row in seen.items():
+            row.original.append(weights[:, r, self.visual].copy())
+        if self.settings is not None:
+            unified = self.matrix(query, key, self.unified()) if layer == 0 else weights
+            for r in seen:
+                weights[:, r] = self.edit(layer, r, weights[:, r], unified[:, r], memory, active)
+        for r, row in seen.items():
+            row.attention.append(weights[:, r, self.visual].copy())
+            row.memory.append(memory[r].copy() if active[r] else np.full(len(self.visual), np.nan))
+        mixed = np.einsum("hij,jhd->ihd", weights, value).reshape(len(hidden), -1)
+        hidden = hidden + mixed @ self.weight(prefix + "self_attn.o_proj.weight").T
+        x = np.stack([self.norm(h, prefix + "post_attention_layernorm.weight") for h in hidden])
+        gate, up = (x @ self.weight(prefix + f"mlp.{n}_proj.weight").T for n in ("gate", "up"))
+        hidden = hidden + (gate / (1 + np.exp(-gate)) * up) @ self.weight(prefix + "mlp.down_proj.weight").T
+        for r, row in seen.items():
+            self.check(layer, r, hidden[r], row, active)
+        return hidden
+
+    def edit(self, layer, r, weights, unified, memory, active):
+        """Equations 2 and 4 to 7 on the row of one token: (heads, keys) -> (heads, keys)."""
+        s, visual = self.settings, self.visual
+        if layer == 0:
+            used = unified if s.unified_positions else weights
+            memory[r] = used[:, visual].max(0)
+            return used
+        if not active[r]:
+            return weights
+        used = weights.copy()
+        used[:, visual] = s.alpha * weights[:, visual] + (1 - s.alpha) * memory[r]
+        used = used / used.sum(-1, keepdims=True)
+        memory[r] = s.beta * memory[r] + (1 - s.beta) * weights[:, visual].max(0)
+        return used
+
+    def check(self, layer, r, hidden, row, active):
+        """Equation 8 and the stop."""
+        s = self.settings
+        if s is None or not s.early_termination or s.gamma <= 0 or not active[r] or layer < s.first_check:
+            row.uncertainty.append(np.nan)
+            return
+        h = self.norm(hidden, "norm.weight") if s.lens_norm else hidden
+        logits = np.sort(self.weight("lm_head.weight") @ h)[::-1][: s.top_k]
+        p = np.exp(logits - logits.max())
+        p = p / p.sum()
+        u = -sum(x * np.log(x) for x in p if x > 0) / np.log(s.top_k)
+        row.uncertainty.append(u)
+        if u < s.gamma:
+            active[r], row.stop = False, layer
+
+    def unified(self):
+        """Equation 2: image tokens at the first one's position, later text moved up."""
+        start, count = self.visual[0], len(self.visual)
+        return np.array(
+            [i if i < start else start if i < start + count else i - count + 1 for i in range(len(self.ids))]
+        )
+
+    def matrix(self, query, key, positions):
+        """Causal softmax attention of all rows: (heads, rows, keys)."""
+        query, key = self.rotate(query, positions), self.rotate(key, positions)
+        scores = np.einsum("ihd,jhd->hij", query, key) / np.sqrt(self.config.head_dim)
+        scores = np.where(np.tri(len(positions), dtype=bool), scores, -np.inf)
+        scores = np.exp(scores - scores.max(-1, keepdims=True))
+        return scores / scores.sum(-1, keepdims=True)
+
+    def rotate(self, x, positions):
+        half = self.config.head_dim // 2
+        theta = self.config.rope_parameters["rope_theta"]
+        exponent = torch.arange(0, 2 * half, 2, dtype=torch.int64).float() / (2 * half)
+        angle = torch.tensor(positions).float()[:, None] * (1.0 / (theta**exponent))[None]
+        cos, sin = angle.cos().double().numpy()[:, None], angle.sin().double().numpy()[:, None]
+        a, b = x[..., :half], x[..., half:]
+        return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
+
+    def norm(self, x, name):
+        single = torch.from_numpy(np.asarray(x)).float()
+        single = single * torch.rsqrt(single.pow(2).mean(-1, keepdim=True) + self.config.rms_norm_eps)
+        return single.double().numpy() * self.weight(name)

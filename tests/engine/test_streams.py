@@ -1,0 +1,202 @@
+"""Streaming, stopping, sharing one model, and what is kept in memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+from clvs_core import CLVS, Vanilla, load_model
+from clvs_core.engine import branches
+from clvs_core.engine import decode as decode_module
+from clvs_core.engine.images import ImageCache
+from tests import tiny
+
+METHODS = [Vanilla(), CLVS(beta=0.7, gamma=0.5, first_check=1)]
+
+
+def hooks(model):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf.modules())
+
+
+def same(run, other):
+    assert [t.id for t in run.tokens] == [t.id for t in other.tokens]
+    np.testing.assert_array_equal(run.trace.attention, other.trace.attention)
+    np.testing.assert_array_equal(run.trace.uncertainty, other.trace.uncertainty)
+
+
+def test_stream_gives_the_same_as_ask_token_by_token(tiny_model):
+    image = tiny_model.open_image(tiny.picture())
+    whole = image.ask("Why?", METHODS, 6, lens=True)
+    steps = list(image.stream("Why?", METHODS, 6, lens=True))
+    assert [step.index for step in steps] == list(range(len(steps)))
+    for count, step in enumerate(steps, 1):
+        assert [len(run.tokens) for run in step.runs] == [min(count, len(run.tokens)) for run in whole]
+        assert all(token is None or token == run.tokens[-1] for token, run in zip(step.tokens, step.runs, strict=True))
+    for run, other in zip(steps[-1].runs, whole, strict=True):
+        same(run, other)
+        assert run.text == other.text
+    said = "".join(token.text for token in whole[0].tokens).strip()
+    assert whole[0].text.rstrip("\ufffd").startswith(said), "bytes of an unfinished character are held back"
+
+
+def test_an_earlier_step_keeps_what_it_showed(tiny_model):
+    stream = tiny_model.open_image(tiny.picture()).stream("Why?", METHODS, 6)
+    first, second = next(stream), next(stream)
+    assert [len(run.tokens) for run in first.runs] == [1, 1]
+    assert len(second.runs[0].trace.attention) == 2
+
+
+def test_two_interleaved_streams_do_not_mix(tiny_model):
+    images = [tiny_model.open_image(tiny.picture(seed)) for seed in (1, 2)]
+    expected = [image.ask("What is it?", METHODS, 8) for image in images]
+    streams = [image.stream("What is it?", METHODS, 8) for image in images]
+    last = {}
+    for a, b in zip(*streams, strict=False):
+        last = {0: a.runs, 1: b.runs}
+    for index, runs in last.items():
+        for run, other in zip(runs, expected[index], strict=True):
+            np.testing.assert_array_equal(run.trace.attention, other.trace.attention[: len(run.tokens)])
+
+
+def test_threads_do_not_mix(tiny_model):
+    questions = ["Why?", "Is there a dog?", "What colour is it, and how many are there?"]
+    image = tiny_model.open_image(tiny.picture(3))
+    expected = [image.ask(q, METHODS, 4) for q in questions]
+    found = {}
+
+    def work(index):
+        for _ in range(3):
+            found[index] = image.ask(questions[index], METHODS, 4)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index, runs in found.items():
+        for run, other in zip(runs, expected[index], strict=True):
+            same(run, other)
+
+
+def test_closing_a_stream_frees_everything_it_held(tiny_model, monkeypatch):
+    alive = []
+    original = decode_module.Branches
+
+    class Watched(original):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            alive.extend([weakref.ref(self), weakref.ref(self.own[0].keys)])
+
+    monkeypatch.setattr(decode_module, "Branches", Watched)
+    before = hooks(tiny_model)
+    stream = tiny_model.open_image(tiny.picture()).stream("Why?", METHODS, 8)
+    next(stream)
+    assert len(alive) == 2
+    assert all(ref() is not None for ref in alive)
+    stream.close()
+    gc.collect()
+    assert all(ref() is None for ref in alive)
+    assert hooks(tiny_model) == before
+    assert next(iter(stream), None) is None
+
+
+def test_an_ordinary_call_of_the_model_is_untouched(tiny_model):
+    """Without a tree the registered function is transformers' own, bit for bit, masks included."""
+    inputs = tiny_model.processor(
+        text=["<image>Why?", "<image>What is on the left side?"],
+        images=[tiny.picture(1), tiny.picture(2)],
+        return_tensors="pt",
+        padding=True,
+    )
+    ours = tiny_model.hf(**inputs).logits
+    tiny_model.hf.set_attn_implementation({"text_config": "sdpa"})
+    stock = tiny_model.hf(**inputs).logits
+    tiny_model.hf.set_attn_implementation({"text_config": "clvs_tree"})
+    assert (inputs["attention_mask"] == 0).any(), "nothing is padded, so the mask is not proven"
+    assert (ours == stock).all()
+
+
+def test_the_same_picture_is_encoded_once(tiny_model):
+    image = tiny_model.open_image(tiny.picture(5))
+    assert tiny_model.open_image(tiny.picture(5)) is image
+    assert tiny_model.open_image(tiny.picture(6)) is not image
+
+
+class Sized:
+    def __init__(self, nbytes):
+        self.nbytes = nbytes
+
+
+def test_the_cache_forgets_the_least_recently_used_picture_first():
+    cache = ImageCache(100)
+    for key in "ab":
+        cache.put(key, Sized(40))
+    cache.get("a")
+    cache.put("c", Sized(40))
+    assert [cache.get(key) is not None for key in "abc"] == [True, False, True]
+    cache.put("huge", Sized(1000))
+    assert len(cache) == 1, "the latest picture stays even when it is over the budget"
+    assert cache.get("huge") is not None
+
+
+def test_a_question_already_run_is_not_run_again(tiny_model, monkeypatch):
+    image = tiny_model.open_image(tiny.picture(7))
+    before = image.nbytes
+    image.ask("Why?", METHODS, 1)
+    assert image.nbytes > before
+    calls = []
+    forward = tiny_model.hf.get_decoder().forward
+    monkeypatch.setattr(tiny_model.hf.get_decoder(), "forward", lambda *a, **k: calls.append(1) or forward(*a, **k))
+    image.ask("Why?", METHODS, 1)
+    assert len(calls) == 1, "one pass for the branches, none for the question"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_many_questions_give_lists_of_runs(tiny_model, count):
+    image = tiny_model.open_image(tiny.picture())
+    questions = ["Why?", "Is there a dog?", "Why?"][:count]
+    answers = image.ask(questions, METHODS, 3)
+    assert len(answers) == count
+    for question, runs in zip(questions, answers, strict=True):
+        alone = image.ask(question, METHODS, 3)
+        assert [r.text for r in runs] == [r.text for r in alone]
+        assert [r.method for r in runs] == METHODS
+    assert image.ask([], METHODS) == []
+
+
+def test_an_answer_longer_than_the_reserved_room(tiny_model, monkeypatch):
+    image = tiny_model.open_image(tiny.picture())
+    expected = image.ask("Why?", METHODS, 9, keep_logits=True)
+    monkeypatch.setattr(branches, "ROOM", 4)
+    found = image.ask("Why?", METHODS, 9, keep_logits=True)
+    for run, other in zip(found, expected, strict=True):
+        same(run, other)
+    assert len(found[1].tokens) == 9
+
+
+def test_a_prompt_with_a_single_token_after_the_picture(tiny_folder, monkeypatch):
+    model = load_model(tiny_folder)
+    short = "{{ '<s>' }}<image>{{ messages[0]['content'][1]['text'] }}"
+    monkeypatch.setattr(model.processor, "chat_template", short)
+    image = model.open_image(tiny.picture())
+    alone = image.ask("x", METHODS, 3, keep_logits=True)
+    beside = image.ask(["What?", "x"], METHODS, 3, keep_logits=True)[1]
+    for run, other in zip(alone, beside, strict=True):
+        assert np.abs(run.logits - other.logits).max() < 1e-5 * other.logits.std()
+
+
+def test_more_questions_than_one_pack_holds(tiny_model, monkeypatch):
+    from clvs_core.engine import segments
+
+    image = tiny_model.open_image(tiny.picture(8))
+    questions = [f"Is there a thing number {i}?" for i in range(5)]
+    together = image.ask(questions, [Vanilla()], 2, keep_logits=True)
+    image._questions.clear()
+    monkeypatch.setattr(segments, "_PACK", 40)
+    packed = image.ask(questions, [Vanilla()], 2, keep_logits=True)
+    for (a,), (b,) in zip(together, packed, strict=True):
+        assert np.abs(a.logits - b.logits).max() < 1e-5 * a.logits.std()
