@@ -1,0 +1,103 @@
+"""The system's Chromium, driven by Playwright: pages that fail their test on a script error or a request to elsewhere.
+
+`CLVS_REQUIRE_BROWSER=1` (set in CI) turns a missing browser from a skip into a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_SSR_MODE", "False")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One headless Chromium for all tests."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        message = f"no {' or '.join(NAMES)} on this machine: install Debian's chromium to run the browser tests"
+        if os.environ.get("CLVS_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """open_page(url, width=1440, height=900, theme="light", motion=True, **context): a page in a context of its own.
+
+    After the test, no script may have failed and nothing may have been requested from another machine.
+    """
+    contexts, errors, foreign = [], [], []
+
+    def open_(url, width=1440, height=900, theme="light", motion=True, **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            reduced_motion="no-preference" if motion else "reduce",
+            **options,
+        )
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: _local(request.url) or foreign.append(request.url))
+        page.goto(f"{url}?__theme={theme}" if url.startswith("http") and "?" not in url else url)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not errors, f"scripts failed: {errors}"
+    assert not foreign, f"requests to other machines: {foreign}"
+
+
+def _local(url):
+    parts = urlsplit(url)
+    return parts.scheme in ("data", "blob", "file", "about") or parts.hostname in ("127.0.0.1", "localhost")
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """serve(blocks, **launch options): starts a Gradio app on a free port until the module ends; gives its address."""
+    running = []
+
+    def start(blocks, **options):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        blocks.launch(
+            prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port, show_error=True, **options
+        )
+        running.append(blocks)
+        return f"http://127.0.0.1:{port}/"
+
+    yield start
+    for blocks in running:
+        blocks.close()
+
+
+def drawn(page):
+    """Waits until the viewer has drawn its payload."""
+    page.wait_for_function("document.querySelector('.cv')?.__clvs?.drawn?.count > 0")
+    return page

@@ -1,0 +1,101 @@
+"""Exports: a page that needs nothing else, and curves as a table. That the page works is tested in tests/browser."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+
+import clvs_core as clvs
+from clvs_core.key_objects import together
+from tests import viewer_fakes as fakes
+from viz.export import curves_csv, data_url, page
+from viz.viewer.payload import empty
+
+
+def table(payload):
+    return list(csv.DictReader(io.StringIO(curves_csv(payload))))
+
+
+def test_the_curves_are_those_of_the_engine():
+    runs = fakes.pair()
+    payload = fakes.payload(runs)
+    rows = table(payload)
+    assert len(rows) == 2 * 2 * fakes.LAYERS
+    coverage = np.zeros((fakes.SIDE, fakes.SIDE))
+    coverage[:3, :3] = 1
+    for run in runs:
+        expected = clvs.key_object_attention(run.trace, coverage.ravel())
+        got = [float(r["dog"]) for r in rows if r["method"] == run.method.label and r["step_from_0"] == "1"]
+        assert got == pytest.approx(expected[1], rel=1e-3)
+
+
+def test_the_table_marks_the_stop_and_leaves_unmeasured_fields_empty():
+    rows = [r for r in table(fakes.payload()) if r["method"] == "CLVS" and r["step_from_0"] == "0"]
+    assert [r["layer_from_0"] for r in rows if r["stops"] == "1"] == ["6"]
+    assert [r["uncertainty"] for r in rows] == [""] * 5 + ["0.9", "0.4", "0.2"]
+
+
+def test_without_objects_there_is_still_the_whole_picture():
+    mass = fakes.pair()[0].trace.attention.astype(float).mean(axis=2).sum(axis=-1)
+    rows = [r for r in table(fakes.payload(objects=[])) if r["method"] == "Vanilla" and r["step_from_0"] == "0"]
+    assert [float(r["picture"]) for r in rows] == pytest.approx(mass[0], rel=1e-3)
+    assert "dog" not in rows[0]
+
+
+def test_followed_objects_are_summed_together_and_not_the_others():
+    runs = fakes.pair()
+    views = runs[0].trace.views
+    objects = [
+        fakes.box_object("dog", views, 0, 0, 40, 40),
+        fakes.box_object("ball", views, 24, 24, 72, 72),  # overlaps the dog; both cut through patches
+        fakes.box_object("cat", views, 48, 48, 96, 96, on=False),
+    ]
+    expected = clvs.key_object_attention(runs[1].trace, together([item.coverage for item in objects[:2]]))
+    rows = [r for r in table(fakes.payload(runs, objects)) if r["method"] == "CLVS" and r["step_from_0"] == "0"]
+    assert [float(r["followed"]) for r in rows] == pytest.approx(expected[0], rel=1e-3)
+    assert max(float(r["dog"]) + float(r["ball"]) - float(r["followed"]) for r in rows) > 0.05
+    off = table(fakes.payload(runs, [objects[2]]))
+    assert [r["followed"] for r in off] == [r["picture"] for r in off]
+
+
+def test_a_spreadsheet_does_not_run_a_name_as_a_formula():
+    runs = fakes.pair()
+    evil = fakes.box_object("=cmd()", runs[0].trace.views, 0, 0, 48, 48)
+    assert "'=cmd()" in table(fakes.payload(runs, [evil]))[0]
+
+
+def test_the_page_holds_everything_and_nothing_it_holds_ends_its_script():
+    question = '</script><img src=x onerror="alert(1)">'
+    text = page(fakes.payload(question=question))
+    assert text.count("</script>") == 1
+    assert "<img src=x" not in text
+    assert not re.search(r"""(src|href)\s*=\s*["']?https?:""", text)
+    assert "default-src 'none'" in text
+
+
+def test_the_page_carries_the_payload_unchanged():
+    payload = fakes.payload()
+    text = page(payload)
+    carried = re.search(r"mount\(document.querySelector\('.cv'\), (\{.*\})\);", text).group(1)
+    assert json.loads(carried) == payload
+
+
+def test_a_picture_by_address_must_be_given():
+    payload = fakes.payload()
+    payload["image"] = {**payload["image"], "url": "/gradio_api/file=/tmp/x.png"}
+    with pytest.raises(ValueError, match="give the picture"):
+        page(payload)
+    assert "data:image/png;base64," in page(payload, fakes.png())
+
+
+def test_only_pictures_are_embedded():
+    with pytest.raises(ValueError, match="PNG, JPEG or WebP"):
+        data_url(b"<svg onload=alert(1)>")
+
+
+def test_there_must_be_a_result():
+    with pytest.raises(ValueError, match="ask a question first"):
+        page(empty())

@@ -1,0 +1,128 @@
+"""What a visitor takes home: the viewer with its data in one file, and the curves as a table.
+
+Both are made from a viewer payload, so that what is exported is what was on screen. The page needs no network: the
+picture, the data, the script and the styles are inside it, and its content security policy forbids everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clvs_core.key_objects import together
+from viz.viewer import script, static
+from viz.viewer.payload import decode
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --font: system-ui; }}
+body {{ margin: 0; background: #fff; color: #1b1c22; font: 14px/1.5 system-ui, sans-serif; }}
+main {{ max-width: 1360px; margin: 0 auto; padding: 28px clamp(16px, 3vw, 40px) 40px; }}
+h1 {{ margin: 0; font-size: 22px; line-height: 1.3; letter-spacing: -.01em; overflow-wrap: anywhere; }}
+.about {{ margin: 2px 0 22px; color: #5d6070; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #15161b; color: #ededf2; }} .about {{ color: #a4a7b6; }} }}
+#clvs {{ {css} }}
+</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p class="about">{about}</p>
+<div id="clvs">{template}</div>
+</main>
+<script>
+{script}
+window.__clvsViewer.mount(document.querySelector('.cv'), {payload});
+</script>
+</body>
+</html>
+"""
+
+
+def page(payload: Mapping[str, Any], picture: bytes | str | os.PathLike[str] | None = None) -> str:
+    """The viewer with this payload as one self-contained HTML page that opens from a file, without a network.
+
+    picture: the encoded picture (PNG, JPEG, WebP) or its path; not needed when the payload's image is a data URL.
+    Raises ValueError when the payload has nothing to show, or refers to a picture that is not given.
+    """
+    if payload.get("status") == "empty":
+        raise ValueError("There is no result to export yet: ask a question first.")
+    image = dict(payload["image"])
+    if picture is not None:
+        image["url"] = data_url(picture if isinstance(picture, bytes) else Path(picture).read_bytes())
+    if not str(image["url"]).startswith("data:image/"):
+        raise ValueError("The page would need the network for its picture: give the picture to export it.")
+    # A picture's or a question's text may hold "</script>": inside a string, \u003c means the same to JSON.
+    data = json.dumps({**payload, "image": image}).replace("<", "\\u003c")
+    labels = ", ".join(method["label"] for method in payload["methods"])
+    return PAGE.format(
+        title=html.escape(payload["question"] or "CLVS Explorer"),
+        about=html.escape(f"{labels} · {payload['model']['label'] or 'model'} · made with CLVS Explorer"),
+        css=static("viewer.css"),
+        template=static("template.html"),
+        script=script(),
+        payload=data,
+    )
+
+
+def data_url(encoded: bytes) -> str:
+    """A data URL of an encoded picture; ValueError for anything but PNG, JPEG and WebP."""
+    starts = {"png": b"\x89PNG\r\n", "jpeg": b"\xff\xd8\xff"}
+    kind = next((name for name, start in starts.items() if encoded.startswith(start)), None)
+    if kind is None and encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
+        kind = "webp"
+    if kind is None:
+        raise ValueError("The picture must be a PNG, JPEG or WebP file.")
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode('ascii')}"
+
+
+def curves_csv(payload: Mapping[str, Any]) -> str:
+    """The curves as CSV: one line for each generated token, method and layer.
+
+    Columns: step_from_0, token, probability, method, settings, layer_from_0, picture (attention on the whole picture),
+    one column for each object (attention on it), followed (on the objects that are switched on, together, as the
+    page's curve), uncertainty, and stops (1 at the layer after which smoothing stopped). An empty field is a number
+    that was not measured. Weights are means of heads, as in the viewer's curves.
+    """
+    arrays = decode(payload)
+    coverage = np.asarray(arrays.get("coverage", np.zeros((0, payload["visual"]))), dtype=np.float64)
+    on = [item["on"] for item in payload["objects"]]
+    followed = together(coverage[on]) if any(on) else np.ones(payload["visual"])
+    shares = np.vstack([np.ones(payload["visual"]), coverage, followed])
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    names = [_cell(item["name"]) for item in payload["objects"]]
+    head = ["step_from_0", "token", "probability", "method", "settings", "layer_from_0", "picture", *names]
+    table.writerow([*head, "followed", "uncertainty", "stops"])
+    for method in payload["methods"]:
+        attention = np.asarray(arrays[f"attention/{method['key']}"], dtype=np.float64)
+        for step, layers in enumerate(attention @ shares.T):
+            token = method["tokens"][step]
+            start = [step, _cell(token["text"]), token["probability"], _cell(method["label"]), _cell(method["spec"])]
+            for layer, values in enumerate(layers):
+                unsure = method["uncertainty"][step][layer]
+                numbers = [f"{value:.6g}" for value in values]
+                last = ["" if unsure is None else unsure, int(method["stop"][step] == layer)]
+                table.writerow([*start, layer, *numbers, *last])
+    return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Text as it is, unless a spreadsheet would run it as a formula: then after an apostrophe."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,100 @@
+"""The client-side viewer of attention maps, curves and uncertainty, as one Gradio component.
+
+    from viz.viewer import Viewer
+    from viz.viewer.payload import MapObject, build
+
+    viewer = Viewer()            # value: a payload of `build`, `empty()` / None before anything was asked
+    run.click(handler, inputs, viewer, show_progress="hidden")  # a generator may yield partial payloads
+    viewer.region(on_region)     # {"box": [x0, y0, x1, y1]} or {"polygon": [[x, y], ...]} in picture pixels; {} clears
+    viewer.objects(on_objects)   # {"on": ["dog", ...]} after a chip was switched
+    viewer.layer(on_layer)       # {"layer": 7}, 0-based, after the cursor has rested; viewer.step: {"step": 2}
+
+Give every payload of one question on one picture the same `id`, through the stream and through re-runs by a slider: the
+visitor's layer, token, chips and region then stay. A new `id` starts at the peak of the curve, or at `view["layer"]`.
+Chips and regions change the curves in the browser at once, so no event needs a listener; read event data from
+`gr.EventData` (`event._data`). A drawn region is followed alone: `objects` tells that first, then `region`.
+An error: `empty("sentence")`, or `build(..., error="sentence")` to keep the last result on screen.
+
+For scripts on the page, `root.__clvs` (root: `.cv`) has `state`, `model`, `curves()`, `goto(layer)`, `set({...})` and
+`drawn.count`; `root.dataset.state` is empty, running or done.
+The template never mentions the value and user text only reaches the page through `textContent`, since Gradio
+evaluates templates as code.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from viz import scales
+
+STATIC = Path(__file__).parent / "static"
+
+MOUNT = """
+const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
+const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), payload(), {
+  onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step'
+});
+watch('value', () => viewer.update(payload()));
+"""
+
+
+SCRIPTS = ("model.js", "draw.js", "panels.js", "viewer.js")
+EXPORTS = """mount, decode, float16, limits, signedLimit, normalise, normaliseSigned, colour, sinks, together,
+regionCoverage, curve, summarise, gain, firstDifference, patchAt, sentence, startLayer, share,
+signedPercent, ticks, percentile, CLVS_LUTS, bytes"""
+
+
+@functools.cache
+def static(name: str) -> str:
+    """Text of a file of the viewer: template.html, viewer.css or one of `SCRIPTS`."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def script() -> str:
+    """The viewer's JavaScript with the colour tables of `viz.scales`; defines `window.__clvsViewer` once per page."""
+    tables = {
+        name: base64.b64encode(scales.lut(name).tobytes()).decode("ascii") for name in (*scales.MAPS, scales.DIVERGING)
+    }
+    parts = [f"const CLVS_LUTS = {json.dumps(tables)};", *map(static, SCRIPTS), f"return {{ {EXPORTS} }};"]
+    return f"window.__clvsViewer ??= (() => {{\n{chr(10).join(parts)}\n}})();\n"
+
+
+class Viewer(gr.HTML):
+    """Shows one payload of `viz.viewer.payload.build`; see the module's text for its events."""
+
+    def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(
+            value,
+            html_template=static("template.html"),
+            css_template=static("viewer.css"),
+            js_on_load=script() + MOUNT,
+            apply_default_css=False,
+            **kwargs,
+        )
+
+    def preprocess(self, payload: dict[str, str] | None) -> dict[str, Any] | None:
+        return json.loads(payload["text"]) | {"blob": payload["blob"]} if payload else None
+
+    def postprocess(self, value: dict[str, Any] | None) -> dict[str, str] | None:
+        """Two strings. Gradio streams differences, in which lists that shrink arrive corrupted; a blob that stays the
+        same is not sent again."""
+        if value is None:
+            return None
+        small = {name: part for name, part in value.items() if name != "blob"}
+        return {"text": json.dumps(small, separators=(",", ":")), "blob": value.get("blob", "")}
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": "viewer payload, version 1 (viz.viewer.payload): JSON text and blob"}
+
+    def example_payload(self) -> None:
+        return None
+
+    def example_value(self) -> None:
+        return None

@@ -1,0 +1,292 @@
+"""What the viewer is given: a small JSON dictionary whose bulk is one base64 string of little-endian float16.
+
+`build` makes it from the engine's runs, finished or still streaming; `decode` is its inverse for tests and exports.
+Weights are raw: the browser applies every scale, and `viz.scales` is the Python twin.
+
+    payload = build(runs, image_url=url, objects=[MapObject("dog", mask, coverage)])
+    payload = build(step.runs, image_url=url, objects=objects, status="running", progress="token 2")
+    payload = build([], views=image.views, methods=methods, image_url=url, status="running")  # before the first token
+
+Beside contract v1, `progress` and `error` are plain sentences, and `view` may set the controls of a new `id`, for
+permalinks: layer, step, scale, power, cmap, smooth, contours, sinks, head, memory.
+
+While an answer is still coming, `attention` and `memory` hold no more tokens than fit into `STREAM_BUDGET` (always the
+first), so that a long answer of a large model is not sent again with every token; the finished payload holds all.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from contourpy import contour_generator
+
+from viz.labels import labels
+
+VERSION = 1
+HEADS_BUDGET = 768 * 1024  # bytes of float16 for the per-head maps of all methods together; more is left out
+STREAM_BUDGET = 1024 * 1024  # bytes of float16 while running; the embedded model's longest answer takes 0.6 MiB
+MAX_METHODS = 4
+
+
+@dataclass(frozen=True)
+class MapObject:
+    """An object drawn on the maps and summed in the curves.
+
+    mask: (height, width) bool of the original picture. coverage: (visual,) share of each visual token in [0, 1].
+    """
+
+    name: str
+    mask: np.ndarray
+    coverage: np.ndarray
+    source: str = "scenes"
+    on: bool = True
+
+
+def build(
+    runs: Sequence[Any],
+    *,
+    image_url: str,
+    objects: Sequence[MapObject] = (),
+    views: Any = None,
+    methods: Sequence[Any] = (),
+    label: str = "",
+    question: str = "",
+    status: str = "done",
+    progress: str = "",
+    error: str = "",
+    notes: Sequence[str] = (),
+    step: int = 0,
+    heads: bool = True,
+    view: Mapping[str, Any] | None = None,
+    id: str | None = None,
+) -> dict[str, Any]:
+    """The payload of up to four runs of one question on one picture.
+
+    runs: engine runs, whole or partial (their traces may hold fewer steps); may be empty while nothing has come yet,
+    then `views` (and `methods`, for the headings) must be given. label: the model's name for people.
+    Raises ValueError for more than four runs, or when neither runs nor views are given.
+    """
+    if len(runs) > MAX_METHODS or len(methods) > MAX_METHODS:
+        raise ValueError(f"The viewer compares at most {MAX_METHODS} methods, got {max(len(runs), len(methods))}.")
+    if not runs and views is None:
+        raise ValueError("The viewer needs runs, or the views of the picture when nothing has run yet.")
+    meta = dict(runs[0].trace.meta) if runs else {}
+    views = views if views is not None else runs[0].trace.views
+    entries = _methods([run.method for run in runs] or methods, runs)
+    steps = _affordable(runs) if status == "running" else None
+    arrays = _arrays(entries, runs, steps, objects, views.visual, heads and status == "done")
+    layout, blob = _pack(arrays)
+    shape = runs[0].trace.attention.shape if runs else (0, 0, 0, views.visual)
+    return {
+        "v": VERSION,
+        "id": id or uuid.uuid4().hex[:12],
+        "status": status,
+        "progress": progress,
+        "error": error,
+        "model": {"name": str(meta.get("model", "")), "label": label or str(meta.get("model", ""))},
+        "question": question or str(meta.get("question", "")),
+        "image": {"url": image_url, "w": views.width, "h": views.height, "seen": _numbers(views.seen())},
+        "views": [_view(grid) for grid in views.grids],
+        "visual": int(views.visual),
+        "layers": int(shape[1]),
+        "heads": int(shape[2]),
+        "methods": entries,
+        "objects": [_object(item, views) for item in objects],
+        "arrays": layout,
+        "blob": blob,
+        "notes": [str(note) for note in notes],
+        "step": int(step),
+        "view": dict(view or {}),
+    }
+
+
+def empty(error: str = "") -> dict[str, Any]:
+    """A payload with nothing to show yet, or with the sentence that says what went wrong."""
+    return {"v": VERSION, "id": "empty", "status": "empty", "error": error}
+
+
+def decode(payload: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a payload as float16, by name. ValueError when the string is shorter than its shapes say."""
+    flat = np.frombuffer(base64.b64decode(payload["blob"], validate=True), dtype="<f2")
+    found = {}
+    for name, entry in payload["arrays"].items():
+        size = math.prod(entry["shape"])
+        if entry["offset"] < 0 or entry["offset"] + size > flat.size:
+            raise ValueError(f"The payload's data ends before {name!r} does.")
+        found[name] = flat[entry["offset"] : entry["offset"] + size].reshape(entry["shape"])
+    return found
+
+
+def contours(mask: np.ndarray) -> list[list[list[float]]]:
+    """Outlines of a (height, width) bool mask as polylines of [x, y] in pixels, simplified to 1/400 of the picture."""
+    height, width = mask.shape
+    stride = max(1, max(height, width) // 1024)
+    padded = np.pad(mask[::stride, ::stride].astype(np.float32), 1)
+    tolerance = max(height, width) / 400
+    lines = [(line - 0.5) * stride for line in contour_generator(z=padded).lines(0.5)]
+    lines = [line for line in lines if np.ptp(line, axis=0).max() > 2 * tolerance] or lines[:1]
+    return [np.round(simplify(line, tolerance), 1).tolist() for line in lines]
+
+
+def simplify(line: np.ndarray, tolerance: float) -> np.ndarray:
+    """Points of a polyline (points, 2) that keep it within `tolerance` of the original (Ramer, Douglas, Peucker)."""
+    keep = np.zeros(len(line), dtype=bool)
+    keep[[0, -1]] = True
+    spans = [(0, len(line) - 1)]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        inner, chord = line[first + 1 : last] - line[first], line[last] - line[first]
+        length = np.hypot(*chord)
+        if length > 0:
+            along = np.clip(inner @ chord / length**2, 0, 1)[:, None]
+            distance = np.hypot(*(inner - along * chord).T)
+        else:  # a closed outline: the point farthest from its start splits it
+            distance = np.hypot(*inner.T)
+        far = int(distance.argmax())
+        if distance[far] > tolerance:
+            middle = first + 1 + far
+            keep[middle] = True
+            spans += [(first, middle), (middle, last)]
+    return line[keep]
+
+
+def _methods(methods: Sequence[Any], runs: Sequence[Any]) -> list[dict[str, Any]]:
+    specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or [m.name for m in methods]
+    entries = []
+    shown = labels(specs, [method.label for method in methods])
+    for index, (method, spec) in enumerate(zip(methods, specs, strict=True)):
+        repeat = sum(other.name == method.name for other in methods[:index])
+        entry = {
+            "key": method.name if not repeat else f"{method.name}-{repeat + 1}",
+            "name": method.name,
+            "label": shown[index],
+            "spec": spec,
+        }
+        entries.append(entry | _answer(runs[index] if runs else None))
+    return entries
+
+
+def _answer(run: Any) -> dict[str, Any]:
+    if run is None:
+        return {"text": "", "finished": False, "tokens": [], "stop": [], "uncertainty": [], "lens": None} | {
+            "threshold": None,
+            "first_check": None,
+        }
+    trace = run.trace
+    return {
+        "text": run.text,
+        "finished": bool(run.finished),
+        "tokens": [
+            {"id": int(t.id), "text": t.text, "probability": round(float(t.probability), 5)} for t in run.tokens
+        ],
+        "stop": [int(layer) for layer in trace.stop_layer],
+        "uncertainty": [_numbers(row, 5) for row in trace.uncertainty],
+        "threshold": _optional(trace.meta.get("threshold")),
+        "first_check": _optional(trace.meta.get("first_check")),
+        "lens": _lens(trace),
+    }
+
+
+def _lens(trace: Any) -> list | None:
+    words, chances = getattr(trace, "lens_words", None), getattr(trace, "lens_probabilities", None)
+    if not words or chances is None:
+        return None
+    return [
+        [
+            [[word, _number(p, 4)] for word, p in zip(layer, row, strict=True)]
+            for layer, row in zip(layers, rows, strict=True)
+        ]
+        for layers, rows in zip(words, chances, strict=True)
+    ]
+
+
+def _affordable(runs: Sequence[Any]) -> int:
+    """How many tokens' maps fit into `STREAM_BUDGET`, at least one.
+
+    The first ones, not the newest: the visitor's token then never changes by itself, and from there on every payload
+    has the same blob, which Gradio's stream of differences does not send again.
+    """
+    layers, visual = runs[0].trace.attention.shape[1::2] if runs else (0, 0)
+    maps = sum(1 + (run.trace.memory is not None) for run in runs)
+    return max(1, STREAM_BUDGET // max(1, 2 * maps * layers * visual))
+
+
+def _arrays(
+    entries: list[dict],
+    runs: Sequence[Any],
+    steps: int | None,
+    objects: Sequence[MapObject],
+    visual: int,
+    heads: bool,
+) -> dict[str, np.ndarray]:
+    arrays = {}
+    for entry, run in zip(entries, runs, strict=False):
+        attention = np.asarray(run.trace.attention[:steps])
+        arrays[f"attention/{entry['key']}"] = attention.astype(np.float32).mean(axis=2)
+        if run.trace.memory is not None:
+            arrays[f"memory/{entry['key']}"] = np.asarray(run.trace.memory[:steps])
+    if heads and 2 * sum(run.trace.attention.size for run in runs) <= HEADS_BUDGET:
+        for entry, run in zip(entries, runs, strict=False):
+            arrays[f"heads/{entry['key']}"] = np.asarray(run.trace.attention)
+    if objects:
+        arrays["coverage"] = np.stack([np.asarray(item.coverage) for item in objects])
+        if arrays["coverage"].shape[1] != visual:
+            raise ValueError(f"An object's coverage must have one share for each of the {visual} visual tokens.")
+    return arrays
+
+
+def _pack(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], str]:
+    layout, parts, offset = {}, [], 0
+    for name, array in arrays.items():
+        half = np.ascontiguousarray(array, dtype="<f2")
+        layout[name] = {"offset": offset, "shape": list(half.shape)}
+        parts.append(half.tobytes())
+        offset += half.size
+    return layout, base64.b64encode(b"".join(parts)).decode("ascii")
+
+
+def _view(grid: Any) -> dict[str, Any]:
+    return {
+        "start": int(grid.start),
+        "rows": int(grid.rows),
+        "cols": int(grid.cols),
+        "stride": int(grid.stride or grid.cols),
+        "region": _numbers(grid.region),
+        "kind": str(grid.kind),
+    }
+
+
+def _object(item: MapObject, views: Any) -> dict[str, Any]:
+    mask = np.asarray(item.mask)
+    if mask.shape != (views.height, views.width):
+        raise ValueError(f"The mask of {item.name!r} must have the picture's size {views.height} x {views.width}.")
+    x0, y0, x1, y1 = (round(edge) for edge in views.seen())
+    total = int(mask.sum())
+    return {
+        "name": item.name,
+        "on": bool(item.on),
+        "source": item.source,
+        "area": round(total / mask.size, 5),
+        "seen": round(int(mask[y0:y1, x0:x1].sum()) / total, 5) if total else 0.0,
+        "contours": contours(mask.astype(bool)),
+    }
+
+
+def _numbers(values: Sequence[float], digits: int = 3) -> list[float | None]:
+    return [_number(value, digits) for value in values]
+
+
+def _number(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)
