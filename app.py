@@ -1,0 +1,87 @@
+"""CLVS Explorer in the browser: `python app.py`, or this file as it is on a Hugging Face Space."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Sequence
+
+with contextlib.suppress(ImportError):
+    import spaces  # noqa: F401  ZeroGPU must see itself imported before PyTorch
+
+import gradio as gr
+
+from clvs_core.errors import ClvsError, ModelError
+from viz.ui.build import build, launch_settings
+from viz.ui.library import Library
+from viz.ui.models import Models
+
+EXIT_INPUT, EXIT_MODEL = 2, 3
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; a Space gives none and sets environment variables instead."""
+    environ = os.environ
+    inside_space = "SPACE_ID" in environ
+    host = environ.get("GRADIO_SERVER_NAME", "0.0.0.0" if inside_space else "127.0.0.1")
+    models = [name for name in environ.get("CLVS_MODELS", "").split(",") if name]
+    parser = argparse.ArgumentParser(prog="python app.py", description=__doc__)
+    parser.add_argument("--host", default=host, help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=environ.get("GRADIO_SERVER_PORT", "7860"))
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=None,
+        help="model to offer: scenes (default), llava-1.5-7b, a hub id or a folder; may be given several times",
+    )
+    parser.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or balanced")
+    parser.add_argument("--coco-annotations", help="a file like instances_val2014.json: masks by file name")
+    parser.add_argument("--coco-images", help="folder of COCO pictures to offer as examples")
+    parser.add_argument("--share", action="store_true", help="also open a public gradio.live address")
+    chosen = parser.parse_args(arguments)
+    chosen.model = chosen.model or models or ["scenes"]
+    return chosen
+
+
+def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
+    """The page for these options. ClvsError for files that cannot be used, ModelError for a model."""
+    library = Library(coco_annotations=chosen.coco_annotations, coco_images=chosen.coco_images)
+    models = Models(chosen.model, dtype=chosen.dtype, device=chosen.device)
+    zero_gpu = "SPACES_ZERO_GPU" in os.environ  # there a model must be on the accelerator before the first call
+    if zero_gpu or models.default != "scenes":  # the page needs to know the depth of any other model
+        print(f"Loading {models.cards[models.default].label} ...", file=sys.stderr)
+        models.get(models.default)
+    return build(models, library), models
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until interrupted; 2 for wrong paths or options, 3 for a model that cannot be loaded."""
+    chosen = parse(arguments)
+    try:
+        page, models = make(chosen)
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return EXIT_MODEL
+    except ClvsError as error:
+        print(error, file=sys.stderr)
+        return EXIT_INPUT
+    models.preload()
+    try:
+        page.launch(server_name=chosen.host, server_port=chosen.port, share=chosen.share, **launch_settings())
+    except OSError as error:
+        taken = f"Port {chosen.port} of {chosen.host} is taken; choose another with --port."
+        other = f"The page cannot be served at {chosen.host}:{chosen.port} ({error}); check --host and --port."
+        print(taken if "empty port" in str(error) else other, file=sys.stderr)
+        return EXIT_INPUT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""A page over a fake model and two small pictures, without a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ui import pictures
+from tests.ui.fake import FakeModel
+from viz.ui import record
+from viz.ui.handlers import Handlers
+from viz.ui.library import Library
+from viz.ui.models import Models
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    return Library(pictures.write(tmp_path_factory.mktemp("scenes")))
+
+
+@pytest.fixture
+def fake():
+    return FakeModel()
+
+
+@pytest.fixture
+def models(fake):
+    return Models(load=lambda name, **settings: fake)
+
+
+@pytest.fixture
+def recording(models, library):
+    return record.make(models, library)
+
+
+@pytest.fixture
+def handlers(models, library, recording):
+    return Handlers(models, library, recording)

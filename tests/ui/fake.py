@@ -1,0 +1,76 @@
+"""A model whose answers are known in advance and whose slowness and failures are asked for in the question.
+
+"slowly" in a question: one token each 50 ms up to the limit; "explode": the engine fails; "unicorn": an unknown word.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import clvs_core as clvs
+from clvs_core.methods import spec
+from clvs_core.models.registry import card_for
+from clvs_core.models.views import llava_views
+from tests import viewer_fakes
+
+
+class FakeModel:
+    """The part of `clvs_core.Model` that the page uses. `opened`, `finished` and `closed` count streams."""
+
+    def __init__(self, name="scenes"):
+        self.name, self.card = name, card_for(name)
+        self.layers, self.heads = viewer_fakes.LAYERS, viewer_fakes.HEADS
+        self.opened = self.closed = self.finished = self.steps = 0
+        self.asked = []
+
+    def unknown_words(self, question):
+        return [word for word in question.rstrip("?").split() if word == "unicorn"]
+
+    def open_image(self, picture):
+        side = viewer_fakes.SIDE * 8
+        return FakeImage(self, llava_views(picture.height, picture.width, side, 8, "squash"))
+
+
+class FakeImage:
+    def __init__(self, model, views):
+        self.model, self.views = model, views
+        self.width, self.height = views.width, views.height
+
+    def ask(self, question, methods, max_new_tokens=16, lens=False):
+        *_, last = self.stream(question, methods, max_new_tokens, lens)
+        self.model.asked.append([spec(m) for m in methods])
+        return last.runs
+
+    def stream(self, question, methods, max_new_tokens=16, lens=False):
+        self.model.opened += 1
+        return self._steps(question, methods, max_new_tokens)
+
+    def _steps(self, question, methods, limit):
+        words = ["word"] * limit if "slowly" in question else ["Yes", ""]
+        try:
+            for index in range(min(len(words), limit)):
+                if "explode" in question:
+                    raise RuntimeError("a secret of the engine")
+                if "slowly" in question:
+                    time.sleep(0.05)
+                self.model.steps += 1
+                yield Step(index, [_run(m, words[: index + 1], question, self.views) for m in methods])
+            self.model.finished += 1
+        finally:
+            self.model.closed += 1
+
+
+@dataclasses.dataclass
+class Step:
+    index: int
+    runs: list
+
+
+def _run(method, words, question, views):
+    run = viewer_fakes.run(method, words=words, views=views)
+    trace = run.trace
+    trace.meta |= {"question": question, "method": spec(method)}
+    if isinstance(method, clvs.CLVS):
+        trace.attention = trace.original = (trace.attention * method.alpha).astype("float16")
+    return run

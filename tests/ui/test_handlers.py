@@ -1,0 +1,714 @@
+"""The page's behaviour without a browser: requests, settings, objects, errors and what one visitor can see."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import clvs_core as clvs
+from clvs_core.errors import ClvsError, ModelError
+from clvs_core.key_objects import relative_gain, together
+from tests import viewer_fakes
+from tests.ui import pictures
+from tests.ui.fake import FakeModel
+from viz import figures
+from viz.ui.exports import KINDS, Exports
+from viz.ui.library import Library
+from viz.ui.models import Models
+from viz.ui.session import Session, Settings
+from viz.ui.widgets import Setting
+from viz.viewer.payload import decode
+
+CONTROLS = vars(Settings("scenes", 0.8, 0.8, 0.5, first_check=6, unified=True, early=True, tokens=16))
+
+
+def event(**data):
+    return SimpleNamespace(_data=data)
+
+
+def controls(**changes):
+    return tuple({**CONTROLS, **changes}.values())
+
+
+def run(handlers, session, scene="street", question="Is there a dog in the image?", path=None, **changes):
+    path = path or str(handlers.library.named(scene).path)
+    return list(handlers.run(session, session.begin(), path, question, *controls(**changes)))
+
+
+def attention(payload, key):
+    return decode(payload)[f"attention/{key}"]
+
+
+def test_an_answer_arrives_token_by_token(handlers):
+    payloads = run(handlers, Session())
+    assert [p["status"] for p in payloads] == ["running"] * 4 + ["done"]
+    assert [len(p["methods"][0]["tokens"]) for p in payloads[1:]] == [0, 1, 2, 2]
+    assert all(p["progress"] for p in payloads[:-1]), "waiting is always said"
+    last = payloads[-1]
+    assert [m["name"] for m in last["methods"]] == ["vanilla", "clvs"]
+    assert last["methods"][0]["text"] == "Yes"
+    assert last["image"]["url"].endswith("street.png")
+    assert last["layers"] == viewer_fakes.LAYERS
+    assert "heads/clvs" in last["arrays"]
+    assert len({p["id"] for p in payloads[2:]}) == 1
+
+
+def test_the_question_picks_the_key_objects(handlers):
+    last = run(handlers, Session(), question="Are there any puppies?")[-1]
+    assert {item["name"]: item["on"] for item in last["objects"]} == {"car": False, "dog": True}
+
+
+def test_a_switched_object_stays_for_a_setting_and_not_for_a_new_question(handlers):
+    session = Session()
+    run(handlers, session)
+    handlers.switch_objects(session, event(on=["car"]))
+    moved = handlers.adjust(session, *controls(alpha=0.5))
+    assert {item["name"] for item in moved["objects"] if item["on"]} == {"car"}
+    assert {item["name"] for item in run(handlers, session)[-1]["objects"] if item["on"]} == {"dog"}
+
+
+def test_a_setting_asks_only_the_changed_method_again(handlers, fake):
+    session = Session()
+    before = run(handlers, session)[-1]
+    after = handlers.adjust(session, *controls(alpha=0.5))
+    assert fake.asked == [["clvs:alpha=0.5"]]
+    assert after["id"] == before["id"], "the viewer keeps its layer and token"
+    assert after["status"] == "done"
+    np.testing.assert_array_equal(attention(after, "vanilla"), attention(before, "vanilla"))
+    np.testing.assert_allclose(attention(after, "clvs") / attention(before, "clvs"), 0.5 / 0.8, rtol=2e-3)
+
+
+def test_a_setting_of_the_recorded_example_needs_no_run(handlers):
+    payload = handlers.adjust(Session(), *controls(alpha=0.5))
+    assert payload["error"] == ""
+    assert payload["id"] == handlers.recording.payload["id"]
+    assert payload["question"] == handlers.recording.question
+    assert [m["spec"] for m in payload["methods"]] == ["vanilla", "clvs:alpha=0.5"]
+
+
+def test_a_setting_ignores_an_edited_question(handlers):
+    session = Session()
+    run(handlers, session, question="Is there a car?")
+    payload = handlers.adjust(session, *controls(beta=0.1))
+    assert payload["question"] == "Is there a car?"
+
+
+def test_a_setting_that_moves_while_an_answer_comes_waits_for_its_end(handlers, fake):
+    session = Session()
+    path = str(handlers.library.named("street").path)
+    stream = handlers.run(session, session.begin(), path, "Count slowly.", *controls(tokens=4))
+    for _ in range(3):
+        next(stream)
+    for alpha in (0.1, 0.5):
+        assert "value" not in handlers.adjust(session, *controls(alpha=alpha))
+    payloads = list(stream)
+    assert [m["spec"] for m in payloads[-1]["methods"]] == ["vanilla", "clvs:alpha=0.5"]
+    assert payloads[-1]["question"] == "Count slowly."
+    assert fake.asked == [["clvs:alpha=0.5"]]
+
+
+def test_a_setting_that_comes_after_a_newer_request_changes_nothing(handlers, monkeypatch):
+    session = Session()
+    run(handlers, session)
+    kept = session.result
+    ask = handlers.models.ask
+    monkeypatch.setattr(handlers.models, "ask", lambda *args: (session.begin(), ask(*args))[1])
+    assert "value" not in handlers.adjust(session, *controls(alpha=0.5))
+    assert session.result is kept
+
+
+def test_usual_settings_are_left_to_the_card():
+    card = SimpleNamespace(name="scenes", settings={"clvs": {"beta": 0.7, "gamma": 0.4}})
+    usual = Settings.of(card, layers=12)
+    assert (usual.beta, usual.gamma, usual.first_check) == (0.7, 0.4, 8)
+    vanilla, method = usual.methods(usual)
+    assert vanilla == clvs.Vanilla()
+    assert method == clvs.CLVS(gamma=0.4)
+    assert method.resolve(card.settings["clvs"], 12).first_check == 7
+    changed = Settings(**{**vars(usual), "first_check": 1, "beta": 0.0, "early": False}).methods(usual)[1]
+    assert (changed.first_check, changed.beta, changed.early_termination) == (0, 0.0, False)
+
+
+@pytest.mark.parametrize(("changes", "told"), [
+    ({"question": " "}, "no question"),
+    ({"question": "x" * 513}, "513 characters"),
+    ({"alpha": 2}, "alpha must be"),
+    ({"gamma": None}, "gamma must be"),
+    ({"tokens": 65}, "1 to 64"),
+    ({"model": "gpt"}, "no model 'gpt'"),
+    ({"path": "/nowhere.png"}, "no picture"),
+    ({"question": "Will you explode?"}, "Something went wrong on the server"),
+])  # fmt: skip
+def test_wrong_input_is_one_sentence_and_loses_nothing(handlers, changes, told):
+    session = Session()
+    before = run(handlers, session)[-1]
+    result = session.result
+    last = run(handlers, session, **changes)[-1]
+    assert told in last["error"]
+    assert last["error"].count(".") <= 2
+    assert "secret" not in last["error"]
+    assert last["status"] == "done"
+    assert session.result is result
+    assert (last["blob"], last["objects"]) == (before["blob"], before["objects"])
+    assert run(handlers, session)[-1]["error"] == ""
+
+
+def test_an_error_before_any_run_keeps_the_recorded_example(handlers):
+    last = run(handlers, Session(), question="")[-1]
+    assert "no question" in last["error"]
+    assert last["blob"] == handlers.recording.payload["blob"]
+
+
+def test_unknown_words_and_strange_pictures_are_said(handlers, tmp_path):
+    own = tmp_path / "mine.png"
+    own.write_bytes(viewer_fakes.png())
+    notes = run(handlers, Session(), question="Is there a unicorn?", path=str(own))[-1]["notes"]
+    assert any("does not know: unicorn" in note for note in notes)
+    assert any("drawn scenes only" in note and "--model" in note for note in notes)
+    assert run(handlers, Session())[-1]["notes"] == []
+
+
+def test_an_own_picture_is_shown_re_encoded_and_cannot_be_linked(handlers, tmp_path):
+    own = tmp_path / "mine.png"
+    own.write_bytes(viewer_fakes.png())
+    session = Session()
+    last = run(handlers, session, path=str(own))[-1]
+    path = last["image"]["url"].removeprefix("gradio_api/file=")
+    assert path in handlers.files
+    assert "mine" not in path
+    assert last["link"] == ""
+    assert last["objects"] == []
+
+
+def test_stop_keeps_what_has_come_and_frees_the_engine(handlers, fake):
+    session = Session()
+    ticket = session.begin()
+    path = str(handlers.library.named("street").path)
+    stream = handlers.run(session, ticket, path, "Count slowly.", *controls(tokens=64))
+    payloads = [next(stream) for _ in range(5)]
+    stopped = handlers.stop(session)
+    assert (stopped["status"], stopped["progress"]) == ("done", "Stopped.")
+    assert attention(stopped, "clvs").shape[0] == len(stopped["methods"][1]["tokens"]), "a map for every token"
+    assert "heads/clvs" in stopped["arrays"]
+    assert stopped["methods"][0]["tokens"] == payloads[-1]["methods"][0]["tokens"]
+    assert list(stream) == [], "not one more payload"
+    assert fake.closed == fake.opened == 2  # one was the recording's
+    tokens = len(payloads[-1]["methods"][0]["tokens"])
+    assert fake.steps - 2 <= tokens + 1, "at most one token more was computed"  # the recording took two
+
+
+def test_closing_the_stream_frees_the_engine(handlers, fake):
+    session = Session()
+    path = str(handlers.library.named("street").path)
+    stream = handlers.run(session, session.begin(), path, "Count slowly.", *controls())
+    for _ in range(4):
+        next(stream)
+    stream.close()
+    assert fake.closed == fake.opened
+    assert run(handlers, session)[-1]["error"] == ""
+
+
+def test_a_full_queue_is_said(handlers):
+    session = Session()
+    before = run(handlers, session)[-1]
+    handlers.begin(session)
+    refused = handlers.refused(session)
+    assert "try again in a minute" in refused["error"]
+    assert refused["status"] == "done"
+    assert not session.running
+    assert refused["blob"] == before["blob"]
+
+
+def test_a_newer_request_ends_an_older_one(handlers):
+    session = Session()
+    path = str(handlers.library.named("street").path)
+    old = handlers.run(session, session.begin(), path, "Count slowly.", *controls(tokens=64))
+    for _ in range(4):
+        next(old)
+    new = run(handlers, session, question="Is there a car?")[-1]
+    assert list(old) == []
+    assert session.payload["question"] == new["question"] == "Is there a car?"
+    (stale,) = handlers.run(session, session.ticket - 1, path, "Old?", *controls())
+    assert stale.get("__type__") == "update", "a request that came too late changes nothing"
+    assert "value" not in stale
+
+
+def test_two_visitors_never_see_each_other(handlers):
+    """Two interleaved streams: every payload is about its own visitor's question and picture."""
+    sessions = {"Count dogs slowly.": Session(), "Count apples slowly.": Session()}
+    scenes = {"Count dogs slowly.": "street", "Count apples slowly.": "table"}
+    seen = {question: [] for question in sessions}
+
+    def visit(question):
+        seen[question] += run(handlers, sessions[question], scenes[question], question, tokens=8)
+
+    threads = [threading.Thread(target=visit, args=(question,)) for question in sessions]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.03)
+    for thread in threads:
+        thread.join()
+    for question, payloads in seen.items():
+        assert {p["question"] for p in payloads[1:]} == {question}
+        assert all(p["image"]["url"].endswith(f"{scenes[question]}.png") for p in payloads[1:])
+        assert sessions[question].result.question == question
+    first, second = (session.payload for session in sessions.values())
+    assert first["id"] != second["id"]
+    assert [o["name"] for o in second["objects"]] == ["apple"]
+
+
+def test_one_model_call_at_a_time(library):
+    """The lock is what holds when a call comes past the queue."""
+    busy = []
+
+    class Watched:
+        layers = 8
+        inside = 0
+
+        def unknown_words(self, question):
+            return []
+
+        def open_image(self, picture):
+            return self
+
+        def ask(self, *args, **kwargs):
+            self.inside += 1
+            busy.append(self.inside)
+            time.sleep(0.02)
+            self.inside -= 1
+            return []
+
+        views = None
+
+    watched = Watched()
+    models = Models(load=lambda name, **settings: watched)
+    threads = [threading.Thread(target=models.ask, args=("scenes", None, "?", [], 1)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert busy == [1] * 6
+
+
+def test_no_more_than_the_queue_may_wait(models, library, monkeypatch):
+    models._room = threading.BoundedSemaphore(1)
+    models._room.acquire()
+    with pytest.raises(ClvsError, match="Too many people"):
+        models.ask("scenes", None, "?", [], 1)
+    models._room.release()
+    picture = SimpleNamespace(width=96, height=96)
+    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    assert models._room.acquire(blocking=False), "a place is given back"
+
+
+def test_a_model_is_loaded_once_and_only_if_offered():
+    loads = []
+    models = Models(
+        ["scenes", "llava-1.5-7b"], dtype="float16", load=lambda name, **s: loads.append((name, s)) or object()
+    )
+    threads = [threading.Thread(target=models.get, args=("scenes",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == [("scenes", {"dtype": "float16", "device": "auto"})]
+    with pytest.raises(ModelError, match="choose one of scenes, llava"):
+        models.get("/etc/passwd")
+
+
+def test_choosing_fills_the_page_in(handlers):
+    session = Session()
+    path, question, chips, payload, ticket = handlers.choose(session, event(name="table"))
+    assert payload["status"] == "running"
+    assert payload["progress"] == "Waiting for the model…"
+    assert path.endswith("table.png")
+    assert [question] == chips == pictures.QUESTIONS["table"]
+    assert ticket == session.ticket == session.running > 0
+    assert handlers.suggest(session, event(question="Why?"))[::2] == ("Why?", session.ticket)
+    assert session.ticket != ticket
+    for nothing in (
+        handlers.choose(session, event(name="../x")),
+        handlers.choose(session, event()),
+        handlers.suggest(session, event(question=["Why?"])),
+    ):
+        assert all("value" not in update for update in nothing), "no ticket, so nothing runs"
+
+
+def arrive(handlers, session, **query):
+    return handlers.arrive(session, SimpleNamespace(query_params=query))
+
+
+def test_a_link_fills_the_page_in(handlers):
+    session = Session()
+    query = {"scene": "table", "q": "Is it red?", "method": "clvs:alpha=0.3,first_check=2,early_termination=false"}
+    payload, path, question, chips, scene, *values, ticket = arrive(handlers, session, **query, tokens="4", layer="3")
+    assert scene == "table", "the strip marks it"
+    assert payload["status"] == "running"
+    assert path.endswith("table.png")
+    assert question == "Is it red?"
+    assert chips == pictures.QUESTIONS["table"]
+    assert values[4] == {"value": 3, "maximum": viewer_fakes.LAYERS, "__type__": "update"}
+    values[4] = values[4]["value"]
+    assert values == ["scenes", 0.3, 0.8, 0.5, 3, True, False, 4]
+    last = list(handlers.run(session, ticket, path, question, *values))[-1]
+    assert last["view"] == {"layer": 2}
+    assert last["link"] == (
+        "scene=table&q=Is+it+red%3F&method=clvs:alpha=0.3,first_check=2,early_termination=false&tokens=4"
+    )
+    assert run(handlers, session)[-1]["view"] == {}, "a link's layer is for its own result only"
+
+
+def test_a_plain_address_changes_nothing(handlers):
+    assert all("value" not in item for item in arrive(handlers, Session())), "no ticket either, so nothing runs"
+
+
+def test_a_link_to_nowhere_is_said(handlers):
+    payload, *rest, ticket = arrive(handlers, Session(), scene="gone")
+    assert "not here" in payload["error"]
+    assert "value" not in ticket
+    payload, *rest, _ = arrive(handlers, Session(), scene="street", method="clvs:alpha=7", model="other")
+    rest[8] = rest[8]["value"]
+    assert rest[4:] == [*controls(first_check=6)], "wrong settings are left out"
+
+
+def offer(handlers, name, model):
+    """One more model on offer, not loaded yet."""
+    handlers.models = Models(["scenes", name], load=lambda source, **settings: model)
+    return name
+
+
+def test_a_link_to_a_model_of_unknown_depth_runs_with_its_own_first_check(handlers):
+    deep = FakeModel("llava-1.5-7b")
+    deep.layers = 32
+    name, session = offer(handlers, "llava-1.5-7b", deep), Session()
+    _, path, question, _, _, *values, ticket = arrive(handlers, session, scene="street", model=name)
+    assert "value" not in values[4], "not the recorded model's"
+    values[4] = 6  # what stands on the page
+    last = list(handlers.run(session, ticket, path, question, *values))[-1]
+    assert last["methods"][1]["spec"] == "clvs"
+    assert session.result.settings.first_check == 18
+    assert handlers.fit(session, name, 6) == {"maximum": 32, "value": 18, "__type__": "update"}
+    assert "value" not in handlers.fit(session, name, 6), "once is enough"
+
+
+def test_a_link_with_a_first_check_that_is_too_deep_is_told_and_mended(handlers):
+    session = Session()
+    _, path, question, _, _, *values, ticket = arrive(handlers, session, scene="street", method="clvs:first_check=30")
+    assert values[4]["maximum"] == values[4]["value"] == 31
+    values[4] = 31
+    last = list(handlers.run(session, ticket, path, question, *values))[-1]
+    assert "has 8 layers; set First check" in last["error"]
+    assert handlers.fit(session, "scenes", 31) == {"maximum": 8, "value": 6, "__type__": "update"}
+
+
+def test_a_new_picture_is_checked_when_it_comes(handlers, tmp_path):
+    bad = tmp_path / "bad.svg"
+    bad.write_text("<svg/>")
+    session = Session()
+    payload, chips, chosen, ticket = handlers.new_picture(session, str(bad), "Is there a dog?")
+    assert "PNG, JPEG or WebP" in payload["error"]
+    assert (len(chips), chosen) == (3, "")
+    assert "value" not in ticket, "nothing runs"
+
+
+def test_a_new_picture_is_asked_the_question_that_stands_there(handlers, tmp_path):
+    good = tmp_path / "good.png"
+    good.write_bytes(viewer_fakes.png())
+    session = Session()
+    payload, _, chosen, ticket = handlers.new_picture(session, str(good), "Is there a dog?")
+    assert (payload["status"], payload["error"], chosen) == ("running", "", "")
+    last = list(handlers.run(session, ticket, str(good), "Is there a dog?", *controls()))[-1]
+    assert last["image"]["url"] == session.picture.url
+    assert any("drawn scenes only" in note for note in last["notes"])
+    payload, *_, ticket = handlers.new_picture(session, str(good), "  ")
+    assert "ask something about it" in payload["error"]
+    assert "value" not in ticket
+    assert not session.running
+
+
+def test_a_region_stays_while_the_picture_does(handlers):
+    session = Session()
+    run(handlers, session)
+    handlers.set_region(session, event(box=[0, 0, 50, 50]))
+    last = run(handlers, session, question="Is there a car?")[-1]
+    assert session.region == {"box": [0, 0, 50, 50]}
+    handlers.switch_objects(session, event(on=[]))  # the viewer follows a region alone
+    moved = handlers.adjust(session, *controls(alpha=0.5))
+    for payload in (last, moved):
+        assert {o["name"] for o in payload["objects"] if o["on"]} == {"car"}, "followed again without the region"
+    assert [item.name for item in handlers.key_objects(session, session.result)] == ["region"]
+    run(handlers, session, scene="table", question="Is it red?")
+    assert session.region == {}
+
+
+def test_an_error_amid_an_answer_keeps_what_has_come(handlers, monkeypatch):
+    session = Session()
+    run(handlers, session)
+    progressed, seen = handlers._progressed, []
+
+    def broken(result, answer):
+        seen.append(answer)
+        if len(seen) > 3:
+            raise RuntimeError("a secret of the engine")
+        return progressed(result, answer)
+
+    monkeypatch.setattr(handlers, "_progressed", broken)
+    last = run(handlers, session, question="Count slowly.", tokens=8)[-1]
+    assert "Something went wrong" in last["error"]
+    assert (last["question"], last["status"], len(last["methods"][0]["tokens"])) == ("Count slowly.", "done", 2)
+    assert "heads/clvs" in last["arrays"]
+
+
+@pytest.mark.parametrize(("typed", "taken"), [(7, 1), (-1, 0), (0.33, 0.33), (None, None), (True, True)])
+def test_a_number_out_of_range_becomes_the_nearest(typed, taken):
+    assert Setting(0, 1, 0.8, step=0.05).preprocess(typed) is taken or taken == pytest.approx(
+        Setting(0, 1, 0.8, step=0.05).preprocess(typed)
+    )
+
+
+def test_a_whole_setting_stays_whole():
+    assert Setting(1, 12, 8, step=1).preprocess(3.4) == 3
+    assert Setting(1, 12, 8, step=1).preprocess(40) == 12
+
+
+def test_exported_curves_are_the_pages_own_on_overlapping_objects(handlers, monkeypatch):
+    session = Session()
+    run(handlers, session)
+    handlers.switch_objects(session, event(on=["dog"]))
+    handlers.set_region(session, event(box=[120, 96, 170, 150]))  # the dog's own box
+    given = {}
+    curves = figures.curves
+    monkeypatch.setattr(figures, "curves", lambda *args, **named: given.update(named, values=args[1]) or curves(*args))
+    Exports(handlers).make(session, "curves.svg", {})
+    covers = [item.coverage for item in handlers.key_objects(session, session.result)]
+    assert len(covers) == 2
+    traces = [run.trace for run in session.result.runs]
+    for trace, values in zip(traces, given["values"], strict=True):
+        np.testing.assert_allclose(values, clvs.key_object_attention(trace, together(covers)))
+    vanilla, method = given["gains"]
+    assert vanilla is None
+    expected = relative_gain(given["values"][1][0], given["values"][0][0]).unclipped
+    np.testing.assert_array_equal(method, expected)
+
+
+def test_another_model_brings_its_own_settings(handlers, fake):
+    session = Session()
+    run(handlers, session)
+    kept = session.result
+    offer(handlers, "llava-1.5-7b", fake)
+    first, second = handlers.switch_model(session, "llava-1.5-7b")
+    assert "Loading LLaVA-1.5 7B" in first[0]["progress"]
+    assert second[1:4] == (0.8, 0.8, 0.5)
+    assert second[4]["maximum"] == fake.layers
+    (payload, *_), *_ = handlers.switch_model(session, "evil/model")
+    assert "not offered" in payload["error"]
+    assert session.result is kept
+    moved = handlers.adjust(session, *controls(model="llava-1.5-7b", alpha=0.5))
+    assert moved["question"] == kept.question, "not the recorded example's"
+    assert moved["id"] != kept.id
+    assert (moved["model"]["label"], session.result.settings.model) == ("LLaVA-1.5 7B", "llava-1.5-7b")
+    assert fake.asked == [["vanilla", "clvs:alpha=0.5"]], "the other model's answer is not reused"
+
+
+@pytest.mark.parametrize("data", [
+    {"box": [1, 2, 3]}, {"box": "1234"}, {"box": [1, 2, float("nan"), 4]}, {"box": [1e9] * 4}, {"box": [True] * 4},
+    {"polygon": [[0, 0]] * 2}, {"polygon": [[0, 0, 0]] * 3}, {"polygon": [[0, 0]] * 5000}, {}, {"box": None},
+])  # fmt: skip
+def test_a_broken_region_is_no_region(handlers, data):
+    session = Session(region={"box": [0, 0, 1, 1]})
+    handlers.set_region(session, event(**data))
+    assert session.region == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_download_is_what_it_says(handlers, kind):
+    session = Session()
+    run(handlers, session)
+    handlers.set_region(session, event(box=[0, 0, 50, 50]))
+    content = Exports(handlers).make(session, kind, {"step": 9, "scale": "layer", "layer": 2})
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "npz": b"PK", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
+    assert content.startswith(starts[kind.rpartition(".")[2]])
+    if kind == "numbers.csv":
+        header, *lines = content.decode().splitlines()
+        assert header.split(",")[6:10] == ["picture", "car", "dog", "region"]
+        assert len(lines) == 2 * 2 * viewer_fakes.LAYERS
+
+
+def test_a_trace_download_loads_again(handlers, tmp_path):
+    session = Session()
+    run(handlers, session)
+    path = tmp_path / "t.npz"
+    path.write_bytes(Exports(handlers).make(session, "clvs.npz", {}))
+    trace = clvs.Trace.load(path)
+    np.testing.assert_array_equal(trace.attention, session.result.runs[1].trace.attention)
+
+
+def test_downloads_are_of_the_visitors_own_result(handlers):
+    one, other = Session(), Session()
+    run(handlers, one, question="Is there a car?")
+    run(handlers, other, scene="table", question="Is it an apple?")
+    exports = Exports(handlers)
+    assert b"Is there a car?" in exports.make(one, "page.html", {})
+    assert b"Is it an apple?" in exports.make(other, "page.html", {})
+    first, second = (exports.handle(one, event(kind="numbers.csv")) for _ in range(2))
+    assert first["url"] != second["url"], "an address cannot be guessed from another"
+    assert exports.handle(one, event(kind="../etc"))["error"]
+    assert exports.handle(one, SimpleNamespace(_data=None))["error"]
+
+
+def test_a_download_before_any_run_is_the_recorded_examples(handlers):
+    page = Exports(handlers).make(Session(), "page.html", {}).decode()
+    assert handlers.recording.question in page
+
+
+def test_a_download_while_an_answer_comes_has_to_wait(handlers):
+    session = Session()
+    run(handlers, session, alpha=0.3)
+    handlers.begin(session)
+    told = Exports(handlers).handle(session, event(kind="numbers.csv"))
+    assert "still coming" in told["error"]
+    handlers.stop(session)
+    assert b"alpha=0.3" in Exports(handlers).make(session, "numbers.csv", {})
+
+
+def test_a_download_of_a_recording_whose_model_is_not_offered(handlers, library):
+    other = Models(["llava-1.5-7b"], load=lambda name, **settings: pytest.fail("nothing has to be worked out"))
+    handlers.models = other
+    exports, session = Exports(handlers), Session()
+    page = exports.make(session, "page.html", {"layer": 2}).decode()
+    assert handlers.recording.question in page
+    assert "Scenes 8M" in page
+    assert exports.make(session, "numbers.csv", {}).startswith(b"step_from_0,token")
+    for kind in ("heatmaps.png", "clvs.npz"):
+        assert "press Run first" in exports.handle(session, event(kind=kind))["error"]
+
+
+def test_the_oldest_results_make_room(handlers):
+    one, other = Session(), Session()
+    run(handlers, one)
+    size = one.result.nbytes
+    assert size > 3 * pictures.SIZE**2 + one.result.runs[0].trace.attention.nbytes
+    handlers.budget.limit = size * 3 // 2
+    payload = run(handlers, other)[-1]
+    assert one.result is one.picture is None
+    assert other.result is not None
+    assert payload["error"] == ""
+    assert "no longer kept" in handlers.adjust(one, *controls(alpha=0.5))["error"]
+    assert "no longer kept" in Exports(handlers).handle(one, event(kind="clvs.npz"))["error"]
+    assert run(handlers, one)[-1]["error"] == ""
+
+
+def test_only_the_newest_of_two_settings_is_shown(handlers, monkeypatch):
+    session = Session()
+    run(handlers, session)
+    ask, inner = handlers.models.ask, []
+
+    def slow(*args):
+        if not inner:
+            inner.append(None)
+            inner.append(handlers.adjust(session, *controls(alpha=0.5, beta=0.3)))
+        return ask(*args)
+
+    monkeypatch.setattr(handlers.models, "ask", slow)
+    assert "value" not in handlers.adjust(session, *controls(alpha=0.5))
+    assert inner[1]["methods"][1]["spec"] == session.payload["methods"][1]["spec"] == "clvs:alpha=0.5,beta=0.3"
+
+
+def test_a_token_that_comes_during_stop_does_not_run_on(handlers, monkeypatch):
+    session = Session()
+    path = str(handlers.library.named("street").path)
+    stream = handlers.run(session, session.begin(), path, "Count slowly.", *controls(tokens=64))
+    for _ in range(4):
+        next(stream)
+    build = handlers.payload
+
+    def stopped(*args):
+        monkeypatch.setattr(handlers, "payload", build)
+        handlers.stop(session)
+        return build(*args)
+
+    monkeypatch.setattr(handlers, "payload", stopped)
+    assert all("value" not in update for update in stream)
+    assert session.payload["status"] == "done"
+    monkeypatch.undo()
+    assert handlers.adjust(session, *controls(alpha=0.5))["status"] == "done", "a setting does not wait for it"
+
+
+def test_loading_one_model_keeps_nobody_from_another():
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(name, **settings):
+        if name == "llava-1.5-7b":
+            loading.set()
+            assert go_on.wait(5)
+        return FakeModel()
+
+    models = Models(["scenes", "llava-1.5-7b"], load=load)
+    thread = threading.Thread(target=models.get, args=("llava-1.5-7b",))
+    thread.start()
+    assert loading.wait(5)
+    other = threading.Thread(target=models.get, args=("scenes",))
+    other.start()
+    other.join(5)
+    assert models.ready("scenes")
+    assert not models.ready("llava-1.5-7b")
+    go_on.set()
+    thread.join()
+
+
+def test_a_models_folder_is_told_by_its_name_only(handlers, tmp_path):
+    folders = [tmp_path / "a" / "mine", tmp_path / "b" / "mine"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    loads = []
+    models = Models([str(folders[0])], load=lambda source, **s: (loads.append(source), FakeModel())[1])
+    assert models.default == models.get("mine").card.name == models.cards["mine"].label == "mine"
+    assert loads == [str(folders[0])]
+    handlers.models = models
+    last = run(handlers, Session(), model="mine")[-1]
+    assert (last["error"], last["link"]) == ("", ""), "a link would name a model that is nowhere else"
+    with pytest.raises(ModelError) as caught:
+        models.get("other")
+    assert str(tmp_path) not in str(caught.value)
+    with pytest.raises(ClvsError, match="rename one"):
+        Models(list(map(str, folders)))
+
+
+def test_files_may_come_while_they_are_looked_through(handlers):
+    addresses = [handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file=") for _ in range(2)]
+    for _ in handlers.files:
+        addresses.append(handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file="))
+    assert handlers.files == set(addresses)
+    for path in addresses:
+        Path(path).unlink()
+    handlers.files -= set(addresses)
+    assert not handlers.files
+    assert not any(Path(path).parent.exists() for path in addresses)
+
+
+def test_a_library_says_what_is_wrong(tmp_path, library):
+    with pytest.raises(ClvsError, match="cannot be read"):
+        Library(tmp_path)
+    with pytest.raises(ClvsError, match="cannot be read"):
+        Library(library.folder, coco_annotations=tmp_path / "none.json")
+    with pytest.raises(ClvsError, match="--coco-annotations"):
+        Library(library.folder, coco_images=tmp_path)
+    with pytest.raises(ClvsError, match="does not exist"):
+        Library(library.folder, library.folder / "instances.json", tmp_path / "none")
+    with pytest.raises(ClvsError, match="No picture"):
+        Library(library.folder, library.folder / "instances.json", tmp_path)
+
+
+def test_coco_pictures_are_recognised_by_name(library, tmp_path):
+    coco = Library(library.folder, library.folder / "instances.json", library.folder)
+    assert [scene.name for scene in coco.coco_scenes] == ["street", "table"]
+    assert coco.coco_scenes[1].questions[0] == "Is there an apple in the image?"
+    upload = tmp_path / "street.jpg"
+    assert [item.name for item in coco.objects(upload, 192, 192)] == ["car", "dog"]
+    assert coco.objects(upload, 100, 192) == [], "somebody else's picture with the same name"
+    assert library.objects(upload, 192, 192) == []

@@ -1,0 +1,1 @@
+"""The web page: sections, handlers, limits, links, typed endpoints; the engine is reached through `clvs_core` only."""

@@ -1,0 +1,169 @@
+"""The typed endpoints for scripts: `ask` and `key_object_curve`, for `gradio_client` or plain HTTP.
+
+They run with the page's limits and queue, keep nothing, and answer with plain JSON. Layers are 0-based.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder
+
+import clvs_core as clvs
+from clvs_core.errors import ClvsError
+from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
+from viz.ui import limits
+from viz.ui.handlers import sentence
+from viz.ui.library import Library
+from viz.ui.models import Answer, Models
+
+METHODS = ["vanilla", "clvs"]
+
+
+def endpoints(models: Models, library: Library) -> None:
+    """Adds the endpoints to the current `gr.Blocks`."""
+
+    def ask(
+        image: ImageData, question: str, methods: list[str] = METHODS, max_new_tokens: int = 16, model: str = ""
+    ) -> dict:
+        """Answers a question about a picture with one or several methods, e.g. "vanilla" and "clvs:alpha=0.7"."""
+        _, answer, text = _answer(models, library, image, question, methods, max_new_tokens, model)
+        return {
+            "model": model or models.default,
+            "question": text,
+            "layers": answer.layers,
+            "unknown_words": list(answer.unknown),
+            "answers": [_told(run) for run in answer.runs],
+        }
+
+    def key_object_curve(
+        image: ImageData,
+        question: str,
+        box: list[float] | None = None,
+        category: str = "",
+        methods: list[str] = METHODS,
+        model: str = "",
+    ) -> dict:
+        """The attention on one object, layer by layer, of the row that predicts the first token of the answer.
+
+        The object is a box (x0, y0, x1, y1 in pixels of the upright picture) or a category annotated in it.
+        """
+        opened, answer, _ = _answer(models, library, image, question, methods, 1, model)
+        name, mask = _object(library, opened, box, category, question)
+        coverage = clvs.coverage(mask, answer.views)
+        curves = [key_object_attention(run.trace, coverage)[0] for run in answer.runs]
+        return {"object": name, "layers": answer.layers, "curves": _curves(answer.runs, curves)}
+
+    for function in (ask, key_object_curve):
+        gr.api(_said(function), api_name=function.__name__, **limits.MODEL_QUEUE)
+
+
+def _said(function: Callable[..., dict]) -> Callable[..., dict]:
+    """Our own sentences reach the caller as they are; everything else stays in the server's log."""
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> dict:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise gr.Error(sentence(error), print_exception=False) from None
+
+    return guarded
+
+
+def _answer(
+    models: Models,
+    library: Library,
+    image: Any,
+    question: Any,
+    specs: Any,
+    max_new_tokens: Any,
+    model: Any,
+) -> tuple[tuple[Path, Any], Answer, str]:
+    text = limits.question(question)
+    methods = _methods(specs)
+    count = limits.new_tokens(max_new_tokens)
+    path = _path(image, library)
+    picture = limits.open_picture(path)
+    name = model if isinstance(model, str) and model else models.default
+    return (path, picture), models.ask(name, picture, text, methods, count), text
+
+
+def _methods(specs: Any) -> list[Any]:
+    if not isinstance(specs, list) or not 1 <= len(specs) <= limits.MAX_METHODS:
+        raise ClvsError(f"methods must be a list of 1 to {limits.MAX_METHODS} names, for example {METHODS}.")
+    if not all(isinstance(item, str) and len(item) <= 200 for item in specs):
+        raise ClvsError(f"Each method must be a short text, for example {METHODS}.")
+    try:
+        return [clvs.method(item) for item in specs]
+    except ValueError as error:
+        raise ClvsError(str(error)) from None
+
+
+def _path(image: Any, library: Library) -> Path:
+    """The uploaded file. A client may write any path: only uploads and the bundled pictures are opened."""
+    given = image.get("path") if isinstance(image, Mapping) else None
+    if not isinstance(given, str):
+        raise ClvsError("There is no picture; send one with gradio_client's handle_file.")
+    path = Path(given).resolve()
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()) and library.at(path) is None:
+        raise ClvsError("The picture must be uploaded; send it with gradio_client's handle_file.")
+    return path
+
+
+def _object(
+    library: Library, opened: tuple[Path, Any], box: Any, category: Any, question: str
+) -> tuple[str, np.ndarray]:
+    path, picture = opened
+    if box is not None:
+        numbers = isinstance(box, list) and all(isinstance(v, (int, float)) for v in box)
+        if not numbers:
+            raise ClvsError("A box is a list of four numbers, x0, y0, x1, y1 in pixels.")
+        return "box", region_mask(picture.height, picture.width, box=box)
+    objects = {item.name: item for item in library.objects(path, picture.width, picture.height)}
+    wanted = [str(category)] if category else mentioned(question, objects)
+    if not wanted or wanted[0] not in objects:
+        known = ", ".join(objects) or "none"
+        raise ClvsError(f"Give a box, or a category annotated in this picture (here: {known}).")
+    return wanted[0], objects[wanted[0]].mask
+
+
+def _told(run: Any) -> dict[str, Any]:
+    trace = run.trace
+    return {
+        "method": str(trace.meta["method"]),
+        "text": run.text,
+        "finished": bool(run.finished),
+        "tokens": [
+            {
+                "text": token.text,
+                "probability": float(token.probability),
+                "stop_layer": int(stop),
+                "uncertainty": _plain(row),
+            }
+            for token, stop, row in zip(run.tokens, trace.stop_layer, trace.uncertainty, strict=True)
+        ],
+    }
+
+
+def _curves(runs: Sequence[Any], curves: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    reference = next((c for run, c in zip(runs, curves, strict=True) if run.method.name == "vanilla"), None)
+    return [
+        {
+            "method": str(run.trace.meta["method"]),
+            "attention": _plain(curve),
+            "peak_layer": summarise(curve).peak_layer,
+            "gain_percent": None if reference is None else _plain(relative_gain(curve, reference).unclipped),
+        }
+        for run, curve in zip(runs, curves, strict=True)
+    ]
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,43 @@
+"""The whole app: page, endpoints, looks and limits in one `gr.Blocks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from viz.ui import api, limits, record
+from viz.ui.explore import explore
+from viz.ui.handlers import Handlers
+from viz.ui.library import Library
+from viz.ui.models import Models
+from viz.ui.theme import theme
+from viz.ui.widgets import static
+
+KEEP_SECONDS = 3600  # what visitors uploaded is deleted this long after it came
+
+
+def build(models: Models, library: Library, recording: record.Recording | None = None) -> gr.Blocks:
+    """The page; launch it with `launch_settings()`."""
+    limits.refuse_addresses()
+    handlers = Handlers(models, library, recording or record.load(library))
+    gr.set_static_paths([library.folder, *(scene.path for scene in library.coco_scenes)])
+    with gr.Blocks(
+        title="CLVS Explorer", analytics_enabled=False, delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS), fill_width=True
+    ) as page:
+        explore(handlers)
+        api.endpoints(models, library)
+    page.temp_file_sets.append(handlers.files)
+    page.queue(max_size=limits.QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
+    return page
+
+
+def launch_settings() -> dict[str, Any]:
+    """Keyword arguments of `launch`: limits, theme and style sheet."""
+    return {**limits.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD}
+
+
+HEAD = (
+    '<meta name="description" content="See where a vision-language model looks, layer by layer.">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+)

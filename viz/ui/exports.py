@@ -1,0 +1,134 @@
+"""What the download menu makes, on click and from the visitor's own result only."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+import clvs_core as clvs
+from clvs_core.errors import ClvsError
+from clvs_core.key_objects import relative_gain, together
+from viz import export, figures
+from viz.ui import limits, links
+from viz.ui.handlers import Handlers, sentence
+from viz.ui.session import Result, Session
+from viz.viewer.payload import MapObject, build
+
+FIGURES = ("heatmaps", "curves", "uncertainty")
+KINDS = (
+    *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
+    "vanilla.npz",
+    "clvs.npz",
+    "page.html",
+    "numbers.csv",
+)
+
+
+class Exports:
+    """Files of the result on the page, put into Gradio's cache under an address that cannot be guessed."""
+
+    def __init__(self, handlers: Handlers):
+        self.handlers = handlers
+
+    def handle(self, session: Session, event: gr.EventData) -> dict[str, str]:
+        """The download component's value: {"url", "name"}, or {"error"}."""
+        data = event._data if isinstance(event._data, Mapping) else {}
+        kind, view = data.get("kind"), links.view(data.get("view"))
+        if kind not in KINDS:
+            return {"error": "There is no such download; choose one of the menu."}
+        try:
+            content = self.make(session, kind, view)
+        except Exception as error:
+            return {"error": sentence(error)}
+        name = f"clvs-{kind}"
+        return {"url": self.handlers.publish(content, name), "name": name}
+
+    def make(self, session: Session, kind: str, view: Mapping[str, Any]) -> bytes:
+        """The file's bytes. ClvsError when there is nothing to export."""
+        name, _, ending = kind.rpartition(".")
+        recording = self.handlers.recording
+        if ending in ("html", "csv") and session.result is None and recording.model not in self.handlers.models.cards:
+            return self._recorded(ending, view)
+        result = self.handlers.result(session)
+        if ending == "npz":
+            return self._trace(result, name)
+        if ending in ("html", "csv"):
+            return self._page(session, result, ending, view)
+        return self._figure(session, result, name, ending, view)
+
+    def _trace(self, result: Result, name: str) -> bytes:
+        run = next((run for run in result.runs if run.method.name == name), None)
+        if run is None:
+            raise ClvsError(f"The result has no answer of {name}; press Run first.")
+        out = io.BytesIO()
+        run.trace.save(out)
+        return out.getvalue()
+
+    def _page(self, session: Session, result: Result, ending: str, view: Mapping[str, Any]) -> bytes:
+        on = {item.name for item in self.handlers.key_objects(session, result)}
+        drawn = [item for item in self.handlers.key_objects(session, result) if item.source == "region"]
+        objects = [
+            MapObject(item.name, item.mask, item.coverage, item.source, item.name in on)
+            for item in (*result.seen.objects, *drawn)
+        ]
+        payload = build(
+            result.runs,
+            image_url=result.picture.url,
+            objects=objects,
+            label=self.handlers.models.cards[result.settings.model].label,
+            question=result.question,
+            notes=result.notes,
+            view=view,
+        )
+        return _exported(payload, ending, limits.jpeg(result.picture.image))
+
+    def _recorded(self, ending: str, view: Mapping[str, Any]) -> bytes:
+        """The recorded example as it is, where its model is not offered and so cannot work it out again."""
+        scene = self.handlers.library.named(self.handlers.recording.scene)
+        assert scene is not None
+        return _exported({**self.handlers.recording.payload, "view": view}, ending, scene.path.read_bytes())
+
+    def _figure(self, session: Session, result: Result, name: str, kind: str, view: Mapping[str, Any]) -> bytes:
+        traces = [run.trace for run in result.runs]
+        step = min(view.get("step", 0), max(len(run.tokens) for run in result.runs) - 1)
+        chosen = self.handlers.key_objects(session, result)
+        make: Callable[[], Any] = {
+            "heatmaps": lambda: figures.heatmaps(
+                result.picture.image,
+                traces,
+                step=step,
+                outline=_union(chosen),
+                mode=view.get("scale", "shared"),
+                viewed=view.get("layer"),
+            ),
+            "curves": lambda: self._curves(result, traces, step, chosen),
+            "uncertainty": lambda: figures.uncertainty(traces, step=step),
+        }[name]
+        out = io.BytesIO()
+        figures.save(make(), out, kind)
+        return out.getvalue()
+
+    def _curves(self, result: Result, traces: Sequence[Any], step: int, chosen: Sequence[Any]) -> Any:
+        cover = together([item.coverage for item in chosen]) if chosen else np.ones(result.views.visual)
+        values = [clvs.key_object_attention(trace, cover) for trace in traces]
+        vanilla = next((v for v, run in zip(values, result.runs, strict=True) if run.method.name == "vanilla"), None)
+        gains = [
+            relative_gain(curve[step], vanilla[step]).unclipped
+            if vanilla is not None and curve is not vanilla and step < min(len(curve), len(vanilla))
+            else None
+            for curve in values
+        ]
+        name = " and ".join(item.name for item in chosen) or "the picture"
+        return figures.curves(traces, values, gains=gains, step=step, name=name)
+
+
+def _exported(payload: Mapping[str, Any], ending: str, picture: bytes) -> bytes:
+    return (export.curves_csv(payload) if ending == "csv" else export.page(payload, picture)).encode("utf-8")
+
+
+def _union(objects: Sequence[Any]) -> np.ndarray | None:
+    return np.any([item.mask for item in objects], axis=0) if objects else None

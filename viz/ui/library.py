@@ -1,0 +1,140 @@
+"""The pictures that come with the page, and the masks that are known for a picture by its file name."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from PIL import Image
+
+from clvs_core.errors import ClvsError
+from clvs_core.key_objects import CocoInstances
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+SCENES = ASSETS / "scenes"
+TRACES = ASSETS / "traces"
+SHOWN_COCO = 24
+ANYTHING = ("Is there a person in the image?", "Is there a dog in the image?", "What color is the car?")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An example picture: its file, what to call it, and questions worth asking."""
+
+    path: Path
+    title: str
+    questions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def url(self) -> str:
+        """Where the page finds the file; relative, so that it also works behind a proxy's prefix."""
+        return f"gradio_api/file={quote(str(self.path))}"
+
+    @cached_property
+    def thumbnail(self) -> str:
+        """A data URL of the middle square, small enough to travel inside the page."""
+        with Image.open(self.path) as picture:
+            picture.draft("RGB", (256, 256))
+            side = min(picture.size)
+            left, top = (picture.width - side) // 2, (picture.height - side) // 2
+            square = picture.convert("RGB").crop((left, top, left + side, top + side)).resize((112, 112))
+        out = io.BytesIO()
+        square.save(out, "WEBP", quality=78)
+        return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+class Library:
+    """Bundled scenes first, then, where a COCO folder was given at start, some of its annotated pictures.
+
+    Raises ClvsError, one sentence, when a file given at start cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path = SCENES,
+        coco_annotations: str | Path | None = None,
+        coco_images: str | Path | None = None,
+    ):
+        self.folder = Path(folder).resolve()
+        self.scenes = _scenes(self.folder)
+        self._bundled = CocoInstances(self.folder / "instances.json", source="scenes")
+        self._coco = CocoInstances(coco_annotations) if coco_annotations else None
+        self.coco_folder = Path(coco_images).resolve() if coco_images else None
+        self.coco_scenes = self._coco_scenes()
+
+    @property
+    def examples(self) -> tuple[Scene, ...]:
+        return (*self.scenes, *self.coco_scenes)
+
+    @cached_property
+    def _by_path(self) -> dict[Path, Scene]:
+        return {scene.path: scene for scene in self.examples}
+
+    def named(self, name: str | None) -> Scene | None:
+        return next((scene for scene in self.examples if scene.name == name), None)
+
+    def at(self, path: str | Path | None) -> Scene | None:
+        """The example whose file this is, or None for a visitor's own picture."""
+        return self._by_path.get(Path(path).resolve()) if path else None
+
+    def is_bundled(self, path: str | Path | None) -> bool:
+        return bool(path) and self.at(path) in self.scenes
+
+    def objects(self, path: str | Path, width: int, height: int) -> list[Any]:
+        """Key objects known for this picture, largest first; none for most of the visitors' own pictures."""
+        name = Path(path).name
+        if self.is_bundled(path):
+            return self._bundled.find(name, width, height)
+        if self._coco is None or name not in self._coco:
+            return []
+        try:
+            return self._coco.find(name, width, height)
+        except ClvsError:  # somebody's own picture that happens to have a COCO name
+            return []
+
+    def _coco_scenes(self) -> tuple[Scene, ...]:
+        if self.coco_folder is None:
+            return ()
+        if not self.coco_folder.is_dir():
+            raise ClvsError(
+                f"The folder of COCO pictures {str(self.coco_folder)!r} does not exist; check --coco-images."
+            )
+        if self._coco is None:
+            raise ClvsError("--coco-images needs --coco-annotations, a file like instances_val2014.json.")
+        found = sorted(p for p in self.coco_folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        known = [path for path in found if path.name in self._coco][:SHOWN_COCO]
+        if not known:
+            raise ClvsError(f"No picture in {str(self.coco_folder)!r} is annotated; check --coco-images.")
+        return tuple(Scene(path, f"COCO {path.stem[-12:].lstrip('0')}", self._questions(path)) for path in known)
+
+    def _questions(self, path: Path) -> tuple[str, ...]:
+        assert self._coco is not None
+        names = [item.name for item in self._coco.find(path.name)][:2]
+        return (*(f"Is there {_article(name)} {name} in the image?" for name in names), ANYTHING[1])
+
+
+def _article(name: str) -> str:
+    return "an" if name[0] in "aeiou" else "a"
+
+
+def _scenes(folder: Path) -> tuple[Scene, ...]:
+    listing = folder / "questions.json"
+    try:
+        entries: Sequence[Any] = json.loads(listing.read_text(encoding="utf-8"))
+        scenes = tuple(
+            Scene(folder / e["file_name"], e["title"], tuple(q["question"] for q in e["questions"])) for e in entries
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClvsError(f"The example scenes in {str(folder)!r} cannot be read ({error}); reinstall the app.") from None
+    return scenes

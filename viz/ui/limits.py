@@ -1,0 +1,188 @@
+"""What a visitor may send, and the launch settings that hold it.
+
+Pictures are judged by their header before a single pixel is decoded; bodies are cut off while they arrive, so that a
+data URL inside JSON is bounded like an upload. Gradio's own `max_file_size` bounds uploads only.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio import processing_utils
+from PIL import Image, UnidentifiedImageError
+
+from clvs_core.engine.images import read_picture
+from clvs_core.errors import ClvsError, ImageError, QuestionError
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_BYTES = 12 * 2**20
+MAX_PIXELS = 25_000_000
+MAX_SIDE = 2048  # longer sides are reduced: no model here looks at more, and a session stays small
+MAX_RATIO = 50
+MAX_QUESTION = 512
+MAX_TOKENS = 64
+MAX_METHODS = 4
+MAX_POLYGON = 2000
+QUEUE_SIZE = 20
+MAX_VISITORS = 40  # whose results are kept at a time
+MAX_KEPT = 2**30  # bytes of all their results together
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+_ACCEPTED = "use a PNG, JPEG or WebP picture"
+
+
+def question(text: Any, limit: int = MAX_QUESTION) -> str:
+    """The question on one line. QuestionError when it is empty or longer than `limit` characters."""
+    if not isinstance(text, str) or not text.strip():
+        raise QuestionError("There is no question; type one about the picture, for example “Is there a dog?”.")
+    if len(text) > limit:
+        raise QuestionError(f"The question has {len(text)} characters; shorten it to {limit}.")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def new_tokens(value: Any) -> int:
+    """A whole number of tokens from 1 to MAX_TOKENS; ClvsError otherwise."""
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
+    if not whole or not 1 <= value <= MAX_TOKENS:
+        raise ClvsError(f"The number of new tokens must be a whole number from 1 to {MAX_TOKENS}, not {value!r:.40}.")
+    return int(value)
+
+
+def open_picture(path: str | Path | None) -> Image.Image:
+    """The picture as the visitor sees it: upright, RGB, no metadata, at most MAX_SIDE pixels on its longer side.
+
+    Everything that can be told from the header is checked first. ImageError says in one sentence what is wrong.
+    """
+    if path is None or not Path(path).is_file():
+        raise ImageError("There is no picture; choose an example or upload one of your own.")
+    size = os.path.getsize(path)
+    if size > MAX_BYTES:
+        raise ImageError(f"The file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            _check_header(picture)
+            picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes at a fraction, never below MAX_SIDE
+            return _reduced(read_picture(picture))
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageError(f"The picture has more than {MAX_PIXELS // 10**6} megapixels; make it smaller.") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"This file is not a picture that can be read here; {_ACCEPTED}.") from None
+    except Exception:  # a broken file can fail in any decoder, in any way
+        raise ImageError(f"The picture is damaged and cannot be read; {_ACCEPTED} that other programs open.") from None
+
+
+def _check_header(picture: Image.Image) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"The picture has {width * height / 1e6:.0f} megapixels; the limit is {MAX_PIXELS // 10**6}.")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise ImageError(f"The picture is {width} x {height} pixels, too narrow to show; crop it.")
+    if picture.format != "MPO" and getattr(picture, "n_frames", 1) != 1:  # phones add a second view to their JPEGs
+        raise ImageError("The picture is animated; save one frame of it and use that.")
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    clean = Image.new("RGB", picture.size)  # a new picture: EXIF, comments and profiles stay behind
+    clean.paste(picture)
+    return clean
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """What the browser shows of an uploaded picture: re-encoded, so nothing hidden in the file is passed on."""
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=92)
+    return out.getvalue()
+
+
+def refuse_addresses() -> None:
+    """Makes Gradio refuse files that a request names by web address.
+
+    It would download them whole into memory, as many bytes as the other machine cares to send.
+    """
+    processing_utils.async_ssrf_protected_download = _refuse_address
+
+
+async def _refuse_address(url: str, cache_dir: str) -> str:
+    raise gr.Error("Send the picture itself, not its address.", print_exception=False)
+
+
+class LimitBody:
+    """ASGI middleware: answers 413 to a request body of more than `limit` bytes, declared or streamed.
+
+    It also answers 404 to `/file=http...`, with which Gradio fetches any address for anybody.
+    """
+
+    def __init__(self, app: Any, limit: int = MAX_BYTES + 2**16):  # room for the form around a picture of MAX_BYTES
+        self.app, self.limit = app, limit
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if "/file=http" in scope["path"].lower():
+            return await self._refuse(send, 404, "There is no such file.")
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        too_large = f"Too large: the limit is {self.limit / 2**20:.0f} MB."
+        if not declared.isdigit() or int(declared) > self.limit:
+            return await self._refuse(send, 413, too_large)
+        seen, started = 0, False
+
+        async def counted() -> Any:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.limit:
+                raise _TooLarge
+            return message
+
+        async def noted(message: Any) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                if seen > self.limit:  # a framework that caught our error speaks of a bad request
+                    message = {**message, "status": 413}
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except _TooLarge:
+            if not started:
+                await self._refuse(send, 413, too_large)
+
+    async def _refuse(self, send: Any, status: int, text: str) -> None:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": text.encode()})
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def launch_settings() -> dict[str, Any]:
+    """Keyword arguments of `Blocks.launch` that keep the limits; add host, port, theme and css."""
+    from starlette.middleware import Middleware
+
+    return {
+        "max_file_size": MAX_BYTES,
+        "allowed_paths": [],
+        "app_kwargs": {"middleware": [Middleware(LimitBody)]},
+        "enable_monitoring": False,
+        "show_error": False,
+        "strict_cors": True,
+        "run_history": False,
+        "state_session_capacity": MAX_VISITORS,
+        "footer_links": [],
+        "ssr_mode": False,
+        "mcp_server": False,
+    }

@@ -1,0 +1,165 @@
+"""What the server keeps for one visitor: the picture, the last result, and which request is the newest."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import clvs_core as clvs
+from clvs_core.errors import ClvsError
+from viz.ui.objects import Seen, see
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The page's controls. `first_check` is 1-based, as shown, and None while the model's depth is unknown."""
+
+    model: str
+    alpha: float
+    beta: float
+    gamma: float
+    first_check: int | None
+    unified: bool
+    early: bool
+    tokens: int
+
+    @classmethod
+    def of(cls, card: Any, layers: int | None, tokens: int = 16) -> Settings:
+        """What a model's card recommends; layers: how deep the model is, None when it has not been loaded."""
+        given = card.settings.get("clvs", {})
+        own = clvs.CLVS(**{k: v for k, v in given.items() if v is not None})
+        usual = None if layers is None else layers // 2 + 2
+        first = usual if own.first_check is None else own.first_check + 1
+        beta = 0.8 if own.beta is None else own.beta
+        return cls(card.name, own.alpha, beta, own.gamma, first, own.unified_positions, own.early_termination, tokens)
+
+    def methods(self, usual: Settings) -> list[Any]:
+        """Vanilla and CLVS with these settings; what is as `usual` for the model is left to its card.
+
+        ClvsError names a setting out of range.
+        """
+        try:
+            method = clvs.CLVS(
+                alpha=self.alpha,
+                beta=None if self.beta == usual.beta else self.beta,
+                gamma=self.gamma,
+                first_check=self._first_check(usual),
+                unified_positions=self.unified,
+                early_termination=self.early,
+            )
+        except (TypeError, ValueError) as error:
+            raise ClvsError(str(error)) from None
+        return [clvs.Vanilla(), method]
+
+    def _first_check(self, usual: Settings) -> int | None:
+        if self.first_check is None or self.first_check == usual.first_check:
+            return None
+        return int(self.first_check) - 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A checked picture: where it came from, its pixels, where the page finds it, its objects' masks."""
+
+    path: str
+    image: Image.Image
+    url: str
+    objects: Sequence[Any]
+    _seen: dict[Any, Seen] = field(default_factory=dict, compare=False)
+
+    def seen_by(self, views: Any) -> Seen:
+        """Its objects under a model's geometry, measured once."""
+        if views not in self._seen:
+            self._seen[views] = see(self.objects, views)
+        return self._seen[views]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The last answer, with everything needed to draw it again or to change one setting of it."""
+
+    picture: Picture
+    question: str
+    settings: Settings
+    methods: Sequence[Any]
+    views: Any = None
+    layers: int = 0
+    runs: Sequence[Any] = ()
+    seen: Seen = field(default_factory=lambda: Seen((), (), np.zeros((0, 0))))
+    notes: Sequence[str] = ()
+    id: str = ""
+    finished: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the traces and of the picture."""
+        arrays = {id(value): value for run in self.runs for value in vars(run.trace).values()}
+        width, height = self.picture.image.size
+        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 3 * width * height
+
+
+@dataclass(eq=False)
+class Session:
+    """One visitor's tab. Lives in `gr.State`, so no other visitor's request can reach it."""
+
+    ticket: int = 0
+    running: int = 0  # the ticket that is being answered or waits for its turn, 0 for none
+    moves: int = 0  # counts moved settings, so that only the newest is shown
+    depth: int = 0  # layers the page's slider goes to, 0 before that was looked at
+    unsure: bool = False  # the first check on the page is a guess: a link's model had not been loaded
+    picture: Picture | None = None
+    result: Result | None = None
+    payload: Mapping[str, Any] | None = None
+    on: frozenset[str] | None = None  # objects switched on by hand; None follows the question
+    region: Mapping[str, Any] = field(default_factory=dict)
+    moved: Settings | None = None  # settings that moved while an answer was still coming
+    view: Mapping[str, Any] = field(default_factory=dict)  # what a permalink asked the viewer to show
+
+    def begin(self) -> int:
+        """A new question: everything older that still runs stops at its next token.
+
+        Tickets never repeat, not even after this session was forgotten: the page runs when its ticket changes.
+        """
+        self.running = self.interrupt()
+        return self.ticket
+
+    def interrupt(self) -> int:
+        """Ends what runs, at its next token, with nothing new to answer."""
+        self.ticket, self.running = secrets.randbits(40) + 1, 0
+        self.view, self.moved = {}, None
+        return self.ticket
+
+    def finish(self, ticket: int) -> None:
+        """This ticket has been answered, or never will be."""
+        if self.running == ticket:
+            self.running = 0
+
+    def current(self, ticket: int) -> bool:
+        return ticket == self.ticket
+
+
+class Budget:
+    """The visitors' results together stay within `limit` bytes: who asked longest ago has to ask again."""
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self._sizes: weakref.WeakKeyDictionary[Session, int] = weakref.WeakKeyDictionary()  # in the order of asking
+        self._lock = threading.Lock()
+
+    def keep(self, session: Session, result: Result) -> None:
+        """Makes room for this visitor's new result."""
+        with self._lock:
+            self._sizes.pop(session, None)
+            self._sizes[session] = result.nbytes
+            for oldest in list(self._sizes)[:-1]:
+                if sum(self._sizes.values()) <= self.limit:
+                    return
+                del self._sizes[oldest]
+                oldest.result = oldest.picture = None

@@ -1,0 +1,100 @@
+// The page's tools: link, downloads, light or dark. No state of its own beyond the open menu.
+const head = element.querySelector('.page-head');
+const said = head.querySelector('.page-said');
+const menu = head.querySelector('.page-items');
+const opener = head.querySelector('[data-do="menu"]');
+let hush = 0;
+
+function say(text) {
+  said.textContent = text;
+  clearTimeout(hush);
+  hush = setTimeout(() => { said.textContent = ''; }, 6000);
+}
+
+function open(on) {
+  menu.hidden = !on;
+  opener.setAttribute('aria-expanded', String(on));
+  if (on) menu.querySelector('button').focus();
+}
+
+// The choice of light or dark outlives a reload, where the browser lets a page keep anything at all.
+function keepTheme(dark) {
+  try { localStorage.setItem('clvs-theme', dark ? 'dark' : 'light'); } catch { /* private window: until the reload */ }
+}
+function keptTheme() {
+  if (new URLSearchParams(location.search).has('__theme')) return null;
+  try { return localStorage.getItem('clvs-theme'); } catch { return null; }
+}
+if (keptTheme()) document.body.classList.toggle('dark', keptTheme() === 'dark');
+
+const viewer = () => document.querySelector('#viewer .cv')?.__clvs;
+
+/** What the viewer shows beyond its starting position, as a link spells it: layers count from 1. */
+function shown() {
+  const state = viewer()?.state;
+  if (!state) return {};
+  const view = { layer: String(state.layer + 1), step: String(state.step) };
+  if (state.scale !== 'shared') view.scale = state.scale;
+  if (state.cmap !== 'magma') view.cmap = state.cmap;
+  return view;
+}
+
+function address() {
+  const link = viewer()?.model?.link;
+  if (!link) return null;
+  const query = new URLSearchParams(link);
+  for (const [name, value] of Object.entries(shown())) query.set(name, value);
+  return `${location.origin}${location.pathname}?${query}`;
+}
+
+async function copy() {
+  const url = address();
+  if (!url) return say('Only example pictures can be linked: your own picture stays yours.');
+  try {
+    await navigator.clipboard.writeText(url);
+    say('Link copied.');
+  } catch {
+    window.prompt('Copy this link:', url);
+  }
+}
+
+head.addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (!button) return;
+  if (button.dataset.kind) {
+    open(false);
+    opener.focus();
+    say('Preparing the file…');
+    trigger('export', { kind: button.dataset.kind, view: shown() });
+  } else if (button.dataset.do === 'menu') open(menu.hidden);
+  else if (button.dataset.do === 'copy') copy();
+  else keepTheme(document.body.classList.toggle('dark'));
+});
+head.addEventListener('keydown', (event) => {
+  const items = [...menu.querySelectorAll('button')];
+  const at = items.indexOf(document.activeElement);
+  if (event.key === 'Escape' && !menu.hidden) { open(false); opener.focus(); }
+  else if (at >= 0 && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
+    items[(at + (event.key === 'ArrowDown' ? 1 : items.length - 1)) % items.length].focus();
+    event.preventDefault();
+  }
+});
+document.addEventListener('click', (event) => { if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false); });
+// A setting that takes longer than a blink says so.
+document.addEventListener('input', (event) => {
+  if (!event.target.closest('.method-setting')) return;
+  const before = viewer()?.model;
+  setTimeout(() => { if (before && viewer().model === before) say('Working out the new setting…'); }, 900);
+});
+// An error stands above the answers, which may have been scrolled away.
+new MutationObserver((changes) => {
+  const error = changes.map((change) => change.target).find((target) => target.matches('#viewer .cv-error'));
+  if (error && !error.hidden) error.scrollIntoView({ block: 'nearest' });
+}).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['hidden'] });
+// On a phone the answer stands below the question: whoever asks wants to see it.
+document.addEventListener('click', (event) => {
+  if (window.innerWidth > 900 || !event.target.closest('#go button:first-child, #suggestions button, #examples button')) return;
+  const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+  document.querySelector('#see')?.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
+});
+window.addEventListener('clvs-download', (event) => say(event.detail.error || 'Done: see your downloads.'));

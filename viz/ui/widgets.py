@@ -1,0 +1,145 @@
+"""Small components that Gradio does not have: picture input, slider, example strip, question chips, header, download.
+
+Like the viewer, each of the last four is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so text
+that is not ours arrives in the value and reaches the page through `textContent` only.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+
+from clvs_core.errors import ImageError
+from viz.ui import limits
+from viz.ui.library import Scene
+
+STATIC = Path(__file__).parent / "static"
+
+
+@functools.cache
+def static(name: str) -> str:
+    """Text of a file of the page: page.css, header.html, header.js."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+class PictureInput(gr.Image):
+    """Gradio's picture input without its decoding: handlers get the path and judge the header themselves.
+
+    Use it with type="filepath" and image_mode=None. It has no `__init__`, from whose signature Gradio takes the props.
+    """
+
+    def preprocess(self, payload: Any) -> str | None:
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            return self._decoded(payload.url)
+        if payload.path is None:
+            raise ImageError("There is no picture; choose an example or upload one of your own.")
+        return payload.path
+
+    def _decoded(self, url: str) -> str:
+        try:
+            content = base64.b64decode(url.partition(",")[2], validate=True)
+        except ValueError:
+            raise ImageError("The picture's data URL is broken; send its bytes as base64.") from None
+        path = save_bytes_to_cache(content, "picture.bin", self.GRADIO_CACHE)
+        self.temp_files.add(path)
+        return path
+
+    def get_block_name(self) -> str:
+        return "image"  # the part of Gradio's front end to use
+
+
+class Setting(gr.Slider):
+    """Gradio's slider, which refuses a typed number out of range without a word: here the nearest one is taken.
+
+    Of numbers in range only whole steps are rounded to: a link may hold finer ones. It has no `__init__`, as above.
+    """
+
+    def preprocess(self, payload: float) -> float:
+        if isinstance(payload, bool) or not isinstance(payload, (int, float)) or not math.isfinite(payload):
+            return payload  # the handlers say what is wrong
+        inside = min(max(payload, self.minimum), self.maximum)
+        return round(inside) if self.step == 1 else super().preprocess(inside)
+
+    def get_block_name(self) -> str:
+        return "slider"
+
+
+class _Fixed(gr.HTML):
+    """A `gr.HTML` that hands its value through and has no default look."""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(value, apply_default_css=False, **kwargs)
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+    def postprocess(self, value: Any) -> Any:
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+    def example_payload(self) -> None:
+        return None
+
+    def example_value(self) -> None:
+        return None
+
+
+class Strip(_Fixed):
+    """Thumbnails of the example scenes; event `pick` with {"name"}. The value is the name of the chosen one."""
+
+    def __init__(self, scenes: Sequence[Scene], value: str = "", **kwargs: Any) -> None:
+        buttons = "".join(
+            f'<button type="button" data-name="{_safe(scene.name)}" title="{_safe(scene.title)}">'
+            f'<img src="{scene.thumbnail}" alt="{_safe(scene.title)}" width="56" height="56"></button>'
+            for scene in scenes
+        )
+        super().__init__(
+            value,
+            html_template=f'<div class="ex-strip" role="group" aria-label="Example pictures">{buttons}</div>',
+            js_on_load=static("strip.js"),
+            **kwargs,
+        )
+
+
+class Chips(_Fixed):
+    """Questions worth asking about the picture; event `pick` with {"question"}. The value is the list of them."""
+
+    def __init__(self, value: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(
+            list(value),
+            html_template='<div class="ask-chips" role="group" aria-label="Suggested questions"></div>',
+            js_on_load=static("chips.js"),
+            **kwargs,
+        )
+
+
+class Header(_Fixed):
+    """Title, one sentence, and the page's own tools; event `export` with {"kind"}."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template=static("header.html"), js_on_load=static("header.js"), **kwargs)
+
+
+class Download(_Fixed):
+    """Hands a file to the visitor: the value is {"url", "name"}, or {"error"} for the header to say."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template="<span></span>", js_on_load=static("download.js"), **kwargs)
+
+
+def _safe(text: str) -> str:
+    """Text of our own files inside a template, which is Handlebars and a template literal at once."""
+    plain = html.escape(text[: limits.MAX_QUESTION], quote=True)
+    return plain.replace("$", "&#36;").replace("{", "&#123;").replace("`", "&#96;").replace("\\", "&#92;")
