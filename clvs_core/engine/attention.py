@@ -30,7 +30,7 @@ class Tree(Protocol):
 class KeysOnly:
     """A pass that only fills the cache: it ends, by `Enough`, once layer `last` has stored its keys and values.
 
-    What that layer would go on to compute, nobody reads: in a model of 12 layers, a fourteenth of the work.
+    What that layer would go on to compute, most of a layer's work, nobody reads.
     """
 
     def __init__(self, last: int):

@@ -133,11 +133,6 @@ class Branches:
                 flags[row] = any_edit or group.editor.remembers
         return flags
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the branches' own keys and values."""
-        return sum(own.keys.nbytes + own.values.nbytes for own in self.own) + self.unified_keys.nbytes
-
     def begin(self, positions: Tensor) -> None:
         """Starts the forward pass of one token per branch, standing at `positions` (B, 1)."""
         self.positions = positions

@@ -27,7 +27,7 @@ class ModelCard:
     note: str = ""
 
 
-# beta: CLVS paper, section 4.1 (0.8 for LLaVA-1.5); gamma 0.5 for every model there.
+# The CLVS paper's settings: beta 0.8 for LLaVA-1.5, gamma 0.5 for every model.
 _LLAVA_15: Mapping[str, Mapping[str, Any]] = {"clvs": {"beta": 0.8, "gamma": 0.5}}
 
 CARDS: dict[str, ModelCard] = {
