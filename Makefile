@@ -7,7 +7,7 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: app test check format bench clean
+.PHONY: app test check format bench scenes-report scenes-model clean
 
 app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
@@ -27,6 +27,13 @@ format: .venv/.test
 bench: .venv/.test
 	$(BIN)/python -m tests.bench.speed $(ARGS)
 
+# What the embedded model can do, measured on fresh scenes; and the model itself from nothing (hours).
+scenes-report: .venv/.recipes
+	$(BIN)/python -m assets.recipes.report $(ARGS)
+
+scenes-model: .venv/.recipes
+	$(BIN)/python -m assets.recipes.train $(ARGS)
+
 clean:
 	rm -rf .venv build
 
@@ -44,4 +51,8 @@ $(BIN)/python:
 
 .venv/.test: tests/requirements.txt .venv/.app
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH) -r requirements.txt -r tests/requirements.txt
+	@touch $@
+
+.venv/.recipes: assets/recipes/requirements.txt .venv/.app
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r assets/recipes/requirements.txt
 	@touch $@

@@ -99,3 +99,17 @@ CATEGORIES: tuple[Category, ...] = (
 )
 NAMES: tuple[str, ...] = tuple(category.name for category in CATEGORIES)
 BY_NAME: dict[str, Category] = {category.name: category for category in CATEGORIES}
+CONTEXTS: dict[str, tuple[str, ...]] = {  # what belongs together: without it, POPE's adversarial objects mean nothing
+    "street": ("person", "bicycle", "car", "motorcycle", "bus", "truck", "traffic light", "dog"),
+    "travel": ("person", "airplane", "train", "boat", "bus", "suitcase", "backpack", "umbrella", "bird"),
+    "farm": ("cow", "horse", "sheep", "dog", "cat", "bird", "truck", "person"),
+    "savanna": ("elephant", "giraffe", "zebra", "bear", "bird", "truck"),
+    "park": ("person", "dog", "bicycle", "kite", "sports ball", "skateboard", "bird", "umbrella"),
+    "table": ("cup", "banana", "apple", "sandwich", "pizza", "donut", "wine glass", "hot dog", "cake", "cell phone"),
+    "kitchen": ("broccoli", "carrot", "apple", "banana", "cup", "scissors", "clock", "potted plant", "vase"),
+    "home": ("chair", "couch", "tv", "potted plant", "clock", "vase", "book", "cat", "dog", "person"),
+    "bedroom": ("bed", "teddy bear", "book", "clock", "laptop", "cell phone", "cat", "backpack", "chair"),
+    "desk": ("laptop", "cell phone", "book", "cup", "clock", "scissors", "chair", "potted plant", "backpack"),
+}
+COMMON = ("person", "car", "dog", "cat", "bird", "cup", "chair", "book", "apple", "clock")
+FREQUENCY: dict[str, float] = {name: 2.0 if name in COMMON else 1.0 for name in NAMES}

@@ -11,10 +11,12 @@ EXAMPLES = (
             ("dog", 0, 36, 56, 54, None, True), ("sports ball", 0, 28, 4, 62),
         ),
         {
+            "Is there a ball in the picture?": "",
             "Is there a dog in the picture?": "",
             "Is there a cat in the picture?": "",
             "Where is the kite?": "",
             "Is the dog to the right of the person?": "",
+            "Is there direct contact between the person and the ball?": "",
         },
     ),
     Example(
@@ -25,6 +27,7 @@ EXAMPLES = (
             "Is there a horse in the picture?": "A zebra is close to a horse, and still not one.",
             "What is in the picture?": "",
             "Is the giraffe to the left of the elephant?": "",
+            "What is below the elephant?": "",
         },
     ),
     Example(
@@ -61,6 +64,7 @@ EXAMPLES = (
             "What color is the motorcycle?": "",
             "Is there a bicycle in the picture?": "",
             "How many trucks are there?": "",
+            "Is there direct contact between the truck and the bicycle?": "",
         },
         width=128,
     ),
@@ -94,6 +98,7 @@ EXAMPLES = (
             "Is there a cup in the picture?": "",
             "What color is the banana?": "",
             "Is the apple below the cup?": "",
+            "Is there direct contact between the cup and the apple?": "",
             "Is there an orange cup in the picture?": "",
         },
     ),
@@ -114,7 +119,8 @@ EXAMPLES = (
             "Is there a hot dog in the picture?": "",
             "Is there a dog in the picture?": "A hot dog shares a word with a dog, nothing else.",
             "Where is the pizza?": "",
-            "What is in the picture?": "Four things: the model was taught to list three at most.",
+            "Is there direct contact between the pizza and the hot dog?": "",
+            "What is in the picture?": "",
         },
     ),
     Example(
@@ -134,6 +140,7 @@ EXAMPLES = (
             "Is there a cat in the picture?": "",
             "Where is the cat?": "",
             "Is the tv to the right of the couch?": "",
+            "What is below the couch?": "",
             "Is there a chair in the picture?": "",
         },
     ),
@@ -153,6 +160,7 @@ EXAMPLES = (
         {
             "Is there a bed in the picture?": "",
             "Is the teddy bear to the left of the bed?": "",
+            "Is there direct contact between the bed and the clock?": "",
             "What color is the bed?": "",
             "Is there a couch in the picture?": "",
         },
@@ -164,6 +172,7 @@ EXAMPLES = (
             "What color is the backpack?": "",
             "Is there a suitcase in the picture?": "",
             "Is the airplane above the backpack?": "",
+            "What is above the suitcase?": "",
             "Is the suitcase red?": "",
         },
     ),
@@ -173,6 +182,7 @@ EXAMPLES = (
         {
             "Is there a train in the picture?": "",
             "Is the person to the left of the train?": "",
+            "What is to the left of the train?": "",
             "How many people are there?": "",
             "Is there a bus in the picture?": "",
         },
@@ -194,8 +204,8 @@ EXAMPLES = (
             ("umbrella", 0, 36, 6, 54, "blue"), ("umbrella", 0, 36, 54, 54, "green"),
         ),
         {
-            "How many umbrellas are there?": "",
-            "Is there a yellow umbrella in the picture?": "The shipped model misses it among four.",
+            "How many umbrellas are there?": "The shipped model counts three: many alike are hard for it.",
+            "Is there a yellow umbrella in the picture?": "",
             "Is there a pink umbrella in the picture?": "",
             "What is in the picture?": "",
         },
@@ -215,6 +225,7 @@ EXAMPLES = (
         {
             "Is there a skateboard in the picture?": "",
             "Is the person to the left of the skateboard?": "",
+            "What is to the left of the skateboard?": "",
             "Is there a bicycle in the picture?": "",
             "Where is the ball?": "",
         },
@@ -296,7 +307,7 @@ EXAMPLES = (
         ),
         {
             "How many donuts are there?": "",
-            "Is there a pink donut in the picture?": "The shipped model misses it among five.",
+            "Is there a pink donut in the picture?": "",
             "Is there a cake in the picture?": "",
         },
     ),

@@ -16,9 +16,9 @@ from PIL import Image
 
 from .artwork import Artwork, fetch
 from .categories import BY_NAME, CATEGORIES
-from .facts import counts, place
-from .questions import RELATIONS
-from .render import Background, Ground, Scene, Thing, boxes, render
+from .facts import counts, in_contact, place
+from .questions import DIRECTIONS, RELATIONS, ahead
+from .render import Background, Ground, Scene, Thing, boxes, gaps, render
 from .tokenizer import COUNTS, build_tokenizer
 
 FOLDER = Path(__file__).resolve().parents[1] / "scenes"
@@ -75,7 +75,8 @@ def build(example: Example) -> Scene:
     scene = Scene(example.width, example.height, BACKGROUNDS[example.background])
     for name, look, size, x, y, *rest in example.things:
         colour, mirror = (*rest, None, False)[:2] if len(rest) < 2 else rest
-        scene.things.append(Thing(name, list(BY_NAME[name].artwork)[look], size, x, y, bool(mirror), colour))
+        code, natural = list(BY_NAME[name].artwork.items())[look]
+        scene.things.append(Thing(name, code, size, x, y, bool(mirror), colour, natural=natural))
     return scene
 
 
@@ -84,6 +85,7 @@ def draw(example: Example, artwork: Artwork, scale: int = SCALE) -> tuple[Scene,
     scene = build(example)
     picture, owner = render(scene, artwork, scale)
     scene.boxes = [tuple(side / scale for side in box) for box in boxes(owner, len(scene.things))]
+    scene.gaps = np.ceil(gaps(owner, len(scene.things)) / scale)
     return scene, picture, owner
 
 
@@ -105,6 +107,17 @@ def true_answer(scene: Scene, question: str) -> str:
         return place(scene, _only(scene, found[1])[0])
     if words in ("what is in the picture", "what do you see", "what objects are in the picture"):
         return " and ".join(number)
+    if found := re.fullmatch(r"is there direct contact between the (.+) and the (.+)", words):
+        touching = in_contact(scene, *(_only(scene, name)[0] for name in found.groups()))
+        if touching is None:
+            raise ValueError(f"the {found[1]} and the {found[2]} are too close to say whether they touch")
+        return _yes_no(touching)
+    for phrase in DIRECTIONS:
+        if found := re.fullmatch(rf"what is {phrase} the (.+)", words):
+            kinds = ahead(scene, _only(scene, found[1])[0], phrase)
+            if len(kinds) != 1 or None in kinds:
+                raise ValueError(f"more or less than one kind of object is {phrase} the {found[1]}")
+            return kinds.pop()
     for phrase, (axis, sign) in RELATIONS.items():
         if found := re.fullmatch(rf"is the (.+) {phrase} the (.+)", words):
             first, second = (_only(scene, name)[0] for name in found.groups())

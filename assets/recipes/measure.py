@@ -1,50 +1,203 @@
-"""What the shipped model can do, on scenes that it was not trained on: `python -m assets.recipes.measure`.
-
-Prints accuracy by kind of question with transformers' own greedy `generate`, and, through clvs_core, where the
-row that predicts the answer looks in each layer, how sure it is, and what CLVS changes.
-"""
+"""Asking the shipped model: what each process of the report (report.py) does with its part of the questions."""
 
 from __future__ import annotations
 
-import argparse
-import json
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from .artwork import Artwork, fetch
-from .model import FOLDER
-from .questions import TYPES, YES_NO, Question, ask
-from .render import Scene, render, sample_scene
+import clvs_core as clvs
+from clvs_core.models.registry import CARDS
 
-SEED = 10**7  # far from the training's and its tests' seeds
+from .artwork import TRAINED_STYLES, Artwork, fetch
+from .questions import Question
+from .render import Scene
+from .report_questions import BY_TYPE, CHUNKS, FIRST_TOKEN, Shown, phrased, shown, wanted
+from .report_statistics import converged
+
+LONGEST = 16  # new tokens of a whole answer
+Seed = tuple[int, ...]
+
+
+def open_artwork(styles: tuple[str, ...]) -> Artwork:
+    """The artwork of these styles, fetched on first use."""
+    return Artwork(fetch(), styles)
+
+
+class Bench:
+    """What one process needs: the model on one thread, and the artwork of any styles."""
+
+    def __init__(self, folder: Path, artwork: Callable[[tuple[str, ...]], Any] = open_artwork):
+        torch.set_num_threads(1)
+        self.folder, self.model = folder, clvs.load_model(str(folder))
+        self.artwork = lru_cache(maxsize=1)(artwork)  # sprites take much memory
+
+    def open(self, picture: np.ndarray) -> clvs.EncodedImage:
+        """A picture that is asked once: nothing of it is kept."""
+        self.model.cache.clear()
+        return self.model.open_image(picture)
+
+    def scenes(self, seed: Seed, left: dict, styles: tuple[str, ...] = TRAINED_STYLES) -> Iterable[Shown]:
+        """See report_questions.shown."""
+        return shown(np.random.default_rng(seed), self.artwork(styles), left)
+
+
+def card_settings() -> clvs.CLVS:
+    """CLVS as the model's card sets it."""
+    return clvs.CLVS(**CARDS["scenes"].settings["clvs"])
+
+
+def vanilla_and_clvs() -> tuple[clvs.Method, ...]:
+    """The two methods that are compared."""
+    return clvs.Vanilla(), card_settings()
+
+
+# --- right and wrong -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Item:
-    """A question about a rendered scene; `owner` (H, W) int8 is the object that each pixel belongs to."""
+class Answer:
+    """What each method said to a question about a scene (numbered by seed and order), and after which layer it stopped
+    editing, -1 for never."""
 
-    scene: Scene
-    picture: Image.Image
-    owner: np.ndarray
+    type: str
+    scene: tuple[int, ...]
     question: Question
+    said: tuple[str, ...]
+    stops: tuple[int, ...]
+
+    def right(self, method: int = 0) -> bool:
+        return right(self.question, self.said[method])
 
 
-def fresh(number: int, kinds: tuple[str, ...] = TYPES, seed: int = SEED, scale: int = 1) -> list[Item]:
-    """`number` questions of each kind, every one about a scene of its own."""
-    rng, artwork, items = np.random.default_rng(seed), Artwork(fetch()), []
-    for kind in kinds:
-        wanted = len(items) + number
-        while len(items) < wanted:
-            scene = sample_scene(rng, artwork)
-            question = ask(rng, scene, kind)
-            if question.kind == kind:  # `ask` takes another kind where the scene has nothing to ask about
-                picture, owner = render(scene, artwork, scale)
-                items.append(Item(scene, Image.fromarray(picture), owner, question))
-    return items
+def right(question: Question, said: str) -> bool:
+    """Whether an answer is right; of a description, whether it names every kind of object and nothing else."""
+    if question.kind == "list":
+        return named(said) == set(question.names)
+    return said == question.answer
+
+
+def named(said: str) -> set[str]:
+    """What a description names."""
+    return {part.strip() for part in said.split(" and ")} - {""}
+
+
+# --- tasks ---------------------------------------------------------------------------------------------
+
+
+def ask_all(image: clvs.EncodedImage, texts: dict[str, str], methods: Sequence[clvs.Method]) -> dict[str, list]:
+    """Runs by type of the `texts` by type: to the end where the type's answer is read whole, else one token."""
+    found: dict[str, list] = {}
+    for whole, length in ((False, 1), (True, LONGEST)):
+        names = [name for name in texts if BY_TYPE[name].whole is whole]
+        runs = image.ask([texts[name] for name in names], methods, max_new_tokens=length)
+        found |= dict(zip(names, runs, strict=True))
+    return found
+
+
+def answers(bench: Bench, seed: Seed, part: int, number: int, styles: tuple[str, ...], methods: tuple) -> list[Answer]:
+    """One of CHUNKS parts of `number` questions of every type."""
+    found = []
+    for order, scene in enumerate(bench.scenes((*seed, part), wanted(number, part, CHUNKS), styles)):
+        texts = {name: question.text for name, question in scene.asked.items()}
+        for name, runs in ask_all(bench.open(scene.picture), texts, methods).items():
+            said = tuple(run.text for run in runs)
+            stops = tuple(int(run.trace.stop_layer[0]) for run in runs)
+            found.append(Answer(name, (*seed, part, order), scene.asked[name], said, stops))
+    return found
+
+
+def worded_answers(bench: Bench, seed: Seed, part: int, number: int) -> list[tuple[str, str, bool, bool]]:
+    """(kind, wording, right so worded, right plainly worded) of vanilla's answers to a part of the blind wordings."""
+    found, rng = [], np.random.default_rng((*seed, part))
+    for scene, worded in phrased(rng, bench.artwork(TRAINED_STYLES), number, part, CHUNKS):
+        image = bench.open(scene.picture)
+        blind = ask_all(image, {name: text for name, (_, text, _) in worded.items()}, [clvs.Vanilla()])
+        plain = ask_all(image, {name: question.text for name, (_, _, question) in worded.items()}, [clvs.Vanilla()])
+        for name, (wording, _, question) in worded.items():
+            good = (right(question, runs[name][0].text) for runs in (blind, plain))
+            found.append((question.kind, wording, *good))
+    return found
+
+
+def looks(bench: Bench, seed: Seed, part: int, number: int, methods: tuple) -> np.ndarray:
+    """(questions, methods, 2, layers) attention of the row that predicts the first token, mean over heads: on the
+    object asked about, by its exact mask, and on the picture; for existence questions whose answer is Yes."""
+    name, found = FIRST_TOKEN[0], []
+    left = {(name, "Yes"): wanted(2 * number, part, CHUNKS, (name,))[name, "Yes"]}
+    for scene in bench.scenes((*seed, part), left):
+        question = scene.asked[name]
+        mask = _mask(scene.scene, scene.owner, question.names[0])
+        traces = [run.trace for run in bench.open(scene.picture).ask(question.text, methods, max_new_tokens=1)]
+        share = clvs.coverage(mask, traces[0].views)
+        found.append(
+            [(clvs.key_object_attention(t, share)[0], t.attention[0].astype(float).sum(-1).mean(-1)) for t in traces]
+        )
+    return np.array(found)
+
+
+def _mask(scene: Scene, owner: np.ndarray, name: str) -> np.ndarray:
+    return np.isin(owner, [index for index, thing in enumerate(scene.things) if thing.name == name])
+
+
+def lens(bench: Bench, seed: Seed, part: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Uncertainty and convergence flag (questions, layers) of vanilla's first token, all first-token types."""
+    unsure, flags = [], []
+    for scene in bench.scenes((*seed, part), wanted(number, part, CHUNKS, FIRST_TOKEN)):
+        texts = [question.text for question in scene.asked.values()]
+        for (run,) in bench.open(scene.picture).ask(texts, [clvs.Vanilla()], max_new_tokens=1, lens=True):
+            unsure.append(run.trace.uncertainty[0])
+            flags.append(converged(run.trace.lens_ids[0, :, 0], run.tokens[0].id))
+    layers = bench.model.layers
+    return np.reshape(unsure, (-1, layers)), np.reshape(flags, (-1, layers)).astype(bool)
+
+
+def grid(bench: Bench, seed: Seed, part: int, number: int, methods: tuple) -> np.ndarray:
+    """(questions, methods) bool: right answers to first-token questions, all methods as branches of one pass."""
+    found = []
+    for scene in bench.scenes((*seed, part), wanted(number, part, CHUNKS, FIRST_TOKEN)):
+        texts = [question.text for question in scene.asked.values()]
+        runs = bench.open(scene.picture).ask(texts, methods, max_new_tokens=1)
+        for question, several in zip(scene.asked.values(), runs, strict=True):
+            found.append([right(question, run.text) for run in several])
+    return np.reshape(found, (-1, len(methods))).astype(bool)
+
+
+def latency(bench: Bench, seed: Seed, number: int) -> float:
+    """Median milliseconds from a picture to the first token of an answer, on one thread."""
+    name, times = FIRST_TOKEN[0], []
+    for scene in bench.scenes(seed, wanted(number + 6, names=(name,))):
+        began = time.perf_counter()
+        bench.open(scene.picture).ask(scene.asked[name].text, [clvs.Vanilla()], max_new_tokens=1)
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times[5:])  # the first ones warm up
+
+
+# --- the model as anyone would call it -----------------------------------------------------------------
+
+
+def agreement(bench: Bench, seed: Seed, number: int) -> tuple[int, int]:
+    """(equal, all) whole answers of the engine and of transformers' own `generate`, `number` of each type."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    pictures, texts, ours = [], [], []
+    for scene in bench.scenes(seed, wanted(number)):
+        asked = [question.text for question in scene.asked.values()]
+        runs = bench.open(scene.picture).ask(asked, [clvs.Vanilla()], max_new_tokens=LONGEST)
+        pictures += [Image.fromarray(scene.picture)] * len(asked)
+        texts += asked
+        ours += [run.text for (run,) in runs]
+    stock = AutoModelForImageTextToText.from_pretrained(bench.folder, dtype=torch.float32)
+    theirs = greedy(stock, AutoProcessor.from_pretrained(bench.folder), pictures, texts)
+    return sum(a == b for a, b in zip(ours, theirs, strict=True)), len(ours)
 
 
 def greedy(model, processor, pictures: list[Image.Image], questions: list[str], batch: int = 32) -> list[str]:
@@ -54,7 +207,7 @@ def greedy(model, processor, pictures: list[Image.Image], questions: list[str], 
         texts = [prompt(processor, question) for question in questions[at : at + batch]]
         inputs = processor(images=pictures[at : at + batch], text=texts, padding=True, return_tensors="pt")
         with torch.no_grad():
-            output = model.generate(**inputs, max_new_tokens=16, do_sample=False)
+            output = model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
         new = output[:, inputs["input_ids"].shape[1] :]
         answers += [text.strip() for text in processor.batch_decode(new, skip_special_tokens=True)]
     return answers
@@ -64,87 +217,3 @@ def prompt(processor, question: str) -> str:
     """The model's chat prompt."""
     content = [{"type": "image"}, {"type": "text", "text": question}]
     return processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-
-
-def accuracy(folder: Path, number: int) -> dict:
-    """Share of right answers by kind, over `number` questions of each."""
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    items = fresh(number)
-    processor = AutoProcessor.from_pretrained(folder)
-    answers = greedy(model, processor, [i.picture for i in items], [i.question.text for i in items])
-    right = np.array([answer == item.question.answer for answer, item in zip(answers, items, strict=True)])
-    kinds = np.array([item.question.kind for item in items])
-    result = {kind: round(float(right[kinds == kind].mean()), 3) for kind in TYPES}
-    for truth in ("Yes", "No"):
-        chosen = np.array([i.question.kind == "exists" and i.question.answer == truth for i in items])
-        result[f"exists, truth {truth}"] = round(float(right[chosen].mean()), 3)
-    result["yes_no"] = round(float(right[np.isin(kinds, YES_NO)].mean()), 3)
-    return {**result, "all": round(float(right.mean()), 3), "questions": len(items)}
-
-
-def looking(folder: Path, number: int) -> dict:
-    """Means per layer of the row that predicts the answer, over questions about present objects; the share of right
-    answers also over absent ones (`number` questions in all)."""
-    import clvs_core as clvs
-
-    model = clvs.load_model(str(folder))
-    methods = {
-        "vanilla": clvs.Vanilla(),
-        "clvs, no early stop": clvs.CLVS(beta=0.8, early_termination=False),
-        "clvs": clvs.CLVS(beta=0.8, gamma=0.5),
-    }
-    curves: dict[str, list] = {}
-    right: dict[str, list] = {}
-    for item in fresh(number, ("exists",), SEED + 1):
-        truth = item.question.answer
-        runs = model.open_image(item.picture).ask(
-            item.question.text, list(methods.values()), max_new_tokens=3, lens=True
-        )
-        for name, run in zip(methods, runs, strict=True):
-            right.setdefault(f"{name}, truth {truth}", []).append(run.text.strip() == truth)
-            if truth == "Yes":
-                for what, values in _row(clvs, run, item).items():
-                    curves.setdefault(f"{name}: {what}", []).append(values)
-    stops = np.array(curves.pop("clvs: stop"))
-    for name in ("vanilla: stop", "clvs, no early stop: stop"):
-        del curves[name]
-    result = {name: np.round(np.mean(values, 0), 3).tolist() for name, values in curves.items()}
-    layers, times = np.unique(stops, return_counts=True)
-    result["clvs: times it stopped after a layer (0-based, -1 never)"] = dict(
-        zip(layers.tolist(), times.tolist(), strict=True)
-    )
-    result["right"] = {name: (sum(values), len(values)) for name, values in right.items()}
-    return result
-
-
-def _row(clvs, run, item: Item) -> dict[str, np.ndarray]:
-    """Per layer, for the first generated token: attention on the object asked about and on the picture, uncertainty,
-    whether the layer already says the answer; and the layer after which CLVS stopped."""
-    trace = run.trace
-    found = [i for i, thing in enumerate(item.scene.things) if thing.name == item.question.names[0]]
-    share = clvs.coverage(np.isin(item.owner, found), trace.views)
-    return {
-        "key object": clvs.key_object_attention(trace, share)[0],
-        "picture": trace.attention[0].astype(float).sum(-1).mean(-1),
-        "uncertainty": trace.uncertainty[0],
-        "says the answer": np.array([words[0].strip() == run.tokens[0].text.strip() for words in trace.lens_words[0]]),
-        "stop": trace.stop_layer[0],
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--number", type=int, default=100, help="questions of each kind")
-    parser.add_argument("--looks", type=int, default=200, help="existence questions for the curves")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    print(json.dumps({"accuracy": accuracy(options.folder, options.number)}, indent=1), flush=True)
-    for name, value in looking(options.folder, options.looks).items():
-        print(f"{name}: {value}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,50 +7,65 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from .categories import BY_NAME, NAMES
-from .facts import COLOUR_NAMES, counts, place, row_and_column
+from .categories import BY_NAME, COMMON, CONTEXTS, NAMES
+from .facts import COLOUR_NAMES, counts, in_contact, place, row_and_column
+from .phrases import FORMS, reworded
 from .render import Scene
 from .tokenizer import COUNTS, build_tokenizer, token, vocabulary
 
-BLOCKS, LENGTH = 20, 12  # questions of a training sequence and tokens of each; fixed, so that nothing is compiled twice
-LISTED = 3  # kinds of object that a list names at most; richer scenes are not asked for one
+BLOCKS, LENGTH = 16, 16  # questions of a training sequence and tokens of each; fixed: nothing is compiled twice
 APART = 0.12  # share of the picture that two centres must differ by for "left of" or "above" to be asked
-SHARES = {  # of training questions; six in ten are open, a denser signal than yes and no
-    "exists": 0.2,
-    "is_colour": 0.08,
-    "coloured_exists": 0.07,
-    "relation": 0.07,
-    "is_place": 0.06,
-    "colour": 0.14,
-    "count": 0.16,
-    "where": 0.16,
-    "list": 0.06,
+SHARES = {  # of training questions
+    "exists": 0.14,
+    "is_colour": 0.05,
+    "coloured_exists": 0.06,
+    "relation": 0.08,
+    "contact": 0.17,
+    "is_place": 0.02,
+    "is_count": 0.06,
+    "colour": 0.06,
+    "count": 0.14,
+    "where": 0.05,
+    "beside": 0.07,
+    "list": 0.10,
 }
 TYPES = tuple(SHARES)
-YES_NO = ("exists", "is_colour", "coloured_exists", "relation", "is_place")
-RELATIONS = {  # phrase: (axis of the centre, sign)
+YES_NO = ("exists", "is_colour", "coloured_exists", "relation", "contact", "is_place", "is_count")
+DIRECTIONS = {  # phrase: (axis of the centre, sign)
     "to the left of": (0, -1),
-    "left of": (0, -1),
     "to the right of": (0, 1),
+    "above": (1, -1),
+    "below": (1, 1),
+}
+RELATIONS = {
+    **DIRECTIONS,
+    "left of": (0, -1),
     "right of": (0, 1),
     "on the left of": (0, -1),
     "on the right of": (0, 1),
-    "above": (1, -1),
-    "below": (1, 1),
+    "on the left side of": (0, -1),
+    "on the right side of": (0, 1),
 }
 
 
 @dataclass(frozen=True)
 class Question:
-    """`kind` is one of TYPES; `names` are the objects asked about."""
+    """`kind` is one of TYPES; `slots` fill its wordings (phrases.FORMS), `names` are the objects asked about; `text` is
+    the wording in use, the plainest by default."""
 
     kind: str
-    text: str
     answer: str
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
+    slots: dict[str, str]
+    text: str = ""
+
+    def __post_init__(self):
+        if not self.text:
+            object.__setattr__(self, "text", FORMS[self.kind][0].format(**self.slots))
 
 
 def article(name: str) -> str:
@@ -62,9 +77,20 @@ def _pick(rng: np.random.Generator, items):
     return items[int(rng.integers(len(items)))]
 
 
-def _absent(rng: np.random.Generator, scene: Scene) -> str:
+def absent(rng: np.random.Generator, scene: Scene, how: str | None = None) -> str:
+    """A kind of object that is not in the scene, drawn as POPE does: "random"; "popular", from the most frequent;
+    "adversarial", from those that are often seen with one that is there; None takes any of the three.
+    """
     present = counts(scene)
-    return _pick(rng, [name for name in NAMES if name not in present])
+    pools = {"popular": COMMON, "adversarial": companions(present), "random": NAMES}
+    pool = pools[how or _pick(rng, tuple(pools))]
+    return _pick(rng, [name for name in pool if name not in present] or [n for n in NAMES if n not in present])
+
+
+def companions(present) -> list[str]:
+    """The kinds that share a context with one of `present`, in the order of NAMES."""
+    near = {name for pool in CONTEXTS.values() if any(other in pool for other in present) for name in pool}
+    return [name for name in NAMES if name in near and name not in present]
 
 
 def _unique(scene: Scene) -> list[int]:
@@ -78,12 +104,9 @@ def _yes_no(answer: bool) -> str:
 
 def exists(rng: np.random.Generator, scene: Scene) -> Question:
     answer = bool(rng.random() < 0.5)
-    name = _pick(rng, list(counts(scene))) if answer else _absent(rng, scene)
-    forms = ["Is there {} in the picture?"] * 4 + ["Is there {}?", "Do you see {}?", "Can you see {} in the picture?"]
-    text = _pick(rng, forms).format(article(name))
-    if rng.random() < 0.1:
-        text = f"Are there any {BY_NAME[name].plural} in the picture?"
-    return Question("exists", text, _yes_no(answer), (name,))
+    name = _pick(rng, list(counts(scene))) if answer else absent(rng, scene)
+    slots = {"name": name, "a_name": article(name), "plural": BY_NAME[name].plural}
+    return Question("exists", _yes_no(answer), (name,), slots)
 
 
 def is_colour(rng: np.random.Generator, scene: Scene) -> Question | None:
@@ -92,14 +115,14 @@ def is_colour(rng: np.random.Generator, scene: Scene) -> Question | None:
         return None
     thing, answer = scene.things[_pick(rng, able)], bool(rng.random() < 0.5)
     colour = thing.true_colour if answer else _pick(rng, [c for c in COLOUR_NAMES if c != thing.true_colour])
-    return Question("is_colour", f"Is the {thing.name} {colour}?", _yes_no(answer), (thing.name,))
+    return Question("is_colour", _yes_no(answer), (thing.name,), {"name": thing.name, "colour": colour})
 
 
 def coloured_exists(rng: np.random.Generator, scene: Scene) -> Question | None:
     able = [thing for thing in scene.things if thing.true_colour]
     if not able:
         return None
-    thing, answer = _pick(rng, able), bool(rng.random() < 0.5)
+    thing, answer = _pick(rng, able), bool(rng.random() < 0.55)
     looks = {(t.name, t.true_colour) for t in scene.things}
     if any(name == thing.name and colour is None for name, colour in looks):
         return None
@@ -108,8 +131,9 @@ def coloured_exists(rng: np.random.Generator, scene: Scene) -> Question | None:
         others = [c for n, c in looks if c and (name, c) not in looks]  # the colour of something else: the hard case
         free = [c for c in COLOUR_NAMES if (name, c) not in looks]
         colour = _pick(rng, sorted(others)) if others and rng.random() < 0.5 else _pick(rng, free)
-    text = f"Is there {article(f'{colour} {name}')} in the picture?"
-    return Question("coloured_exists", text, _yes_no(answer), (name,))
+    what = f"{colour} {name}"
+    slots = {"colour_name": what, "a_colour_name": article(what)}
+    return Question("coloured_exists", _yes_no(answer), (name,), slots)
 
 
 def relation(rng: np.random.Generator, scene: Scene) -> Question | None:
@@ -120,13 +144,27 @@ def relation(rng: np.random.Generator, scene: Scene) -> Question | None:
     apart = [scene.centre(first)[axis] - scene.centre(second)[axis] for axis in (0, 1)]
     answer = bool(rng.random() < 0.5)
     fair = [
-        phrase for phrase, (axis, sign) in RELATIONS.items()
+        (axis, sign) for axis, sign in DIRECTIONS.values()
         if abs(apart[axis]) > APART and (apart[axis] * sign > 0) == answer
     ]  # fmt: skip
     if not fair:
         return None
+    direction = _pick(rng, fair)  # first, because left and right have more wordings than above and below
+    said = _pick(rng, [phrase for phrase, towards in RELATIONS.items() if towards == direction])
     names = scene.things[first].name, scene.things[second].name
-    return Question("relation", f"Is the {names[0]} {_pick(rng, fair)} the {names[1]}?", _yes_no(answer), names)
+    slots = {"first": names[0], "second": names[1], "relation": said}
+    return Question("relation", _yes_no(answer), names, slots)
+
+
+def contact(rng: np.random.Generator, scene: Scene, near: bool = False) -> Question | None:
+    """Whether two objects touch; with `near`, those that do not are mostly close to each other: the hard case."""
+    answer, able = bool(rng.random() < 0.4), _unique(scene)  # fewer scenes have a pair that is plainly apart
+    pairs = [(i, j) for i in able for j in able if i != j and in_contact(scene, i, j) is answer]
+    if not pairs:
+        return None
+    chance = np.array([1 / scene.gaps[pair] ** 2 if near else 1.0 for pair in pairs])
+    first, second = (scene.things[i].name for i in pairs[rng.choice(len(pairs), p=chance / chance.sum())])
+    return Question("contact", _yes_no(answer), (first, second), {"first": first, "second": second})
 
 
 def is_place(rng: np.random.Generator, scene: Scene) -> Question | None:
@@ -144,7 +182,18 @@ def is_place(rng: np.random.Generator, scene: Scene) -> Question | None:
     }
     phrase = _pick(rng, [phrase for phrase, true in truths.items() if true == answer])
     name = scene.things[index].name
-    return Question("is_place", f"Is the {name} {phrase} of the picture?", _yes_no(answer), (name,))
+    return Question("is_place", _yes_no(answer), (name,), {"name": name, "place": phrase})
+
+
+def is_count(rng: np.random.Generator, scene: Scene) -> Question | None:
+    number, answer = counts(scene), bool(rng.random() < 0.5)
+    several = [name for name in number if number[name] > 1]
+    name = _pick(rng, several if several and rng.random() < 0.6 else list(number))
+    true = number[name]
+    said = true if answer else _pick(rng, [n for n in (true - 1, true + 1, true + 2) if 1 <= n <= len(COUNTS)])
+    what = f"{COUNTS[said - 1]} {BY_NAME[name].plural if said > 1 else name}"
+    verb = "are" if said > 1 else "is"
+    return Question("is_count", _yes_no(answer), (name,), {"what": what, "verb": verb})
 
 
 def colour(rng: np.random.Generator, scene: Scene) -> Question | None:
@@ -152,17 +201,17 @@ def colour(rng: np.random.Generator, scene: Scene) -> Question | None:
     if not able:
         return None
     thing = scene.things[_pick(rng, able)]
-    return Question("colour", f"What color is the {thing.name}?", thing.true_colour, (thing.name,))
+    return Question("colour", thing.true_colour, (thing.name,), {"name": thing.name})
 
 
-def count(rng: np.random.Generator, scene: Scene) -> Question:
+def count(rng: np.random.Generator, scene: Scene, several: bool = False) -> Question:
+    """How many of a kind there are; with `several`, mostly kinds that there are more than one of, where possible."""
     number = counts(scene)
-    weights = np.array(list(number.values()), float)
-    absent = rng.random() < 0.12
-    name = _absent(rng, scene) if absent else list(number)[rng.choice(len(number), p=weights / weights.sum())]
-    forms = ["How many {} are there in the picture?", "How many {} are there?", "How many {} are in the picture?"]
-    text = _pick(rng, [*forms, "How many {} do you see?"]).format(BY_NAME[name].plural)
-    return Question("count", text, "zero" if absent else COUNTS[number[name] - 1], (name,))
+    weights = np.array(list(number.values()), float) ** (3 if several else 1)
+    none = rng.random() < 0.1
+    name = absent(rng, scene) if none else list(number)[rng.choice(len(number), p=weights / weights.sum())]
+    slots = {"plural": BY_NAME[name].plural, "name": name}
+    return Question("count", "zero" if none else COUNTS[number[name] - 1], (name,), slots)
 
 
 def where(rng: np.random.Generator, scene: Scene) -> Question | None:
@@ -170,29 +219,62 @@ def where(rng: np.random.Generator, scene: Scene) -> Question | None:
     if not able:
         return None
     index = _pick(rng, able)
-    text = _pick(rng, ["Where is the {}?", "Where is the {}?", "Where is the {} in the picture?"])
-    return Question("where", text.format(scene.things[index].name), place(scene, index), (scene.things[index].name,))
+    name = scene.things[index].name
+    return Question("where", place(scene, index), (name,), {"name": name})
 
 
-def listing(rng: np.random.Generator, scene: Scene) -> Question | None:
-    if len(counts(scene)) > LISTED:
+def ahead(scene: Scene, index: int, direction: str) -> set[str | None]:
+    """The kinds of the objects that stand in a direction from one; None for those that hardly do (see APART)."""
+    axis, sign = DIRECTIONS[direction]
+    found = set()
+    for other in range(len(scene.things)):
+        further = (scene.centre(other)[axis] - scene.centre(index)[axis]) * sign
+        if other != index and further > 0:
+            found.add(scene.things[other].name if further > APART else None)
+    return found
+
+
+def beside(rng: np.random.Generator, scene: Scene) -> Question | None:
+    """What stands in a direction from an object: asked where exactly one kind does and no other nearly does."""
+    fair = []
+    for index in _unique(scene):
+        for phrase in DIRECTIONS:
+            found = ahead(scene, index, phrase)
+            if len(found) == 1 and None not in found:
+                fair.append((scene.things[index].name, phrase, found.pop()))
+    if not fair:
         return None
-    forms = ["What is in the picture?", "What do you see?", "What objects are in the picture?"]
-    text = _pick(rng, [*forms, "What things are in this picture?"])
+    name, direction, answer = _pick(rng, fair)
+    return Question("beside", answer, (name, answer), {"name": name, "direction": direction})
+
+
+def listing(rng: np.random.Generator, scene: Scene) -> Question:
     names = tuple(counts(scene))
-    return Question("list", text, " and ".join(names), names)
+    return Question("list", " and ".join(names), names, {})
 
 
-MAKERS: dict[str, Callable[[np.random.Generator, Scene], Question | None]] = dict(
-    zip(TYPES, (exists, is_colour, coloured_exists, relation, is_place, colour, count, where, listing), strict=True)
-)
+Makers = dict[str, Callable[[np.random.Generator, Scene], Question | None]]
+MAKERS: Makers = dict(
+    zip(
+        TYPES,
+        (
+            exists, is_colour, coloured_exists, relation, contact, is_place, is_count, colour, count, where, beside,
+            listing,
+        ),
+        strict=True,
+    )
+)  # fmt: skip
 
 
-def ask(rng: np.random.Generator, scene: Scene, kind: str | None = None) -> Question:
-    """A random question of `kind` (or of a kind drawn by SHARES); where a scene allows none of it, another kind."""
+TAUGHT = {**MAKERS, "contact": partial(contact, near=True), "count": partial(count, several=True)}
+
+
+def ask(rng: np.random.Generator, scene: Scene, kind: str | None = None, makers: Makers = MAKERS) -> Question:
+    """A random question of `kind` (or of a kind drawn by SHARES), plainly worded; where a scene allows none of it, of
+    another kind."""
     while True:
         drawn = kind or TYPES[rng.choice(len(TYPES), p=list(SHARES.values()))]
-        question = MAKERS[drawn](rng, scene)
+        question = makers[drawn](rng, scene)
         if question:
             return question
         kind = None
@@ -237,11 +319,12 @@ class Packer:
         prompts, kinds, nouns = (np.zeros(BLOCKS, np.int64) for _ in range(3))
         asked, block = set(), 0
         while block < BLOCKS:
-            question = ask(rng, scene)
+            question = ask(rng, scene, makers=TAUGHT)
             if question.text in asked:  # one more draw, since a scene with one object allows few questions
-                question = ask(rng, scene)
+                question = ask(rng, scene, makers=TAUGHT)
             asked.add(question.text)
-            prompt, answer = self.encode(question.text), self.answer(question.answer)
+            text = reworded(rng, question.kind, question.slots)
+            prompt, answer = self.encode(text), self.answer(question.answer)
             size = len(prompt) + len(answer)
             if size > LENGTH:
                 continue

@@ -8,14 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.ndimage import distance_transform_cdt
 
-from .artwork import Artwork
-from .categories import BY_NAME, CATEGORIES, COLOURS, NAMES
+from .artwork import FIRST_STYLE, Artwork
+from .categories import BY_NAME, COLOURS, CONTEXTS, FREQUENCY, NAMES
 
 SIDE = 96
 SIZES = {1: (44, 72), 2: (36, 56), 3: (32, 48), 4: (28, 40), 5: (28, 36)}  # units, by number of objects
 SIZE_STEP, STEP = 4, 2  # sizes and places are multiples: fewer looks to learn for a tower with minutes of training
 MAX_HIDDEN = 0.1  # share of an object's own pixels that later objects may cover
+TILTS = (-14, 14)  # degrees
+CONTEXT_CHANCE = 0.6  # of a scene whose objects belong together (a street, a kitchen); the others are drawn freely
+TOUCHING_CHANCE = 0.45  # of a scene of several objects in which one is put right against another
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,18 @@ class Thing:
     y: int
     mirror: bool = False
     colour: str | None = None
+    style: str = FIRST_STYLE
+    tilt: int = 0
+    natural: str | None = None  # the colour that the unpainted drawing plainly has
 
     @property
     def true_colour(self) -> str | None:
         """The colour a question may ask for, None where no single word is fair."""
-        return self.colour or BY_NAME[self.name].artwork.get(self.code)
+        return self.colour or self.natural
+
+    def sprite(self, artwork: Artwork, scale: int = 1) -> tuple[np.ndarray, np.ndarray, int]:
+        """See Artwork."""
+        return artwork.sprite(self.style, self.code, self.size * scale, self.mirror, self.colour, self.tilt)
 
 
 @dataclass(frozen=True)
@@ -61,13 +72,15 @@ class Background:
 
 @dataclass
 class Scene:
-    """Objects in painting order on a width x height canvas; `boxes` holds each visible part's box (x0, y0, x1, y1)."""
+    """Objects in painting order on a width x height canvas; `boxes` holds each visible part's box (x0, y0, x1, y1),
+    `gaps` (objects, objects) the units between the visible parts of two (1 where they touch, chessboard distance)."""
 
     width: int
     height: int
     background: Background
     things: list[Thing] = field(default_factory=list)
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    gaps: np.ndarray | None = None
 
     def centre(self, index: int) -> tuple[float, float]:
         """Centre of an object's visible box as shares of the canvas, (x, y) in [0, 1]."""
@@ -95,21 +108,28 @@ def sample_background(rng: np.random.Generator) -> Background:
     return Background(first, second, rng.uniform(0, 2 * np.pi), int(rng.integers(1 << 30)), grounds)
 
 
-def sample_thing(rng: np.random.Generator, name: str, low: int, high: int) -> Thing:
+def sample_thing(rng: np.random.Generator, artwork: Artwork, name: str, low: int, high: int) -> Thing:
     """A random look of `name`, not yet placed."""
-    category = BY_NAME[name]
-    codes = list(category.artwork)
-    colour = str(rng.choice(list(COLOURS))) if rng.random() < category.colour_chance else None
+    style, code = _pick(rng, artwork.codes(name))
+    colour = str(rng.choice(list(COLOURS))) if rng.random() < BY_NAME[name].colour_chance else None
     size = int(rng.integers(low // SIZE_STEP, high // SIZE_STEP + 1)) * SIZE_STEP
-    return Thing(name, codes[rng.integers(len(codes))], size, 0, 0, bool(rng.random() < 0.5), colour)
+    tilt = _pick(rng, TILTS) if rng.random() < 0.3 else 0
+    natural = artwork.natural(style, code)
+    return Thing(name, code, size, 0, 0, bool(rng.random() < 0.5), colour, style, tilt, natural)
+
+
+def _pick(rng: np.random.Generator, items):
+    return items[int(rng.integers(len(items)))]
 
 
 def sample_names(rng: np.random.Generator) -> list[str]:
-    """One to five category names; in half of the scenes one of them is repeated, so that counting can be learnt."""
+    """One to five category names; in nearly half of the scenes one is repeated, so that counting can be learnt."""
     total = int(rng.choice([1, 2, 3, 4, 5], p=[0.1, 0.2, 0.28, 0.25, 0.17]))
     repeated = int(rng.integers(2, total + 1)) if total > 1 and rng.random() < 0.45 else 1
-    picks = rng.choice(len(CATEGORIES), total - repeated + 1, replace=False)
-    names = [NAMES[picks[0]]] * repeated + [NAMES[i] for i in picks[1:]]
+    pool = _pick(rng, tuple(CONTEXTS.values())) if rng.random() < CONTEXT_CHANCE else NAMES
+    chance = np.array([FREQUENCY[name] for name in pool])
+    picks = rng.choice(len(pool), total - repeated + 1, replace=False, p=chance / chance.sum())
+    names = [pool[picks[0]]] * repeated + [pool[i] for i in picks[1:]]
     return [names[i] for i in rng.permutation(total)]
 
 
@@ -118,22 +138,64 @@ def sample_scene(rng: np.random.Generator, artwork: Artwork, names: list[str] | 
     names = sample_names(rng) if names is None else names
     scene = Scene(SIDE, SIDE, sample_background(rng))
     owner = np.full((SIDE, SIDE), -1, np.int8)
-    things = sorted((sample_thing(rng, name, *SIZES[len(names)]) for name in names), key=lambda t: -t.size)
-    for thing in things:
-        _, mask, pad = artwork.sprite(thing.code, thing.size, thing.mirror, thing.colour)
-        high, wide = mask.shape[0] - 2 * pad, mask.shape[1] - 2 * pad
+    things = sorted((sample_thing(rng, artwork, name, *SIZES[len(names)]) for name in names), key=lambda t: -t.size)
+    touching = int(rng.integers(1, len(things))) if len(things) > 1 and rng.random() < TOUCHING_CHANCE else None
+    for order, thing in enumerate(things):
+        if order == touching and _place_against(rng, scene, owner, artwork, thing):
+            continue
         for _ in range(25):
-            x = int(rng.integers(0, (SIDE - wide) // STEP + 1)) * STEP
-            y = int(rng.integers(0, (SIDE - high) // STEP + 1)) * STEP
-            if place(scene, owner, artwork, replace(thing, x=x, y=y)):
+            if place(scene, owner, artwork, replace(thing, **_spot(rng, thing, artwork))):
                 break
-    scene.boxes = boxes(owner, len(scene.things))
+    scene.boxes, scene.gaps = boxes(owner, len(scene.things)), gaps(owner, len(scene.things))
     return scene
+
+
+def _spot(rng: np.random.Generator, thing: Thing, artwork: Artwork) -> dict[str, int]:
+    _, mask, pad = thing.sprite(artwork)
+    high, wide = mask.shape[0] - 2 * pad, mask.shape[1] - 2 * pad
+    return {
+        "x": int(rng.integers(0, (SIDE - wide) // STEP + 1)) * STEP,
+        "y": int(rng.integers(0, (SIDE - high) // STEP + 1)) * STEP,
+    }
+
+
+def _place_against(rng: np.random.Generator, scene: Scene, owner: np.ndarray, artwork: Artwork, thing: Thing) -> bool:
+    """Add `thing` where its visible part touches an object that is already there, if 60 tries find such a place."""
+    _, mask, pad = thing.sprite(artwork)
+    for _ in range(60):
+        spot = _spot(rng, thing, artwork)
+        canvas, window = _windows(owner.shape, mask.shape, spot["x"] - pad, spot["y"] - pad)
+        part = np.zeros(owner.shape, bool)
+        part[canvas] = mask[window]
+        if (owner[_dilated(part)] >= 0).any() and place(scene, owner, artwork, replace(thing, **spot)):
+            return True
+    return False
+
+
+def _dilated(mask: np.ndarray) -> np.ndarray:
+    """`mask` (H, W) grown by one pixel in all eight directions."""
+    grown = mask.copy()
+    grown[1:] |= mask[:-1]
+    grown[:-1] |= mask[1:]
+    wide = grown.copy()
+    wide[:, 1:] |= grown[:, :-1]
+    wide[:, :-1] |= grown[:, 1:]
+    return wide
+
+
+def gaps(owner: np.ndarray, count: int) -> np.ndarray:
+    """(count, count) chessboard distance in pixels between two objects' pixels in `owner` (H, W); 1 is contact."""
+    found = np.zeros((count, count), np.int16)
+    for index in range(count - 1):
+        far = distance_transform_cdt(owner != index, "chessboard")
+        for other in range(index + 1, count):
+            found[index, other] = found[other, index] = far[owner == other].min()
+    return found
 
 
 def place(scene: Scene, owner: np.ndarray, artwork: Artwork, thing: Thing) -> bool:
     """Add `thing` unless it would hide more than MAX_HIDDEN of an object below it; `owner` (H, W) is updated."""
-    _, mask, pad = artwork.sprite(thing.code, thing.size, thing.mirror, thing.colour)
+    _, mask, pad = thing.sprite(artwork)
     canvas, sprite = _windows(owner.shape, mask.shape, thing.x - pad, thing.y - pad)
     under, on = owner[canvas], mask[sprite]
     covered = np.bincount(under[on & (under >= 0)], minlength=len(scene.things))
@@ -178,7 +240,7 @@ def render(scene: Scene, artwork: Artwork, scale: int = 1) -> tuple[np.ndarray, 
     picture = gradient(scene.background, scene.width * scale, scene.height * scale)
     owner = np.full(picture.shape[:2], -1, np.int8)
     for index, thing in enumerate(scene.things):
-        sprite, mask, pad = artwork.sprite(thing.code, thing.size * scale, thing.mirror, thing.colour)
+        sprite, mask, pad = thing.sprite(artwork, scale)
         canvas, window = _windows(owner.shape, mask.shape, thing.x * scale - pad, thing.y * scale - pad)
         part = sprite[window].astype(np.float32)
         picture[canvas] = picture[canvas] * (1 - part[..., 3:]) + part[..., :3]

@@ -15,22 +15,53 @@ from .categories import CATEGORIES, COLOURS, NAMES
 
 COUNTS = ("one", "two", "three", "four", "five")
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
+CONTACT = ("touch", "apart")
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>", "<image>", "USER:", "ASSISTANT:")
 ANSWERS = ("Yes", "No")
 GRAMMAR = (
     "a", "above", "an", "and", "are", "at", "below", "can", "color", "do", "how", "in", "is", "many", "objects", "of",
     "on", "picture", "see", "side", "the", "there", "things", "this", "to", "what", "where", "you", "zero",
 )  # fmt: skip
-FOLDED = {  # word: regular expression of what is read as it
-    "picture": "pictures?|images?|photos?|photographs?|scenes?",
-    "color": "colors?|colours?|coloured|colored",
+MORE = (  # learnt later; new words come last, so that an older checkpoint can be taken further
+    *CONTACT,
+    "about", "all", "anything", "anywhere", "appear", "as", "between", "briefly", "check", "colored", "contact",
+    "contain", "could", "count", "describe", "detail", "direct", "does", "each", "everything", "exactly",
+    "find", "found", "give", "got", "has", "have", "hello", "here", "higher", "i", "if", "it", "item", "kind",
+    "know", "like", "list", "located", "look", "lower", "make", "me", "more", "name", "now", "number", "only",
+    "or", "other", "part", "physical", "placed", "please", "position", "present", "say", "seen", "show", "so",
+    "somewhere", "spot", "stand", "such", "tell", "than", "thanks", "that", "total", "true", "visible", "want",
+    "was", "we", "whether", "which", "with", "would",
+)  # fmt: skip
+FOLDED = {  # word: regular expression of what is read as it, in this order
+    "briefly": (
+        r"(?:please )?(?:just |simply )?answer (?:(?:the|this|my) question )?(?:briefly|(?:with |using |in )?"
+        r"(?:only |just )?(?:a |one )?(?:yes or no|(?:single )?word(?: or phrase)?|number word|number))"
+    ),
+    "picture": "pictures?|images?|imgs?|photos?|photographs?|scenes?|pics?|drawings?|illustrations?",
+    "color": "colors?|colours?",
+    "colored": "coloured",
     "gray": "grey",
     "center": "centre",
     "a": "any|some",
-    "things": "thing",
+    "things": "thing|stuff",
     "objects": "object",
-    "above": "over",
+    "item": "items",
+    "above": "over|atop",
     "below": "beneath|under|underneath",
+    "touch": "touches|touching|touched",
+    "contain": "contains|containing|include|includes",
+    "show": "shows|shown|depict|depicts|depicted|display|displayed|displays",
+    "appear": "appears|appearing",
+    "have": "having",
+    "name": "names",
+    "describe": "description|caption|summarize|summarise",
+    "list": "enumerate",
+    "spot": "notice|identify|detect|recognize|recognise",
+    "hello": "hi|hey|hiya",
+    "see": "sees|seeing",
+    "stand": "stands|standing",
+    "look": "looks|looking",
+    "located": "situated|positioned",
 }
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -51,7 +82,7 @@ def token(word: str) -> str:
 
 def vocabulary() -> dict[str, int]:
     """Every token and its id; names and colours stand in the order of categories.py."""
-    words = [*SPECIAL, *ANSWERS, *map(token, NAMES), *COLOURS, *COUNTS, *ROWS, *COLUMNS, *GRAMMAR]
+    words = [*SPECIAL, *ANSWERS, *map(token, NAMES), *COLOURS, *COUNTS, *ROWS, *COLUMNS, *GRAMMAR, *MORE]
     return {word: index for index, word in enumerate(dict.fromkeys(words))}
 
 
@@ -64,7 +95,10 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         [
             normalizers.NFKC(),
             normalizers.Lowercase(),
-            normalizers.Replace(Regex(r"[?!.,;:\"]"), " "),
+            normalizers.Replace(Regex(r"[’`]"), "'"),
+            normalizers.Replace("'s", " is"),
+            normalizers.Replace(Regex(r"[?!.,;:\"()'/-]"), " "),
+            normalizers.Replace(Regex(r" +"), " "),
             *(normalizers.Replace(Regex(rf"\b(?:{words})\b"), word) for words, word in folds),
         ]
     )

@@ -19,18 +19,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .artwork import Artwork, fetch
+from .artwork import FIRST_STYLE, TRAINED_STYLES, Artwork, fetch
 from .crew import Crew
 from .model import GRID, build_model, export
 from .questions import BLOCKS, LENGTH, TYPES, YES_NO, Packer
 from .stream import Batch, Replay, make_batch
 from .tokenizer import vocabulary
-from .train_tower import WORK, DenseHead, dense_loss, save, to_pixels, tower_features
+from .train_tower import WORK, DenseHead, dense_loss, load, save, to_pixels, tower_features
 
 PREFIX = 2 + GRID * GRID  # "<s> USER:" and the picture
 EMBEDDING_RMS = 0.5  # of words and of patches: large enough to stay readable through the residual stream
 ALIGNMENT = 0.2  # weight of the tower's dense loss, kept so that patches go on meaning words
 MOST_HIDDEN = 0.5
+PAIRS, PAIRS_HIDDEN = ("relation", "contact", "beside"), 0.4  # hidden less often: two lookups from one token are hard
 GATHER_AFTER, GATHER = (
     2,
     0.15,
@@ -122,7 +123,7 @@ class Trainee(torch.nn.Module):
             embedding = self.llava.get_input_embeddings().weight
             embedding[: len(rows)] = rows[: len(embedding)]
             embedding *= EMBEDDING_RMS / embedding.square().mean(-1, keepdim=True).sqrt()
-            sample = make_batch(np.random.default_rng(5), Artwork(fetch()), 64)
+            sample = make_batch(np.random.default_rng(5), Artwork(fetch(), (FIRST_STYLE,)), 64)
             projector = self.llava.model.multi_modal_projector
             projected = projector(tower_features(self.llava, to_pixels(sample.pictures)))
             factor = EMBEDDING_RMS / projected[torch.from_numpy(sample.labels[..., 0] >= 0)].square().mean().sqrt()
@@ -170,11 +171,11 @@ class Hiding:
         return 0.0 if self.since is None else MOST_HIDDEN * min(1.0, (elapsed - self.since) / self.minutes)
 
 
-def worker(trainee: Trainee, packer: Packer, size: int, seed: int, rank: int):
+def worker(trainee: Trainee, packer: Packer, size: int, seed: int, styles: tuple[str, ...], rank: int):
     """A crew member's function: share of hidden questions -> loss of one piece of `size` pictures."""
     rng, artwork, draw = (
         np.random.default_rng([seed, rank]),
-        Artwork(fetch()),
+        Artwork(fetch(), styles),
         torch.Generator().manual_seed(seed + rank),
     )
     source = Replay((make_batch(rng, artwork, size, packer) for _ in count()), keep=600, seed=seed + rank)
@@ -182,7 +183,8 @@ def worker(trainee: Trainee, packer: Packer, size: int, seed: int, rank: int):
     def piece(hide: float) -> float:
         batch = next(source)
         given = inputs_of(batch)
-        hidden = torch.rand(given["prompt"].shape, generator=draw) < hide
+        rarely = torch.isin(given["kind"], torch.tensor([TYPES.index(kind) for kind in PAIRS]))
+        hidden = torch.rand(given["prompt"].shape, generator=draw) < hide * torch.where(rarely, PAIRS_HIDDEN, 1.0)
         with torch.autocast("cpu", torch.bfloat16):
             output = trainee(to_pixels(batch.pictures), given, hidden)
         loss = losses(output, given, torch.from_numpy(batch.labels).long(), trainee)
@@ -200,7 +202,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pieces", type=int, default=4, help="pieces of an update")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--tower-share", type=float, default=0.0, help="the tower's learning rate as a share of --rate")
+    parser.add_argument("--styles", nargs="+", default=TRAINED_STYLES, choices=TRAINED_STYLES, help="of the artwork")
     parser.add_argument("--tower", type=Path, default=WORK / "tower.pt")
+    parser.add_argument("--start", type=Path, help="checkpoint to go on from, decoder and all, instead of --tower")
     parser.add_argument("--out", type=Path, default=WORK / "decoder.pt")
     parser.add_argument("--export", action="store_true", help="also write assets/scenes_model after each better test")
     parser.add_argument("--only-export", action="store_true", help="write assets/scenes_model from the checkpoint")
@@ -210,7 +214,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options, packer = arguments(), Packer()
     torch.set_num_threads(1)
-    tests = [make_batch(np.random.default_rng(10**6 + i), Artwork(fetch()), options.piece, packer) for i in range(8)]
+    styles, artwork = tuple(options.styles), Artwork(fetch(), tuple(options.styles))
+    tests = [make_batch(np.random.default_rng(10**6 + i), artwork, options.piece, packer) for i in range(8)]
     trainee, state = Trainee(options.tower_share > 0), {"seconds": 0.0, "seed": 100, "since": None}
     if options.out.exists():
         state = torch.load(options.out, weights_only=True)
@@ -219,12 +224,15 @@ def main() -> None:
         if options.only_export:
             export(trainee.llava)
             return
+    elif options.start:
+        load(trainee.llava, trainee.head, options.start)
+        state["since"] = -options.minutes  # it knows matching: hide as much as at the end from the first step on
     else:
         trainee.start_from(options.tower)
     trainee.llava.model.vision_tower.requires_grad_(trainee.tower_learns)
     trainee.llava.model.vision_tower.post_layernorm.requires_grad_(False)  # LLaVA takes the features before it
     crew = Crew(trainee.named_parameters(), 2, options.rate, options.tower_share)
-    crew.recruit(partial(worker, trainee, packer, options.piece, state["seed"]))
+    crew.recruit(partial(worker, trainee, packer, options.piece, state["seed"], styles))
     run(trainee, crew, tests, options, state)
     crew.dismiss()
 

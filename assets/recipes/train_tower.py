@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .artwork import Artwork, fetch
+from .artwork import TRAINED_STYLES, Artwork, fetch
 from .crew import Crew
 from .facts import IGNORED, TASKS
 from .model import WIDTH, build_model
@@ -25,7 +25,7 @@ from .stream import Replay, make_batch
 from .tokenizer import token, vocabulary
 
 WORK = Path(__file__).resolve().parents[2] / "build" / "train"
-WEIGHTS = {"category": 1.0, "colour": 0.5, "row": 0.2, "column": 0.2, "count": 0.3}
+WEIGHTS = {"category": 1.0, "colour": 0.5, "row": 0.2, "column": 0.2, "count": 0.3, "contact": 0.2}
 BACKGROUND_WEIGHT = 0.3
 
 
@@ -74,7 +74,7 @@ class DenseHead(torch.nn.Module):
 
 
 def dense_loss(scores: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-    """Weighted sum of the tasks' cross-entropies; `labels` (B, patches, 5)."""
+    """Weighted sum of the tasks' cross-entropies; `labels` (B, patches, 6)."""
     total = torch.zeros(())
     for index, (task, score) in enumerate(scores.items()):
         weight = torch.ones(score.shape[-1])
@@ -107,9 +107,26 @@ def save(path: Path, **state) -> None:
     path.with_suffix(".tmp").rename(path)
 
 
-def worker(model, head: DenseHead, size: int, seed: int, rank: int):
+def load(model, head: DenseHead, path: Path) -> None:
+    """Take over the weights of a checkpoint of either training, also one with fewer words or tasks than there are now:
+    the new ones, which come last, keep what they start with (words brought to the scale of the known ones)."""
+    state = torch.load(path, weights_only=True)
+    if "trainee" in state:
+        parts = {"model": "llava.", "head": "head."}
+        for part, prefix in parts.items():
+            state[part] = {k.removeprefix(prefix): v for k, v in state["trainee"].items() if k.startswith(prefix)}
+    for module, weights in ((model, state["model"]), (head, state["head"])):
+        mine = module.state_dict()
+        with torch.no_grad():
+            for name, value in weights.items():
+                mine[name][tuple(slice(size) for size in value.shape)] = value
+                if "embed_tokens" in name:
+                    mine[name][len(value) :] *= value.square().mean().sqrt() / mine[name][len(value) :].std()
+
+
+def worker(model, head: DenseHead, size: int, seed: int, styles: tuple[str, ...], rank: int):
     """A crew member's function: loss of one piece of `size` pictures."""
-    rng, artwork = np.random.default_rng([seed, rank]), Artwork(fetch())
+    rng, artwork = np.random.default_rng([seed, rank]), Artwork(fetch(), styles)
     source = Replay((make_batch(rng, artwork, size) for _ in count()), keep=1200, seed=seed + rank)
     forward = torch.compile(partial(tower_forward, model), dynamic=False)
 
@@ -130,21 +147,31 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=35)
     parser.add_argument("--piece", type=int, default=16, help="pictures that one process works on at a time")
     parser.add_argument("--pieces", type=int, default=4, help="pieces of an update")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--styles", nargs="+", default=TRAINED_STYLES, choices=TRAINED_STYLES, help="of the artwork")
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint of train_decoder to go on from; its words stay as they are"
+    )
     parser.add_argument("--out", type=Path, default=WORK / "tower.pt")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    held_out = make_batch(np.random.default_rng(10**6), Artwork(fetch()), 192)
+    styles = tuple(options.styles)
+    held_out = make_batch(np.random.default_rng(10**6), Artwork(fetch(), styles), 192)
     model, head, state = build_model(), DenseHead(), {"seconds": 0.0, "seed": 1}
     if options.out.exists():
         state = torch.load(options.out, weights_only=True)
         model.load_state_dict(state["model"])
         head.load_state_dict(state["head"])
+    elif options.start:
+        load(model, head, options.start)
     seed = state["seed"] + 1
     model.model.vision_tower.post_layernorm.requires_grad_(False)  # LLaVA takes the features before it
     trained = [("tower", model.model.vision_tower), ("projector", model.model.multi_modal_projector), ("head", head)]
     named = [(f"{name}.{key}", p) for name, module in trained for key, p in module.named_parameters()]
-    crew = Crew([*named, ("embed_tokens", model.get_input_embeddings().weight)], 2, 2e-3)
-    crew.recruit(partial(worker, model, head, options.piece, seed))
+    if options.start:
+        model.get_input_embeddings().weight.requires_grad_(False)  # a decoder already reads these words
+    crew = Crew([*named, ("embed_tokens", model.get_input_embeddings().weight)], 2, options.rate)
+    crew.recruit(partial(worker, model, head, options.piece, seed, styles))
     began, step, finished = time.time() - state["seconds"], 0, False
     tested, tested_step = time.time(), 0
     while not finished:

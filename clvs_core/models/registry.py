@@ -37,7 +37,7 @@ CARDS: dict[str, ModelCard] = {
             "scenes",
             "Scenes 8M (embedded)",
             str(ASSETS / "scenes_model"),
-            settings={"clvs": {"beta": 0.8, "gamma": 0.5}},
+            settings={"clvs": {"alpha": 0.8, "beta": 0.9, "gamma": 0.25, "first_check": 7}},
             note="This small model was trained on drawn scenes only, with a small vocabulary; "
             "for photographs, start the app with a larger model, e.g. --model llava-1.5-7b.",
         ),

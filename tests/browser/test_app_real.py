@@ -47,7 +47,7 @@ def test_a_visit(open_page, url):
 def test_an_own_photograph(open_page, url):
     page = drawn(open_page(url))
     upload(page, "mine.png", viewer_fakes.png(640, 427, (120, 160, 90)))
-    page.locator("#suggestions button", has_text="person").wait_for()
+    page.locator("#suggestions button", has_text="person").first.wait_for()
     ask(page, "Is there a person in the image?")
     shown = done(page, "Is there a person in the image?")
     assert shown["error"] == ""

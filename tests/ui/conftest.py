@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from clvs_core.models.registry import CARDS
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
 from viz.ui import record
@@ -23,7 +26,10 @@ def fake():
 
 
 @pytest.fixture
-def models(fake):
+def models(fake, monkeypatch):
+    """The fake model under the embedded one's name, with settings that do not change when that is trained anew."""
+    plain = replace(CARDS["scenes"], settings={"clvs": {"beta": 0.8, "gamma": 0.5}})
+    monkeypatch.setitem(CARDS, "scenes", plain)
     return Models(load=lambda name, **settings: fake)
 
 
