@@ -18,6 +18,7 @@ with contextlib.suppress(ImportError):
 import gradio as gr
 
 from clvs_core.errors import ClvsError, ModelError
+from viz.ui import limits
 from viz.ui.build import build, launch_settings
 from viz.ui.library import Library
 from viz.ui.models import Models
@@ -42,6 +43,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or balanced")
+    parser.add_argument("--quantization", choices=("4bit", "8bit"), help="load weights in fewer bits (bitsandbytes)")
+    parser.add_argument(
+        "--image-mode",
+        choices=("crop", "pad"),
+        help="LLaVA-1.5 only: cut the ends of a picture off, or pad it to a square (default: as published)",
+    )
     parser.add_argument("--coco-annotations", help="a file like instances_val2014.json: masks by file name")
     parser.add_argument("--coco-images", help="folder of COCO pictures to offer as examples")
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live address")
@@ -53,7 +60,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
     """The page for these options. ClvsError for files that cannot be used, ModelError for a model."""
     library = Library(coco_annotations=chosen.coco_annotations, coco_images=chosen.coco_images)
-    models = Models(chosen.model, dtype=chosen.dtype, device=chosen.device)
+    models = Models(
+        chosen.model,
+        dtype=chosen.dtype,
+        device=chosen.device,
+        quantization=chosen.quantization,
+        own=limits.is_own(chosen.host, chosen.share),
+        image_mode=chosen.image_mode,
+    )
     zero_gpu = "SPACES_ZERO_GPU" in os.environ  # there a model must be on the accelerator before the first call
     if zero_gpu or models.default != "scenes":  # the page needs to know the depth of any other model
         print(f"Loading {models.cards[models.default].label} ...", file=sys.stderr)

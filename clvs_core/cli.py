@@ -1,4 +1,4 @@
-"""The command line: ask a question about a picture, record traces, draw figures.
+"""The command line: ask a question about a picture, record traces, draw figures, list models.
 
 Results go to stdout, progress and one-sentence errors to stderr. Exit codes: 0 done, 2 the request or its input is
 wrong, 3 the model cannot be loaded or run, 130 interrupted. Layers are counted from 1 in the table for people, from
@@ -27,8 +27,10 @@ from . import key_objects as ko
 from .engine.images import EncodedImage, read_picture
 from .errors import ClvsError, ModelError, QuestionError
 from .methods import CLVS, Method, Vanilla, method, spec
-from .models.loading import load_model
-from .models.registry import ASSETS, CARDS, card_for
+from .models import memory
+from .models import prompts as known_prompts
+from .models.loading import check_device, load_model
+from .models.registry import ASSETS, CARDS, ModelCard, card_for
 from .models.views import Views
 from .trace import Trace
 
@@ -40,6 +42,7 @@ examples:
   python -m clvs_core ask --image photo.jpg --question "Is the cup red?" --model llava-1.5-7b --box 40,60,180,220
   python -m clvs_core trace --image photo.jpg --question "Is there a dog?" --method vanilla --method clvs:alpha=0.7
   python -m clvs_core figure photo-*.npz --image photo.jpg --kind heatmaps --out dog.pdf
+  python -m clvs_core models
 """
 
 
@@ -97,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="ask | trace | figure")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="ask | trace | figure | models")
     ask = commands.add_parser("ask", help="print answers, and attention and uncertainty layer by layer", epilog=_COUNTS)
     _add_question(ask, required=True)
     _add_objects(ask)
@@ -124,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("--layers", type=_layers, help="layers of the heat maps, from 1, e.g. 1,4,8-12")
     figure.add_argument("--out", required=True, metavar="FILE", help="what to write: .png, .svg or .pdf")
     figure.set_defaults(run=_figure)
+
+    models = commands.add_parser("models", help="list the models, the memory they need, and what fits here")
+    models.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or balanced")
+    models.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    models.set_defaults(run=_models)
     return parser
 
 
@@ -134,7 +142,7 @@ def _add_question(parser: argparse.ArgumentParser, required: bool) -> None:
         "--model",
         default="scenes",
         metavar="NAME",
-        help=f"{', '.join(CARDS)}, a hub id or a folder (default: %(default)s, which ships with this program)",
+        help="a name that the command models lists, a hub id or a folder (default: %(default)s, which ships with this)",
     )
     parser.add_argument(
         "--method",
@@ -144,10 +152,22 @@ def _add_question(parser: argparse.ArgumentParser, required: bool) -> None:
         help="vanilla, clvs or with settings, e.g. clvs:alpha=0.7,gamma=0.4; repeat to compare "
         "(default: vanilla, and clvs with the model's threshold)",
     )
+    parser.add_argument(
+        "--prompt",
+        default=known_prompts.CHAT,
+        metavar="NAME",
+        help=f"how to ask: {', '.join(known_prompts.NAMES)}, or joined, e.g. vicuna+one-word "
+        "(default: %(default)s, the model's own chat template)",
+    )
     parser.add_argument("--max-new-tokens", type=_positive, default=16, metavar="N", help="default: %(default)s")
     parser.add_argument("--dtype", default="auto", help="auto, float32, float16, bfloat16 or float64")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or balanced")
     parser.add_argument("--quantization", choices=("4bit", "8bit"), help="needs bitsandbytes and a GPU")
+    parser.add_argument(
+        "--image-mode",
+        choices=("crop", "pad"),
+        help="LLaVA-1.5 only: cut the ends of a picture off, or pad it to a square (default: as published)",
+    )
 
 
 def _add_objects(parser: argparse.ArgumentParser) -> None:
@@ -212,6 +232,7 @@ def _picture(options: argparse.Namespace) -> Image.Image:
     """The picture to ask about. This and the checks below come before the slow part: a slip costs no model."""
     if not options.question.strip():
         raise QuestionError("The question is empty; ask something about the picture.")
+    known_prompts.parse(options.prompt)
     return read_picture(options.image)
 
 
@@ -228,14 +249,20 @@ def _answer(options: argparse.Namespace, picture: Image.Image) -> tuple[EncodedI
     _say(f"Loading {options.model} ...")
     if not sys.stderr.isatty():
         disable_progress_bar()
-    model = load_model(options.model, options.dtype, options.device, options.quantization)
-    unknown = model.unknown_words(options.question)
+    model = load_model(
+        options.model, options.dtype, options.device, options.quantization, image_mode=options.image_mode
+    )
+    unknown = model.unknown_words(options.question, options.prompt)
     if unknown:
         _say(f"{model.card.label} does not know: {', '.join(unknown)}")
     _say("Looking at the picture ...")
-    image = model.open_image(picture)
+    image = model.open_image(picture, options.prompt)
+    if notice := image.views.notice():
+        _say(f"{notice}.")
     try:
-        stream = image.stream(options.question, _methods(options), options.max_new_tokens, lens=True)
+        stream = image.stream(
+            options.question, _methods(options), options.max_new_tokens, lens=True, prompt=options.prompt
+        )
     except ClvsError:
         raise
     except ValueError as error:  # a setting that this model cannot take
@@ -356,6 +383,7 @@ def _report(options: argparse.Namespace, image: EncodedImage, runs: Sequence[Any
         "model": image.model.name,
         "image": {"file": options.image, "width": image.width, "height": image.height, "seen": [x0, y0, x1, y1]},
         "question": options.question,
+        "prompt": options.prompt,
         "key_object": key
         and {
             "names": key.names,
@@ -417,6 +445,8 @@ def _heading(report: dict[str, Any]) -> list[str]:
         f"{part:.0%} of it seen by the model",
         f"Question    {_line(report['question'])}",
     ]
+    if report["prompt"] != known_prompts.CHAT:
+        lines.append(f"Prompt      {report['prompt']}")
     key = report["key_object"]
     if key:
         where = f"{key['area']:.1%} of the picture, {key['seen']:.0%} of it seen"
@@ -591,3 +621,63 @@ def _draw(figures: Any, options: argparse.Namespace, traces: Sequence[Trace], ch
     ]
     name = " and ".join(f"the {name}" for name in key.names)
     return figures.curves(traces, curves, gains=gains, step=step, name=name)
+
+
+# --- models -----------------------------------------------------------------------------------------------------
+
+_SHOWN = ("float32", "bfloat16", "8bit", "4bit")
+
+
+def _models(options: argparse.Namespace) -> None:
+    check_device(options.device)
+    found = memory.places(options.device)
+    cards = [_card_report(card, options.device) for card in CARDS.values()]
+    if options.json:
+        machine = [{"device": p.device, "name": p.label, "free": p.free, "total": p.total} for p in found]
+        print(json.dumps({"machine": machine, "models": cards}, indent=1))
+        return
+    for place in found:
+        print(f"{_line(place.label)}: {memory.gigabytes(place.free)} of {memory.gigabytes(place.total)} free")
+    print("\n" + "\n".join(_model_table(cards)))
+    print(
+        "\nBillions of parameters; memory in GB for the weights and, as an allowance, the keys and values of "
+        f"{memory.PICTURES} pictures and {memory.WORKING / 1e9:.1f} GB to work in.\n"
+        "* fits here now (8bit and 4bit need bitsandbytes and a GPU)   P used in the CLVS paper   "
+        "G gated: accept the licence on its page first"
+    )
+
+
+def _card_report(card: ModelCard, device: str) -> dict[str, Any]:
+    """What is known about a checkpoint, with the bytes it needs at each precision and which of them fit here."""
+    needs = {kind: card.size.needed(kind) for kind in _SHOWN} if card.size else {}
+    offered = [kind for kind in needs if kind in memory.offered(device)]
+    return {
+        "name": card.name,
+        "label": card.label,
+        "source": card.source,
+        "revision": card.revision,
+        "family": card.family,
+        "parameters": card.parameters,
+        "licence": card.licence,
+        "gated": card.gated,
+        "paper": card.paper,
+        "vision": card.vision,
+        "note": card.note,
+        "needs": needs,
+        "fits": [kind for kind in offered if memory.fit(needs[kind], device)],
+    }
+
+
+def _model_table(cards: Sequence[dict[str, Any]]) -> list[str]:
+    """One line a checkpoint under a heading, in columns."""
+    names = max(len(card["name"]) for card in cards) + 2
+    licences = max(len(card["licence"]) for card in cards) + 2
+    heads = "".join(f"{kind:>10}" for kind in _SHOWN)
+    lines = [f"{'model':<{names}}{'size':>5}{heads}      {'licence':<{licences}}hub id"]
+    for card in cards:
+        cells = "".join(f"{card['needs'][kind] / 1e9:>9.1f}{'*' if kind in card['fits'] else ' '}" for kind in _SHOWN)
+        marks = ("P" if card["paper"] else " ") + ("G" if card["gated"] else " ")
+        source = "ships with this program" if Path(card["source"]).is_dir() else card["source"]
+        size = f"{card['parameters']:.3g}" if card["parameters"] < 1 else f"{card['parameters']:.1f}"
+        lines.append(f"{card['name']:<{names}}{size:>5}{cells}  {marks}  {card['licence']:<{licences}}{source}")
+    return lines

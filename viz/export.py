@@ -106,7 +106,7 @@ def curves_csv(payload: Mapping[str, Any]) -> str:
     followed = together(coverage[on]) if any(on) else np.ones(payload["visual"])
     shares = np.vstack([np.ones(payload["visual"]), coverage, followed])
     out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
+    table = csv.writer(out, lineterminator="\r\n")  # what ends a line is quoted inside a token, and a token may be "\r"
     names = [_cell(item["name"]) for item in payload["objects"]]
     head = ["step_from_0", "token", "probability", "method", "settings", "layer_from_0", "picture", *names]
     table.writerow([*head, "followed", "uncertainty", "stops"])

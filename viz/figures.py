@@ -298,12 +298,12 @@ def _grid_of_cells(rows: int, columns: int, cell: np.ndarray) -> tuple[Figure, l
 def _draw_map(
     ax: Axes, picture: Image.Image, weights: np.ndarray, views: Any, limits: tuple[float, float], cmap: str
 ) -> None:
-    grid = views.grids[-1]  # the finest one, where there are several
-    tokens = grid.start + np.add.outer(np.arange(grid.rows) * grid.stride, np.arange(grid.cols))
-    x0, y0, x1, y1 = grid.region
     ax.imshow(picture, extent=(0, views.width, views.height, 0), interpolation="antialiased", zorder=0)
-    colours = scales.colour(scales.normalise(weights[tokens], *limits), cmap)
-    ax.imshow(colours, extent=(x0, x1, y1, y0), interpolation="nearest", zorder=1)
+    for grid in views.finest:
+        tokens = grid.start + np.add.outer(np.arange(grid.rows) * grid.stride, np.arange(grid.cols))
+        x0, y0, x1, y1 = grid.region
+        colours = scales.colour(scales.normalise(weights[tokens], *limits), cmap)
+        ax.imshow(colours, extent=(x0, x1, y1, y0), interpolation="nearest", zorder=1)
     _hatch_unseen(ax, views)
     ax.set(xlim=(0, views.width), ylim=(views.height, 0), xticks=[], yticks=[], aspect="auto")
     for spine in ax.spines.values():

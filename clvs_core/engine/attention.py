@@ -20,21 +20,29 @@ NAME = "clvs_tree"  # must not contain "flash": transformers looks for that word
 class Tree(Protocol):
     """One forward pass of the engine. Not a mapping and without `.to`: accelerate would copy or move those."""
 
-    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        """query (B, H, Q, D), key and value (B, Hkv, Q, D), rotated -> output (B, Q, H, D)."""
+    def attend(
+        self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        """query (B, H, Q, D), key and value (B, Hkv, Q, D), rotated -> output (B, Q, H, D).
+
+        window: how many of the latest tokens, its own included, a token of this layer sees; None for all.
+        """
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         """Sees the hidden states (B, Q, d) that left a decoder layer."""
 
 
-class KeysOnly:
-    """A pass that only fills the cache: it ends, by `Enough`, once layer `last` has stored its keys and values.
+class Prefix:
+    """A pass of the stock model that only fills its cache.
 
-    What that layer would go on to compute, most of a layer's work, nobody reads.
+    last: the layer with which the cache is complete: the pass ends there, by `Enough`, before computing what that
+    layer would go on to say, which nobody reads; None to run to the end. positions: the position ids that reached
+    the decoder, None where it counted by itself.
     """
 
-    def __init__(self, last: int):
+    def __init__(self, last: int | None):
         self.last = last
+        self.positions: Tensor | None = None
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         """Nothing to see here."""
@@ -48,12 +56,12 @@ def tree_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
     """Attention of one layer under transformers' AttentionInterface."""
-    tree: Tree | KeysOnly | None = kwargs.pop("tree", None)
-    if isinstance(tree, KeysOnly) and module.layer_idx == tree.last:
+    tree: Tree | Prefix | None = kwargs.pop("tree", None)
+    if isinstance(tree, Prefix) and module.layer_idx == tree.last:
         raise Enough
-    if tree is None or isinstance(tree, KeysOnly):
+    if tree is None or isinstance(tree, Prefix):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    return tree.attend(module, query, key, value, kwargs["scaling"]), None
+    return tree.attend(module, query, key, value, kwargs["scaling"], kwargs.get("sliding_window")), None
 
 
 def register() -> None:
@@ -62,16 +70,24 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def watch_layers(decoder: Any) -> None:
-    """Lets a tree see what leaves each decoder layer; the hooks hold no state and idle in ordinary calls."""
+def watch(decoder: Any) -> None:
+    """Lets a tree see what leaves each decoder layer, and a prefix what positions come in.
 
-    def hook(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+    The hooks hold no state and idle in ordinary calls.
+    """
+
+    def before(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        if isinstance(tree := kwargs.get("tree"), Prefix):
+            tree.positions = kwargs.get("position_ids")
+
+    def after(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         tree: Tree | None = kwargs.get("tree")
         if tree is not None:
             tree.after_layer(layer.self_attn.layer_idx, output[0] if isinstance(output, tuple) else output)
 
+    decoder.register_forward_pre_hook(before, with_kwargs=True)
     for layer in decoder.layers:
-        layer.register_forward_hook(hook, with_kwargs=True)
+        layer.register_forward_hook(after, with_kwargs=True)
 
 
 def softmax_rows(scores: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ class Branches:
     ):
         self.decoder, self.image, self.questions, self.lens = decoder, image, questions, lens
         self.batch, self.steps, self.every_layer = questions.count * len(methods), steps, every_layer
-        self.device = image.keys[0].device
+        self.device = image.device
         self.wide = image.keys[0].dtype == torch.float64
         self.picture = [SharedKeys(k, v) for k, v in zip(image.keys, image.values, strict=True)]
         self.picture_unified = SharedKeys(image.unified, image.values[0])
@@ -105,6 +105,7 @@ class Branches:
         self.unified_keys = torch.empty_like(self.own[0].keys)  # layer 0's own keys at unified positions
         self.groups = groups(methods, questions.count, self.device, torch.float64 if self.wide else torch.float32)
         self.top_k, self.normed, self.unified = self._settings()
+        self.most = int(self.top_k.max())
         self.edited = self._flags(True)
         self.remembers = self._flags(False)
         self.length = 0  # own tokens so far, the running one included
@@ -134,8 +135,9 @@ class Branches:
         return flags
 
     def begin(self, positions: Tensor) -> None:
-        """Starts the forward pass of one token per branch, standing at `positions` (B, 1)."""
+        """Starts the forward pass of one token per branch, standing at `positions`, (B, 1) or (3, B, 1)."""
         self.positions = positions
+        self.hidden: dict[int, Tensor] = {}  # by window: what lies outside it
         if self.length == self.own[0].length:
             self.own = [own.grown(ROOM) for own in self.own]
             self.unified_keys = torch.cat([self.unified_keys, torch.empty_like(self.unified_keys[:, :, :ROOM])], 2)
@@ -147,19 +149,22 @@ class Branches:
         for group in self.groups:
             group.editor.begin()
 
-    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        layer, rows = module.layer_idx, query[:, :, 0]
+    def attend(
+        self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        layer, rows, hidden = module.layer_idx, query[:, :, 0], self._outside(window)
         own = self.own[layer]
         own.keys[:, :, self.length - 1] = key[:, :, 0]
         own.values[:, :, self.length - 1] = value[:, :, 0]
         segments = [self.picture[layer], self.questions.layers[layer], own.first(self.length)]
-        weights = softmax_rows(self._scores(rows, segments, self.questions.padding) * scaling)
+        weights = softmax_rows(self._scores(rows, segments, hidden) * scaling)
         self._keep(self.record.original, layer, weights)
         used = weights
         if layer == 0 and self.unified is not None:
-            used = used.index_copy(0, self.unified, self._unified_weights(query, key, scaling))
+            used = used.index_copy(0, self.unified, self._unified_weights(query, key, scaling, hidden))
         used = self._edit(layer, used)
         if used is not weights:
+            used = used if hidden is None else _within(used, hidden)
             self._keep(self.record.attention, layer, used)
         elif self.record.attention is not self.record.original:
             self.record.attention[:, layer] = self.record.original[:, layer]
@@ -167,28 +172,46 @@ class Branches:
         mixed = sum(segment.mix(part) for segment, part in zip(segments, parts, strict=True))
         return mixed[:, None]  # (B, 1, H, D)
 
-    def _scores(self, rows: Tensor, segments: Sequence[SharedKeys], padding: Tensor | None) -> Tensor:
-        """rows (B, H, D) against picture, question and own keys: (B, H, K), -inf where a question is padded."""
+    def _outside(self, window: int | None) -> Tensor | None:
+        """(B, 1, K) bool: what a layer that sees `window` tokens does not see; None where it sees everything."""
+        picture, lengths = self.image.length, self.questions.lengths[:, None]
+        if window is None or window > picture + self.questions.length + self.length - 1:
+            return None
+        if window not in self.hidden:
+            own = lengths + torch.arange(self.length)
+            question = torch.arange(self.questions.length).expand(len(own), -1)
+            places = torch.cat([torch.arange(-picture, 0).expand(len(own), -1), question, own], 1)
+            outside = own[:, -1:] - places >= window
+            each = self.batch // self.questions.count
+            self.hidden[window] = outside.repeat_interleave(each, 0)[:, None].to(self.device)
+        return self.hidden[window]
+
+    def _scores(self, rows: Tensor, segments: Sequence[SharedKeys], hidden: Tensor | None) -> Tensor:
+        """rows (B, H, D) against picture, question and own keys: (B, H, K), -inf where a row may not look."""
         picture, question, own = (segment.scores(rows) for segment in segments)
+        padding = self.questions.padding
         if padding is not None:
             per_question = len(rows) // self.questions.count
             question = question.masked_fill(
                 padding.repeat_interleave(per_question, 0)[:, None].to(rows.device), -torch.inf
             )
-        return torch.cat([picture, question, own], -1)
+        scores = torch.cat([picture, question, own], -1)
+        return scores if hidden is None else scores.masked_fill(hidden.to(scores.device), -torch.inf)
 
-    def _unified_weights(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+    def _unified_weights(self, query: Tensor, key: Tensor, scaling: float, hidden: Tensor | None) -> Tensor:
         """Layer 0's rows with unified visual positions (eq. 2), for the branches that use them: (rows, H, K)."""
         moved = self.positions - self.image.shift
         self.unified_keys[:, :, self.length - 1] = rerotate(self.decoder, key, self.positions, moved)[:, :, 0]
         query = rerotate(self.decoder, query, self.positions, moved)[self.unified, :, 0]
         own = SharedKeys(self.unified_keys[self.unified, :, : self.length], self.own[0].values)
         segments = [self.picture_unified, self.questions.unified, own]
-        return softmax_rows(self._scores(query, segments, self.questions.padding) * scaling)
+        hidden = hidden if hidden is None else hidden[self.unified]
+        return softmax_rows(self._scores(query, segments, hidden) * scaling)
 
     def _edit(self, layer: int, weights: Tensor) -> Tensor:
+        visual = self._visual(weights.device)
         for group in self.groups:
-            edited = group.editor.edit(layer, group.take(weights), self.image.visual)
+            edited = group.editor.edit(layer, group.take(weights), visual)
             weights = group.put(weights, edited)
             memory = group.editor.memory
             if memory is not None and self.record.memory is not None:
@@ -196,8 +219,12 @@ class Branches:
                 self.record.memory[group.index, layer] = kept.to(self.record.memory)
         return weights
 
+    def _visual(self, device: torch.device) -> slice | Tensor:
+        found = self.image.visual
+        return found if isinstance(found, slice) else found.to(device)
+
     def _keep(self, into: Tensor, layer: int, weights: Tensor) -> None:
-        into[:, layer] = weights[..., self.image.visual]
+        into[:, layer] = weights[..., self._visual(weights.device)]
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         rows = torch.arange(self.batch, device=self.device) if self.every_layer else self._wanted(layer)
@@ -206,7 +233,8 @@ class Branches:
         normed = None if self.normed is None else self.normed[rows].to(hidden.device)
         logits = self.lens.logits(hidden[rows.to(hidden.device), -1], normed)
         logits = logits.to(self.device)
-        self.record.uncertainty[rows, layer] = uncertainty(logits, self.top_k[rows]).to(self.record.uncertainty)
+        measured = uncertainty(logits, self.top_k[rows], self.most)
+        self.record.uncertainty[rows, layer] = measured.to(self.record.uncertainty)
         if self.record.lens_ids is not None and self.record.lens_probabilities is not None:
             top = logits.softmax(-1).topk(LENS_TOP, -1)
             self.record.lens_ids[rows, layer] = top.indices
@@ -225,3 +253,9 @@ class Branches:
             group.editor.observe(layer, self.record.uncertainty[group.index, layer])
             stopped = before & ~group.editor.active
             self.record.stop[group.index] = self.record.stop[group.index].masked_fill(stopped, layer)
+
+
+def _within(weights: Tensor, hidden: Tensor) -> Tensor:
+    """Rows that sum to 1 with nothing on `hidden`: an edit must not show a layer what lies outside its window."""
+    inside = weights.masked_fill(hidden.to(weights.device), 0)
+    return inside / inside.sum(-1, keepdim=True)

@@ -127,19 +127,18 @@ def decode(
     steps = logs[0].steps
     lens = Lens(head, decoder.norm)
     branches = Branches(decoder, image, QuestionBatch(questions), methods, steps, lens, every_layer)
-    device = image.positions.device
-    ids = torch.tensor([q.last for q in questions for _ in methods], device=device)[:, None]
-    positions = torch.tensor([q.position for q in questions for _ in methods], device=device)[:, None]
+    leaves = [q for q in questions for _ in methods]
+    penalty = RepetitionPenalty(hf, image, leaves)
+    ids = torch.tensor([[q.ids[-1]] for q in leaves], device=image.device)
+    positions = torch.tensor([[q.position] for q in leaves], device=image.device)
     for _ in range(steps):
-        branches.begin(positions)
-        hidden = decoder(
-            inputs_embeds=hf.get_input_embeddings()(ids),
-            position_ids=positions,
-            use_cache=False,
-            tree=branches,
-        ).last_hidden_state
-        logits = lens.logits(hidden[:, -1])
-        probability, token = logits.softmax(-1).max(-1)
+        placed = image.text(positions)
+        branches.begin(placed)
+        embeddings = hf.get_input_embeddings()(ids)
+        passed = decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches)
+        logits = lens.logits(passed.last_hidden_state[:, -1])
+        token = penalty.choose(logits)
+        probability = logits.softmax(-1).gather(-1, token[:, None])[:, 0]
         chosen = list(zip(token.tolist(), probability.tolist(), strict=True))
         rows = _rows(branches, logits if keep_logits else None)
         yield [
@@ -148,7 +147,34 @@ def decode(
         ]
         if all(log.finished for log in logs):
             return
-        ids, positions = token[:, None].to(device), positions + 1
+        ids, positions = token[:, None].to(image.device), positions + 1
+
+
+class RepetitionPenalty:
+    """Greedy choice under the checkpoint's own repetition penalty, as `generate` applies it.
+
+    Qwen2.5-VL's generation settings make tokens that already stand in the prompt or answer a little less likely; most
+    checkpoints have no such factor, and the largest logit wins. questions: one per branch.
+    """
+
+    def __init__(self, hf: Any, image: ImageSegment, questions: Sequence[QuestionSegment]):
+        self.factor = getattr(hf.generation_config, "repetition_penalty", None) or 1.0
+        self.image, self.questions = image, questions
+        self.seen: Tensor | None = None  # (B, vocabulary) bool
+
+    def choose(self, logits: Tensor) -> Tensor:
+        """(B, vocabulary) -> (B,) token ids."""
+        if self.factor == 1.0:
+            return logits.argmax(-1)
+        if self.seen is None:
+            self.seen = torch.zeros_like(logits, dtype=torch.bool)
+            self.seen[:, self.image.ids] = True
+            for row, question in enumerate(self.questions):
+                self.seen[row, list(question.ids)] = True
+        lowered = torch.where(logits < 0, logits * self.factor, logits / self.factor)
+        token = torch.where(self.seen, lowered, logits).argmax(-1)
+        self.seen.scatter_(1, token[:, None], True)
+        return token
 
 
 def _rows(branches: Branches, logits: Tensor | None) -> Callable[[int], dict[str, np.ndarray]]:

@@ -7,7 +7,7 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import ImageError, QuestionError
 from ..methods import CLVS, Method, Vanilla
 from ..methods.base import check_range
+from ..models.prompts import CHAT
 from ..models.views import Views
 from .decode import BranchLog, Run, Step, Token, about, decode
 from .segments import ImageSegment, QuestionSegment, question_segments
@@ -92,11 +93,13 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
 class EncodedImage:
     """One picture inside one model, ready for any number of questions.
 
-    width, height: of the upright picture, in pixels. views: where its visual tokens lie on it.
+    width, height: of the upright picture, in pixels. views: where its visual tokens lie on it. key: the picture's
+    fingerprint, and the text before it in the prompt it was encoded in.
     """
 
-    def __init__(self, model: Model, picture: Image.Image, segment: ImageSegment, views: Views):
-        self.model = model
+    def __init__(self, model: Model, picture: Image.Image, segment: ImageSegment, views: Views, key: tuple[str, str]):
+        self.model, self.key = model, key
+        self._picture = picture  # for prompts that say something else before it
         self.width, self.height = picture.size
         self.views = views
         self.segment = segment
@@ -105,9 +108,10 @@ class EncodedImage:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of keys and values held for this picture and its questions."""
+        """Bytes held for this picture: its keys and values, those of its questions, and its pixels."""
         with self._lock:
-            return self.segment.nbytes + sum(q.nbytes for q in self._questions.values())
+            questions = sum(q.nbytes for q in self._questions.values())
+        return self.segment.nbytes + questions + 3 * self.width * self.height
 
     @overload
     def ask(  # type: ignore[overload-overlap]
@@ -117,6 +121,7 @@ class EncodedImage:
         max_new_tokens: int = ...,
         keep_logits: bool = ...,
         lens: bool = ...,
+        prompt: str = ...,
     ) -> list[Run]: ...
     @overload
     def ask(
@@ -126,6 +131,7 @@ class EncodedImage:
         max_new_tokens: int = ...,
         keep_logits: bool = ...,
         lens: bool = ...,
+        prompt: str = ...,
     ) -> list[list[Run]]: ...
     def ask(
         self,
@@ -134,19 +140,23 @@ class EncodedImage:
         max_new_tokens: int = 16,
         keep_logits: bool = False,
         lens: bool = False,
+        prompt: str = CHAT,
     ) -> list[Run] | list[list[Run]]:
         """Answers greedily with every method, all in one batch: one Run per method, in the given order.
 
         question: one question, or several, which then share the batch and give one list of runs each.
         keep_logits: keep `run.logits`. lens: measure the uncertainty after every layer and keep what each would say;
             answers stay the same.
-        Raises QuestionError for a question that is empty or does not fit the model, ValueError for wrong settings.
+        prompt: name of the prompt, e.g. "vicuna+one-word"; "chat" is the checkpoint's own chat template alone
+            (see clvs_core.models.prompts).
+        Raises QuestionError for a question that is empty or does not fit the model, or a prompt that the model does not
+        have, ValueError for wrong settings.
         """
         several = isinstance(question, (list, tuple))
         questions: list[str] = list(question) if several else [question]  # type: ignore[list-item]
         if not questions:
             return []
-        logs, tokens = self._start(questions, methods, max_new_tokens, keep_logits, lens)
+        logs, tokens = self._start(questions, methods, max_new_tokens, keep_logits, lens, prompt)
         for _ in tokens:
             pass
         runs = [log.run(len(log.tokens)) for log in logs]
@@ -160,13 +170,20 @@ class EncodedImage:
         max_new_tokens: int = 16,
         keep_logits: bool = False,
         lens: bool = False,
+        prompt: str = CHAT,
     ) -> Iterator[Step]:
         """As `ask`, one Step per token. Closing the generator stops at once and frees everything it held."""
-        logs, tokens = self._start([question], methods, max_new_tokens, keep_logits, lens)
+        logs, tokens = self._start([question], methods, max_new_tokens, keep_logits, lens, prompt)
         return (Step(index, step, logs) for index, step in enumerate(tokens))
 
     def _start(
-        self, questions: Sequence[str], methods: Sequence[Method], steps: int, keep_logits: bool, lens: bool
+        self,
+        questions: Sequence[str],
+        methods: Sequence[Method],
+        steps: int,
+        keep_logits: bool,
+        lens: bool,
+        prompt: str,
     ) -> tuple[list[BranchLog], Iterator[list[Token | None]]]:
         model = self.model
         check_range("max_new_tokens", steps, 1, 1 << 20, int)
@@ -175,23 +192,30 @@ class EncodedImage:
         if not methods or not all(isinstance(m, Method) for m in methods):
             raise ValueError("methods must be a list of at least one method, e.g. [Vanilla(), CLVS()].")
         resolved = [m.resolve(dict(model.card.settings.get(m.name, {})), model.layers) for m in methods]
-        tails = [tuple(model.prompts.tail(q)) for q in questions]
-        self._check_length(tails, steps)
+        tails = [tuple(model.prompts.tail(q, prompt)) for q in questions]
+        image = self._behind(prompt)
+        image._check_length(tails, steps)
         logs = [
-            BranchLog(m, about(r, **self._facts(q)), model.tokenizer, self.views, steps)
+            BranchLog(m, about(r, **self._facts(q, prompt)), model.tokenizer, image.views, steps)
             for q in questions
             for m, r in zip(methods, resolved, strict=True)
         ]
-        segments = self._segments(tails)
-        tokens = decode(model.hf, self.segment, segments, resolved, logs, model.end_ids, keep_logits, lens)
+        segments = image._segments(tails)
+        tokens = decode(model.hf, image.segment, segments, resolved, logs, model.end_ids, keep_logits, lens)
         return logs, tokens
 
-    def _facts(self, question: str) -> dict[str, Any]:
+    def _behind(self, prompt: str) -> EncodedImage:
+        """This picture, as encoded behind what the prompt says before it: another one's keys would not be the same."""
+        content, head = self.key
+        return self if self.model.prompts.head(prompt) == head else self.model.encoded(self._picture, content, prompt)
+
+    def _facts(self, question: str, prompt: str) -> dict[str, Any]:
         model = self.model
         return {
             "model": model.name,
             "question": question,
-            "prompt": model.prompts.text(question),
+            "prompt": model.prompts.text(question, prompt),
+            "template": prompt,
             "layers": model.layers,
             "heads": model.heads,
         }
@@ -226,16 +250,16 @@ class ImageCache:
 
     def __init__(self, budget: int):
         self.budget = budget
-        self._images: OrderedDict[str, EncodedImage] = OrderedDict()
+        self._images: OrderedDict[Hashable, EncodedImage] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> EncodedImage | None:
+    def get(self, key: Hashable) -> EncodedImage | None:
         with self._lock:
             if key in self._images:
                 self._images.move_to_end(key)
             return self._images.get(key)
 
-    def put(self, key: str, image: EncodedImage) -> None:
+    def put(self, key: Hashable, image: EncodedImage) -> None:
         with self._lock:
             self._images[key] = image
             self._images.move_to_end(key)

@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 
-def uncertainty(logits: Tensor, top_k: Tensor | int) -> Tensor:
+def uncertainty(logits: Tensor, top_k: Tensor | int, most: int | None = None) -> Tensor:
     """Entropy of the softmax over the k largest logits, divided by log k: (B, vocab) -> (B,) in [0, 1].
 
-    top_k: one k for all rows or (B,); a vocabulary smaller than k limits it. Source: eq. 8 of the CLVS paper with
-    the released code's reading (probabilities renormalised within the k largest; zhou-Wang/MemVR has the same).
+    top_k: one k for all rows or (B,); a vocabulary smaller than k limits it. most: the largest of them, where it is
+    known without asking the device. Source: eq. 8 of the CLVS paper with the released code's reading (probabilities
+    renormalised within the k largest; zhou-Wang/MemVR has the same).
     """
     k = torch.as_tensor(top_k, device=logits.device).clamp(max=logits.shape[-1]).expand(logits.shape[0])
-    top = logits.topk(int(k.max()), dim=-1).values
+    most = int(k.max()) if most is None else min(most, logits.shape[-1])
+    top = logits.topk(most, dim=-1).values
     rank = torch.arange(top.shape[-1], device=top.device)
     share = top.masked_fill(rank >= k[:, None], -torch.inf).softmax(-1)
     # entr takes 0 log 0 as 0: a confident model underflows

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from PIL import Image
 
-from ..models.prompts import Prompts
+from ..models.prompts import CHAT, Prompts
 from ..models.registry import ModelCard
 from ..models.views import views_for
-from .attention import NAME, register, watch_layers
+from .attention import NAME, register, watch
 from .images import EncodedImage, ImageCache, fingerprint, read_picture
 from .segments import image_segment
 
@@ -27,12 +28,12 @@ class Model:
     def __init__(self, hf: Any, processor: Any, card: ModelCard, cache_bytes: int = CACHE_BYTES):
         register()
         hf.set_attn_implementation({"text_config": NAME})
-        watch_layers(hf.get_decoder())
+        watch(hf.get_decoder())
         text = hf.config.get_text_config()
         self.hf, self.processor, self.card = hf.eval(), processor, card
         self.tokenizer = processor.tokenizer
         self.image_token_id: int = hf.config.image_token_id
-        self.prompts = Prompts(processor, self.image_token_id)
+        self.prompts = Prompts(processor, self.image_token_id, hf.config.model_type)
         self.layers: int = text.num_hidden_layers
         self.heads: int = text.num_attention_heads
         self.context: int = text.max_position_embeddings
@@ -43,22 +44,27 @@ class Model:
     def name(self) -> str:
         return self.card.name
 
-    def open_image(self, picture: Any) -> EncodedImage:
+    def open_image(self, picture: Any, prompt: str = CHAT) -> EncodedImage:
         """Encodes a picture (path, PIL image or (H, W, 3) uint8 array), or finds it among the latest ones.
 
-        Raises ImageError when it cannot be read.
+        prompt: the one it will be asked with. Any other can be asked for, too; it may cost encoding the picture again.
+        Raises ImageError when it cannot be read, QuestionError for a prompt this model does not have.
         """
         upright = read_picture(picture)
-        key = fingerprint(upright)
+        return self.encoded(upright, fingerprint(upright), prompt)
+
+    def encoded(self, picture: Image.Image, content: str, prompt: str) -> EncodedImage:
+        """The picture behind what this prompt says before it. picture: upright; content: its fingerprint."""
+        key = content, self.prompts.head(prompt)
         image = self.cache.get(key)
         if image is None:
-            image = self._encode(upright)
+            image = self._encode(picture, key, prompt)
             self.cache.put(key, image)
         return image
 
     @torch.no_grad()
-    def _encode(self, picture: Any) -> EncodedImage:
-        inputs = self.prompts.encode(picture, "?")
+    def _encode(self, picture: Image.Image, key: tuple[str, str], prompt: str) -> EncodedImage:
+        inputs = self.prompts.encode(picture, "?", prompt)
         inputs.pop("attention_mask", None)  # one unpadded prompt
         # where inputs go: offloaded weights wait on "meta" until their turn
         device = next(p.device for p in self.hf.parameters() if p.device.type != "meta")
@@ -67,11 +73,11 @@ class Model:
             name: value.to(device, self.hf.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
         }
-        return EncodedImage(self, picture, image_segment(self.hf, placed, self.image_token_id), views)
+        return EncodedImage(self, picture, image_segment(self.hf, placed, self.image_token_id), views, key)
 
-    def unknown_words(self, question: str) -> list[str]:
-        """Words of the question that the model's vocabulary does not have; [] where it spells out anything."""
-        return self.prompts.unknown_words(question)
+    def unknown_words(self, question: str, prompt: str = CHAT) -> list[str]:
+        """Words of question and prompt that the model's vocabulary does not have; [] where it spells out anything."""
+        return self.prompts.unknown_words(question, prompt)
 
 
 def _ids(*choices: int | Iterable[int] | None) -> list[int]:

@@ -1,19 +1,28 @@
-"""Loading a checkpoint by short name, hub id or folder, with one clear sentence when that cannot work."""
+"""Loading a checkpoint by short name, hub id or folder, with one clear sentence when that cannot work.
+
+The order spares time and traffic: options, small files, what the engine can run, memory, and only then the weights.
+Code that comes with a checkpoint is never run, and pickled weights are never opened.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 
 from ..engine.model import Model
 from ..errors import ModelError
-from .positions import UNSUPPORTED_ROPE
-from .registry import CARDS, card_for
+from . import hub, memory
+from .memory import Size, gigabytes
+from .pictures import cap_visual_tokens, set_image_mode
+from .registry import CAPPED, CARDS, FAMILIES, PACKAGES, WINDOWED, ModelCard, card_for, settings_for
 
-FAMILIES = ("llava",)
 _DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -21,54 +30,67 @@ _DTYPES = {
     "bfloat16": torch.bfloat16,
 }
 _QUANTIZATION = ("4bit", "8bit")
+_ROPE = ("default", "linear", "llama3", "yarn", "mrope")  # their frequencies do not depend on the length so far
+_LAYERS = ("full_attention", "sliding_attention")
+_CROSS = ("cross_attention_layers", "cross_layer_interval", "cross_attention_frequency")
+_BROKEN = (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError, AttributeError)
 
 
-def load_model(name: str | Path, dtype: str = "auto", device: str = "auto", quantization: str | None = None) -> Model:
+def load_model(
+    name: str | Path,
+    dtype: str = "auto",
+    device: str = "auto",
+    quantization: str | None = None,
+    image_mode: Literal["crop", "pad"] | None = None,
+    progress: hub.Progress | None = None,
+    room: Callable[[int], None] | None = None,
+) -> Model:
     """Loads a vision-language model for the engine.
 
     name: "scenes" (embedded), another short name of the registry, a hub id, or a local folder.
     dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), "float32", "float16", "bfloat16" or "float64".
-    device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", or "balanced" over all GPUs.
-    quantization: None, "4bit" (NF4) or "8bit", by bitsandbytes.
+    device: "auto" (a GPU if there is one, several if one is too small), "cpu", "cuda", "cuda:1", "mps", or "balanced"
+    over all GPUs. quantization: None, "4bit" (NF4) or "8bit", by bitsandbytes.
+    image_mode: LLaVA-1.5 only: "crop" or "pad"; None leaves what the checkpoint was published with.
+    progress: told in a few words how far a download is; without it the hub's own bars are drawn.
+    room: called with the bytes that are needed once all is downloaded, right before memory is measured and taken.
     Raises ModelError, one sentence, when the model cannot be found, loaded or run by this engine.
     """
+    check_options(dtype, device, quantization)
     card = card_for(str(name))
-    _check_options(dtype, device, quantization)
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    kind: Any = _DTYPES.get(dtype) or ("auto" if place != "cpu" else torch.float32)
-    config, processor = _fetch(card.source)
-    _check_config(card.source, config)
-    from transformers import AutoModelForImageTextToText
-
-    options: dict[str, Any] = {"dtype": kind, "device_map": place if place != "cpu" else None}
-    if quantization:
-        options["quantization_config"] = _quantization(quantization, kind)
-    try:
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            card.source, config=config, output_loading_info=True, **options
-        )
-    except (torch.cuda.OutOfMemoryError, MemoryError):
-        raise ModelError(
-            f"{card.label} does not fit into memory; choose a smaller model or quantization='4bit'."
-        ) from None
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-        raise ModelError(f"{card.label} could not be loaded ({_first_line(error)}); download it again.") from error
-    hf, report = loaded
-    lacking = [*report["missing_keys"], *report["mismatched_keys"]]
-    if lacking:  # transformers would go on with random weights
-        raise ModelError(
-            f"{card.label} lacks {len(lacking)} weights, e.g. {sorted(map(str, lacking))[0]}; download it again."
-        )
-    return Model(hf, processor, card)
+    folder = hub.small_files(card)
+    card = _family(card, folder)
+    config = _config(card, folder)
+    processor = _processor(card, folder, image_mode)
+    size = _size(card, config)
+    kept = memory.precision(dtype, device, quantization, _own_dtype(config))
+    if room is None:
+        _place(card, size, kept, device)  # before the download
+    hub.weights(card, folder, progress)
+    if room is not None:
+        room(size.needed(kept))
+    place = _place(card, size, kept, device)
+    if progress:
+        progress(f"Loading {card.label}…")
+    kind = "auto" if kept == str(_own_dtype(config)).removeprefix("torch.") else _DTYPES.get(kept, _DTYPES.get(dtype))
+    return Model(_weights(card, folder, config, place, kind or "auto", quantization), processor, card)
 
 
-def _check_options(dtype: str, device: str, quantization: str | None) -> None:
+def check_options(dtype: str, device: str, quantization: str | None) -> None:
+    """ModelError for options that are misspelt, exclude each other, or ask for what is not there."""
     if dtype != "auto" and dtype not in _DTYPES:
         raise ModelError(f"dtype must be auto, {', '.join(_DTYPES)}, not {dtype!r}.")
     if quantization is not None and quantization not in _QUANTIZATION:
         raise ModelError(f"quantization must be None, {' or '.join(_QUANTIZATION)}, not {quantization!r}.")
     if quantization and dtype == "float64":
         raise ModelError("Quantized weights cannot run in float64; leave out one of the two.")
+    if quantization:
+        _need("Quantization", "bitsandbytes")
+    check_device(device)
+
+
+def check_device(device: str) -> None:
+    """ModelError for a device that is misspelt or not there."""
     kind, _, index = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps", "balanced") or (index and not index.isdigit()):
         raise ModelError(f"device must be auto, cpu, cuda, cuda:N, mps or balanced, not {device!r}.")
@@ -80,58 +102,232 @@ def _check_options(dtype: str, device: str, quantization: str | None) -> None:
         raise ModelError(f"There is no device {device!r}; PyTorch sees {torch.cuda.device_count()} GPU(s).")
 
 
-def _fetch(source: str) -> tuple[Any, Any]:
-    """Configuration and processor, from a folder or the hub."""
-    from transformers import AutoConfig, AutoProcessor
+def _need(what: str, *packages: str) -> None:
+    """ModelError naming the first package that is not installed."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise ModelError(f"{what} needs the package {package}; install it with pip install {package}.")
 
-    known = f"a short name ({', '.join(CARDS)}), a hub id or a folder"
-    if not Path(source).is_dir() and (source.count("/") > 1 or source.startswith((".", "/", "~"))):
-        raise ModelError(f"There is no model folder {source!r}; give {known}.")
+
+# --- what a checkpoint is -----------------------------------------------------------------------------------------
+
+
+def _family(card: ModelCard, folder: Path) -> ModelCard:
+    """The card with the family that config.json names; ModelError for one that this version does not run."""
     try:
-        return AutoConfig.from_pretrained(source), AutoProcessor.from_pretrained(source)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = found["model_type"]
+    except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(
-            f"{source!r} could not be found or read ({_first_line(error)}); "
-            f"check the name and the network, or give {known}."
+            f"{card.label} has no config.json that says what kind of model it is; give {hub.known()}."
+        ) from None
+    _refuse(card, _odd_kind(found))
+    if kind not in FAMILIES:
+        raise ModelError(
+            f"{card.label} is a model of type {kind!r}; this version runs {', '.join(FAMILIES.values())} "
+            f"({', '.join(FAMILIES)})."
+        )
+    if card.name in CARDS:
+        return card
+    settings, note = settings_for(kind)
+    return replace(card, family=kind, settings=settings, note=note)
+
+
+def _config(card: ModelCard, folder: Path) -> Any:
+    """The configuration, of a kind that the engine computes rightly; ModelError says why another one is refused."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except _BROKEN as error:
+        raise ModelError(
+            f"The config.json of {card.label} cannot be read ({hub.first_line(error)}); download it again."
         ) from error
-
-
-def _check_config(source: str, config: Any) -> None:
-    """Refuses what the engine would compute wrongly."""
-    if config.model_type not in FAMILIES:
-        raise ModelError(
-            f"{source!r} is a model of type {config.model_type!r}; this version runs {', '.join(FAMILIES)} only."
-        )
     text = config.get_text_config()
+    _refuse(card, _odd_layers(getattr(text, "layer_types", None)) or _odd_positions(text) or _odd_scores(text))
+    window = sliding_window(text)
+    if window and card.family not in WINDOWED:
+        _refuse(card, f"attends in a sliding window of {window} tokens, which this version does not run in its family")
+    return config
+
+
+def sliding_window(text: Any) -> int | None:
+    """How many tokens back a decoder's windowed layers see, or None where every layer sees everything.
+
+    text: the decoder's configuration.
+    """
+    layers = getattr(text, "layer_types", None) or ["sliding_attention"]
+    used = "sliding_attention" in layers and getattr(text, "use_sliding_window", True)
+    return (getattr(text, "sliding_window", None) or None) if used else None
+
+
+def _refuse(card: ModelCard, why: str) -> None:
+    if why:
+        raise ModelError(f"{card.label} {why}; choose another model.")
+
+
+def _odd_kind(config: dict[str, Any]) -> str:
+    """Why a kind of model cannot be run at all, from its raw configuration; "" where nothing is known against it."""
+    text = config.get("text_config")
+    parts = [config, *([text] if isinstance(text, dict) else [])]
+    if any(part.get(name) for part in parts for name in _CROSS):
+        return "looks at its picture by cross-attention, so that the picture is not among the tokens it attends to"
+    if config.get("is_encoder_decoder"):
+        return "has an encoder of its own for the question, so that its decoder attends to it by cross-attention"
+    return next(filter(None, (_odd_layers(part.get("layer_types")) for part in parts)), "")
+
+
+def _odd_layers(kinds: Any) -> str:
+    """Why a decoder with layers of these kinds cannot be run, "" where it can."""
+    odd = sorted({str(kind) for kind in kinds or ()} - set(_LAYERS))
+    if odd:
+        return f"has layers of the kind {odd[0]!r}, which have no attention weights to show or smooth"
+    return ""
+
+
+def _odd_positions(text: Any) -> str:
     rope = getattr(text, "rope_parameters", None) or {}
-    if rope.get("rope_type") in UNSUPPORTED_ROPE:
-        raise ModelError(
-            f"{source!r} uses {rope['rope_type']!r} rotary positions, which change with the length; "
-            "unified positions are not defined for it, choose another model."
-        )
-    window = getattr(text, "sliding_window", None)
-    sliding = "sliding_attention" in (getattr(text, "layer_types", None) or ["sliding_attention"])
-    if window and sliding and getattr(text, "use_sliding_window", True):
-        raise ModelError(f"{source!r} attends in a sliding window of {window} tokens, which this version does not run.")
+    each = [part for part in rope.values() if isinstance(part, dict)] or [rope]  # Gemma 3 has one for each layer type
+    odd = [kind for part in each if (kind := part.get("rope_type", "default")) not in _ROPE]
+    if odd:
+        return f"uses {odd[0]!r} rotary positions, which change with the length: unified positions are not defined"
+    return ""
+
+
+def _odd_scores(text: Any) -> str:
     if getattr(text, "attn_logit_softcapping", None):
+        return "caps its attention scores (softcap), which this version does not run"
+    if getattr(text, "final_logit_softcapping", None):
+        return "caps its logits (softcap), which this version's uncertainty check does not follow"
+    return ""
+
+
+def _size(card: ModelCard, config: Any) -> Size:
+    """The exact size, with the card's tokens of a picture; refuses attention sinks, which only parameters tell."""
+    tokens = card.size.tokens if card.size else CAPPED.get(card.family, memory.TOKENS)
+    try:
+        shell = memory.skeleton(config)
+    except _BROKEN as error:
         raise ModelError(
-            f"{source!r} caps its attention scores, which this version does not run; choose another model."
+            f"The config.json of {card.label} describes no model ({hub.first_line(error)}); download it again."
+        ) from error
+    if any("sink" in name.rpartition(".")[2] for name, _ in shell.named_parameters()):
+        _refuse(card, "has attention sinks, weights outside the tokens, which this version does not run")
+    return memory.size_of(shell, tokens)
+
+
+def _own_dtype(config: Any) -> Any:
+    return getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
+
+
+def _processor(card: ModelCard, folder: Path, image_mode: Literal["crop", "pad"] | None) -> Any:
+    """The checkpoint's processor, set to `image_mode` and, for Qwen's dynamic grid, to at most `CAPPED` tokens."""
+    from transformers import AutoProcessor
+
+    _need(FAMILIES[card.family], *PACKAGES.get(card.family, ()))
+    lacking = _lacking(folder)
+    if lacking:
+        raise ModelError(
+            f"{card.label} has no processor ({lacking} is not there); copy it from the checkpoint's page, or save "
+            "one next to the weights with processor.save_pretrained."
         )
+    try:
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+    except _BROKEN as error:
+        raise ModelError(
+            f"The processor of {card.label} cannot be read ({hub.first_line(error)}); download it again."
+        ) from error
+    if getattr(processor, "image_processor", None) is None:
+        raise ModelError(
+            f"The processor of {card.label} has no part for pictures; copy preprocessor_config.json to it."
+        )
+    if card.family in CAPPED:
+        cap_visual_tokens(processor, card.size.tokens if card.size else CAPPED[card.family])
+    if image_mode is not None:
+        set_image_mode(processor, image_mode)
+    return processor
+
+
+def _lacking(folder: Path) -> str:
+    """The file without which a folder has no processor, "" where all are there."""
+    pictures = ("preprocessor_config.json", "processor_config.json")
+    words = ("tokenizer.json", "tokenizer.model", "vocab.json")
+    return next((some[0] for some in (pictures, words) if not any((folder / name).is_file() for name in some)), "")
+
+
+# --- memory and weights -------------------------------------------------------------------------------------------
+
+
+def _place(card: ModelCard, size: Size, kept: str, device: str) -> str:
+    """Where the model goes; ModelError says how much it needs, how much there is, and what would fit."""
+    place = memory.fit(size.needed(kept), device)
+    if place is None:
+        raise _too_large(card, size, kept, device)
+    return place
+
+
+def _too_large(card: ModelCard, size: Size, kept: str, device: str) -> ModelError:
+    found = memory.places(device)
+    have = " and ".join(f"{place.label} has {gigabytes(place.free)} free" for place in found)
+    return ModelError(
+        f"{card.label} needs {gigabytes(size.needed(kept))} of memory in {kept}, and {have}; "
+        f"{' or '.join(_advice(size, kept, device)) or 'choose a smaller model'}."
+    )
+
+
+def _advice(size: Size, kept: str, device: str) -> Iterator[str]:
+    """What would fit instead, for the end of a sentence: another precision, another device, another model."""
+    for name, needed in memory.others(size, device, kept).items():
+        option = "dtype" if name in _DTYPES else "quantization"
+        yield f"use {option}={name!r} ({gigabytes(needed)})"
+    if device not in ("auto", "balanced") and torch.cuda.is_available():
+        other = memory.fit(size.needed(kept), "auto")
+        if other:
+            yield f"use device={other!r}"
+    smaller = [card for card in CARDS.values() if card.size and memory.fit(card.size.needed(kept), device)]
+    if smaller:
+        yield f"choose a smaller model, such as {max(smaller, key=lambda card: card.parameters or 0).name}"
+
+
+def _weights(card: ModelCard, folder: Path, config: Any, place: str, kind: Any, quantization: str | None) -> Any:
+    """The model of transformers with all its weights; kind: a torch dtype or "auto"."""
+    from transformers import AutoModelForImageTextToText
+
+    options: dict[str, Any] = {"dtype": kind, "use_safetensors": True, "trust_remote_code": False}
+    if place != "cpu" or quantization:
+        _need(f"device {place!r}" if not quantization else "Quantization", "accelerate")
+        options["device_map"] = place
+    if quantization:
+        options["quantization_config"] = _quantization(quantization, kind)
+    try:
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            folder, config=config, output_loading_info=True, **options
+        )
+    except (*_BROKEN, SafetensorError, MemoryError) as error:
+        if _ran_out(error):
+            raise ModelError(
+                f"{card.label} needs more memory than was left while it was read; close what else runs here, or choose "
+                "a smaller model or quantization='4bit'."
+            ) from None
+        raise ModelError(f"{card.label} could not be loaded ({hub.first_line(error)}); download it again.") from error
+    hf, report = loaded
+    lacking = [*report["missing_keys"], *report["mismatched_keys"]]
+    if lacking:  # transformers would go on with random weights
+        raise ModelError(
+            f"{card.label} lacks {len(lacking)} weights, e.g. {sorted(map(str, lacking))[0]}; download it again."
+        )
+    return hf
+
+
+def _ran_out(error: Exception) -> bool:
+    """Whether memory was short; PyTorch has a kind of error for GPUs alone, and says it in words for the rest."""
+    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
 
 
 def _quantization(choice: str, dtype: Any) -> Any:
     from transformers import BitsAndBytesConfig
 
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError:
-        raise ModelError("Quantization needs bitsandbytes; install it with pip install bitsandbytes.") from None
     compute = torch.bfloat16 if dtype == "auto" else dtype
     if choice == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -6,21 +6,29 @@ Nothing here knows which rows use them; that is the method's choice.
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-UNSUPPORTED_ROPE = ("dynamic", "longrope")  # their frequencies depend on the length so far
+
+def rotary_positions(position_ids: Tensor | None, length: int) -> Tensor:
+    """The positions that a decoder given these `position_ids` rotates its `length` tokens by, on the CPU.
+
+    (N,), or (3, N) for M-RoPE: time, row, column. Decoders count by themselves when given none.
+    """
+    return torch.arange(length) if position_ids is None else position_ids[..., 0, :].cpu()
 
 
 def unified_positions(positions: Tensor, visual: Tensor) -> tuple[Tensor, int]:
     """Unified positions of a sequence, and by how much anything after it moves up.
 
     positions (..., N) integer, one leading axis for multi-dimensional rotary positions; visual (N,) bool.
-    Several pictures are unified one by one; a picture's extent is its largest position step, so that text goes on
-    one after its first token.
+    Several runs of visual tokens (tiles with text between them) are unified one by one; a run's extent is its
+    largest position step, so that text goes on one after its first token.
     """
     unified, shift = positions.clone(), 0
     edges = torch.diff(visual.to(torch.int8), prepend=visual.new_zeros(1), append=visual.new_zeros(1)).nonzero()
@@ -34,17 +42,36 @@ def unified_positions(positions: Tensor, visual: Tensor) -> tuple[Tensor, int]:
 
 
 def rerotate(decoder: Any, states: Tensor, old: Tensor, new: Tensor) -> Tensor:
-    """Keys or queries (B, heads, N, D) rotated for positions `old` (B, N), as if rotated for `new` (B, N).
+    """Layer 0's keys or queries (B, heads, N, D), rotated for positions `old`, as if rotated for `new`.
 
-    The rotation is undone exactly as the model applied it (its own rounding and scaling of cosines included) and
-    done again by the model's own functions, so every rotary layout of the library is covered.
+    old, new: (B, N), or (3, B, N) for M-RoPE. The rotation is undone exactly as the model applied it (its own
+    rounding and scaling of cosines included) and done again by the model's own functions, so every rotary layout of
+    the library is covered; norms of queries and keys come before it and do not matter.
     """
-    rotate = sys.modules[type(decoder.layers[0].self_attn).__module__].apply_rotary_pos_emb
+    rotate = _rotation(decoder)
     wide = torch.float64 if states.dtype == torch.float64 else torch.float32
-    cos, sin = (x.to(wide) for x in decoder.rotary_emb(states, old))
+    cos, sin = (x.to(wide) for x in _angles(decoder, states, old))
     square = cos * cos + sin * sin
     plain = states.to(wide)
     none = plain[:, :0]  # the library rotates queries and keys together; here there is only one of the two
     plain, _ = rotate(plain, none, cos / square, -sin / square)
-    cos, sin = (x.to(wide) for x in decoder.rotary_emb(states, new))
+    cos, sin = (x.to(wide) for x in _angles(decoder, states, new))
     return rotate(plain, none, cos, sin)[0].to(states.dtype)
+
+
+def _angles(decoder: Any, states: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of layer 0 in the dtype of `states`."""
+    kinds = getattr(decoder.config, "layer_types", None)
+    if kinds and kinds[0] in decoder.config.rope_parameters:  # Gemma 3 turns local and global layers unlike
+        return decoder.rotary_emb(states, positions, kinds[0])
+    return decoder.rotary_emb(states, positions)
+
+
+def _rotation(decoder: Any) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The family's function that rotates (queries, keys) by (cosines, sines)."""
+    module = sys.modules[type(decoder.layers[0].self_attn).__module__]
+    if hasattr(module, "apply_rotary_pos_emb"):
+        return module.apply_rotary_pos_emb
+    # Qwen2-VL and Qwen2.5-VL in transformers 5.10 pick the axes here, later versions in `rotary_emb`
+    sections = decoder.config.rope_parameters["mrope_section"]
+    return functools.partial(module.apply_multimodal_rotary_pos_emb, mrope_section=sections)

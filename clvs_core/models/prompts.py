@@ -1,83 +1,250 @@
 """The chat prompt of a checkpoint, split at the picture: what comes before and with it, and what comes after.
 
-The part up to the last image token is the same for every question; only the tail changes.
+The part up to the last image token is the same for every question; only the tail changes, and it is the same for
+every picture. Each family's processor writes the picture's tokens in its own way; the functions below say how.
+
+Prompts have names: "chat" is the checkpoint's own chat template, "vicuna" the same with Vicuna's system sentence, and
+those of SUFFIXES add to the question what a paper or benchmark adds. Names combine: "vicuna+one-word".
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from ..errors import ModelError, QuestionError
 
 # LLaVA-1.5's own prompt without its system sentence, as the llava-hf checkpoints' chat template writes it.
-LLAVA = "USER: <image>\n{question} ASSISTANT:"
+LLAVA = "USER: {image}\n{question} ASSISTANT:"
+
+CHAT = "chat"
+# Conversation "vicuna_v1" (also "llava_v1") of LLaVA's code, in which the CLVS, VCD and IMCCD papers ask LLaVA-1.5.
+VICUNA = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+# Where it may belong; Prompts looks at the checkpoint's own template, since LLaVA-NeXT comes with other decoders too.
+_VICUNA_FAMILIES = ("llava", "llava_next")
+_CONVERSATIONS = {CHAT: "Chat template", "vicuna": "Vicuna"}
+
+
+class Suffix(NamedTuple):
+    """What follows the question, word for word with the white space before it; a label for people; whose code says so.
+
+    MME's questions end so themselves. ClearSight is VAF's code; it, VCD and IMCCD ask POPE so, LLaVA both POPE and MME.
+    """
+
+    text: str
+    label: str
+    source: str
+
+
+SUFFIXES: dict[str, Suffix] = {
+    "yes-no": Suffix(" Please answer yes or no.", "yes or no", "MME"),
+    "just-yes-no": Suffix(" Please just answer yes or no.", "just yes or no", "ClearSight"),
+    "one-word": Suffix(" Please answer this question with one word.", "one word", "VCD, IMCCD"),
+    "short": Suffix("\nAnswer the question using a single word or phrase.", "word or phrase", "LLaVA"),
+}
+NAMES = (*_CONVERSATIONS, *SUFFIXES)
+
+
+def parse(prompt: Any) -> tuple[str, tuple[str, ...]]:
+    """The conversation and the suffixes of a prompt's name, in their order: "one-word" -> ("chat", ("one-word",)).
+
+    Raises QuestionError for a name that does not exist, is given twice, or names two conversations.
+    """
+    names = [name.strip() for name in prompt.split("+")] if isinstance(prompt, str) else [str(prompt)]
+    conversations = [name for name in names if name in _CONVERSATIONS]
+    suffixes = tuple(name for name in names if name in SUFFIXES)
+    if len(conversations) > 1 or len(set(names)) < len(names) or not set(names) <= set(NAMES):
+        raise QuestionError(
+            f"There is no prompt {str(prompt)[:80]!r}; choose one of {', '.join(NAMES)}, "
+            "or join some, e.g. vicuna+one-word."
+        )
+    return (conversations or [CHAT])[0], suffixes
+
+
+def presets(family: str) -> dict[str, str]:
+    """The prompts worth offering for a family, by name, each with a label for people; "chat" comes first."""
+    found = {}
+    for conversation, label in _CONVERSATIONS.items():
+        if conversation == CHAT or family in _VICUNA_FAMILIES:
+            found[conversation] = label
+            start = "" if conversation == CHAT else f"{conversation}+"
+            found |= {start + name: f"{label} + {s.label} ({s.source})" for name, s in SUFFIXES.items()}
+    return found
+
+
+Marks = tuple[str, str]  # what stands for the picture in a prompt; what the processor writes after its last token
+
+
+def _plain(processor: Any) -> Marks:
+    """LLaVA and Qwen: the placeholder becomes image tokens and nothing else."""
+    return processor.image_token, ""
+
+
+def _fenced(processor: Any) -> Marks:
+    """Idefics3 and SmolVLM: every tile is introduced by name, and the last one is closed."""
+    return processor.image_token, processor.fake_image_token
+
+
+def _internvl(processor: Any) -> Marks:
+    return processor.image_token, processor.end_image_token
+
+
+def _gemma(processor: Any) -> Marks:
+    return processor.boi_token, f"{processor.tokenizer.eoi_token}\n\n"
+
+
+_FAMILIES: dict[str, Callable[[Any], Marks]] = {
+    "llava": _plain,
+    "llava_next": _plain,
+    "llava_onevision": _plain,
+    "qwen2_vl": _plain,
+    "qwen2_5_vl": _plain,
+    "qwen3_vl": _plain,
+    "idefics3": _fenced,
+    "smolvlm": _fenced,
+    "internvl": _internvl,
+    "gemma3": _gemma,
+}
 
 
 class Prompts:
-    """Builds and tokenises the prompts of one processor."""
+    """Builds and tokenises the prompts of one processor.
 
-    def __init__(self, processor: Any, image_token_id: int):
+    family: transformers' model_type. placeholder: the text that stands for the picture in a prompt.
+    Raises ModelError for a family whose prompts are not known.
+    """
+
+    def __init__(self, processor: Any, image_token_id: int, family: str):
+        if family not in _FAMILIES:
+            known = ", ".join(sorted(_FAMILIES))
+            raise ModelError(f"Models of type {family!r} are not supported; choose one of type {known}.")
         self.processor = processor
         self.tokenizer = processor.tokenizer
         self.image_token_id = image_token_id
+        self.family = family
+        self.placeholder, self.closing = _FAMILIES[family](processor)
+        self._heads: dict[str, str] = {}
 
-    def text(self, question: str) -> str:
-        """The whole prompt as text, with one placeholder for the picture.
+    def text(self, question: str, prompt: str = CHAT) -> str:
+        """The whole prompt as text, with one placeholder for the picture. prompt: its name.
 
-        Raises QuestionError for an empty question or one that contains the placeholder itself.
+        Raises QuestionError for an empty question or one that contains an image token itself, and for a prompt that
+        does not exist or does not belong to this checkpoint.
         """
+        conversation, suffixes = parse(prompt)
         question = question.strip() if isinstance(question, str) else ""
         if not question:
             raise QuestionError("The question is empty; ask something about the picture.")
-        if self.image_token in question:
-            raise QuestionError(f"The question contains {self.image_token!r}, which stands for the picture; remove it.")
+        for token in self._reserved:
+            if token in question:
+                raise QuestionError(f"The question contains {token!r}, which stands for pictures; remove it.")
+        question += "".join(SUFFIXES[name].text for name in suffixes)
+        own = self._own(question)
+        return own if conversation == CHAT else self._vicuna(own)
+
+    def _own(self, question: str) -> str:
+        """What the checkpoint's own chat template writes."""
         if not getattr(self.processor, "chat_template", None):
-            return LLAVA.format(question=question)
+            return self._without_template(question)
         content = [{"type": "image"}, {"type": "text", "text": question}]
         return self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
         )
 
+    def _without_template(self, question: str) -> str:
+        if self.family != "llava":
+            raise ModelError("This checkpoint has no chat template; choose an instruction-tuned one, which has.")
+        return LLAVA.format(image=self.placeholder, question=question)
+
+    def _vicuna(self, own: str) -> str:
+        """The checkpoint's own prompt with Vicuna's system sentence before it, if that is not there already."""
+        start, user, rest = own.partition(f"USER: {self.placeholder}\n")
+        system = start.removeprefix(self.tokenizer.bos_token or "").strip()
+        if not user or not rest.rstrip().endswith("ASSISTANT:") or system not in ("", VICUNA):
+            raise QuestionError(
+                "The prompt 'vicuna' is for models that were trained on Vicuna's conversations, such as LLaVA-1.5, "
+                "and this one was not; choose 'chat', the model's own chat template."
+            )
+        return own if system else f"{start}{VICUNA} {user}{rest}"
+
     @functools.cached_property
-    def image_token(self) -> str:
-        """The text that stands for the picture."""
+    def _reserved(self) -> tuple[str, ...]:
+        """Tokens that would be taken for a picture or a video."""
+        video = getattr(self.processor, "video_token", None)
+        return tuple(token for token in (self.placeholder, self._image_token, video) if token)
+
+    @functools.cached_property
+    def _image_token(self) -> str:
         return str(self.tokenizer.convert_ids_to_tokens(self.image_token_id))
 
-    def tail(self, question: str) -> list[int]:
-        """Ids of everything after the picture, up to and with the last prompt token."""
-        ids = self._ids(self.text(question))
-        last = len(ids) - 1 - ids[::-1].index(self.image_token_id)
-        if ids[:last] != self.head or last + 1 == len(ids):
+    def _parts(self, question: str, prompt: str) -> tuple[str, str]:
+        """The prompt before and after the picture's placeholder."""
+        before, *after = self.text(question, prompt).split(self.placeholder)
+        if len(after) != 1:
+            raise ModelError(
+                f"This checkpoint's chat template writes {len(after)} placeholders for one picture; "
+                "choose one that writes one."
+            )
+        return before, after[0]
+
+    def tail(self, question: str, prompt: str = CHAT) -> list[int]:
+        """Ids of everything after the last image token, up to and with the last prompt token."""
+        before, after = self._parts(question, prompt)
+        ids = self._ids(before + self._image_token + self.closing + after)
+        tail = ids[len(ids) - ids[::-1].index(self.image_token_id) :]
+        if before != self.head(prompt) or not tail:
             raise ModelError(
                 "This checkpoint's chat template puts the question before the picture; "
                 "choose one that puts the picture first."
             )
-        return ids[last + 1 :]
+        return tail
 
-    @functools.cached_property
-    def head(self) -> list[int]:
-        """Ids before the picture's placeholder."""
-        ids = self._ids(self.text("?"))
-        return ids[: ids.index(self.image_token_id)] if self.image_token_id in ids else ids
+    def head(self, prompt: str = CHAT) -> str:
+        """The prompt before the picture, the same for every question; a picture is encoded once for each head."""
+        conversation, _ = parse(prompt)
+        if conversation not in self._heads:
+            self._heads[conversation] = self._parts("?", conversation)[0]
+        return self._heads[conversation]
 
-    def _ids(self, prompt: str) -> list[int]:
+    def _special(self, prompt: str) -> bool:
         # A template that writes the first token itself must not get a second one from the tokenizer.
         bos = self.tokenizer.bos_token
-        return self.tokenizer(prompt, add_special_tokens=not (bos and prompt.startswith(bos)))["input_ids"]
+        return not (bos and prompt.startswith(bos))
 
-    def encode(self, picture: Any, question: str) -> Any:
-        """The processor's own inputs for one picture and question: expanded ids, pixels, as PyTorch tensors."""
-        prompt = self.text(question)
-        bos = self.tokenizer.bos_token
-        special = not (bos and prompt.startswith(bos))
-        return self.processor(text=prompt, images=picture, return_tensors="pt", add_special_tokens=special)
+    def _ids(self, prompt: str) -> list[int]:
+        return self.tokenizer(prompt, add_special_tokens=self._special(prompt))["input_ids"]
 
-    def unknown_words(self, question: str) -> list[str]:
-        """Words of the question that the tokenizer can only map to its unknown token, in order, without repeats."""
+    def encode(self, picture: Any, question: str, prompt: str = CHAT) -> Any:
+        """The processor's own inputs for one picture and question: expanded ids, pixels, as PyTorch tensors.
+
+        Raises ModelError where the processor writes something else after the picture than `tail` says.
+        """
+        text = self.text(question, prompt)
+        inputs = self.processor(text=text, images=picture, return_tensors="pt", add_special_tokens=self._special(text))
+        ids, tail = inputs["input_ids"][0].tolist(), self.tail(question, prompt)
+        if self.image_token_id in tail or ids[-len(tail) - 1 :] != [self.image_token_id, *tail]:
+            raise ModelError(
+                f"The processor {type(self.processor).__name__} writes the text after a picture in a way "
+                "this program does not know; choose another checkpoint."
+            )
+        return inputs
+
+    def unknown_words(self, question: str, prompt: str = CHAT) -> list[str]:
+        """Words that the tokenizer can only map to its unknown token, in order, without repeats.
+
+        They are those of the question and of what its prompt adds to the checkpoint's own template.
+        """
+        conversation, suffixes = parse(prompt)
         unknown = self.tokenizer.unk_token_id
         if unknown is None or not isinstance(question, str):
             return []
+        question += "".join(SUFFIXES[name].text for name in suffixes)
+        if conversation != CHAT:
+            question = f"{VICUNA} {question}"
         found = self.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)
         spans = zip(found["input_ids"], found["offset_mapping"], strict=True)
         words = [question[start:end].strip() for token, (start, end) in spans if token == unknown]

@@ -1,13 +1,47 @@
-"""One card per checkpoint: where it is, what to call it, and the settings its source names."""
+"""The model families, and one card per checkpoint: where it is, what it needs, and the settings its source names.
+
+Sizes were counted by transformers itself on the checkpoints' configurations (`memory.size_of`). The hub could not be
+reached when the cards were written, so no commit is pinned: `revision` is "main" everywhere.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .memory import Size
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+# What this version runs, by transformers' model_type. Taking a line out refuses the family and drops its cards.
+FAMILIES: dict[str, str] = {
+    "llava": "LLaVA-1.5",
+    "llava_next": "LLaVA-NeXT",
+    "llava_onevision": "LLaVA-OneVision",
+    "qwen2_vl": "Qwen2-VL",
+    "qwen2_5_vl": "Qwen2.5-VL",
+    "qwen3_vl": "Qwen3-VL",
+    "idefics3": "Idefics3",
+    "smolvlm": "SmolVLM2",
+    "internvl": "InternVL",
+    "gemma3": "Gemma 3",
+}
+# Families whose sliding windows the engine masks; a checkpoint of another one that slides is refused.
+WINDOWED = frozenset(FAMILIES)
+# Visual tokens at most, where the checkpoint's own limit would let a picture become many thousands.
+CAPPED: Mapping[str, int] = dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), 1280)
+# Packages that a family's processor needs beyond those of every family.
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "llava_onevision": ("torchvision",),
+    "qwen2_vl": ("torchvision",),
+    "qwen2_5_vl": ("torchvision",),
+    "qwen3_vl": ("torchvision",),
+    "internvl": ("torchvision",),
+    "smolvlm": ("num2words", "torchvision"),
+}
 
 
 @dataclass(frozen=True)
@@ -16,7 +50,9 @@ class ModelCard:
 
     name: the short name that `load_model` takes. label: the name for people. source: hub id or folder.
     family: transformers' model_type. settings: by method name, what a setting left at None becomes, and the values a
-    page starts from. note: a plain sentence about the model's limits, or "".
+    page starts from. note: a plain sentence about the model's limits, or "". size: None where only loading tells.
+    licence: of the weights, as their page names it. revision: commit, tag or branch of the hub. paper: whether the CLVS
+    paper used it. gated: the hub gives it out only after its licence was accepted. vision: how it sees a picture.
     """
 
     name: str
@@ -25,33 +61,296 @@ class ModelCard:
     family: str = "llava"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     note: str = ""
+    size: Size | None = None
+    licence: str = ""
+    revision: str = "main"
+    paper: bool = False
+    gated: bool = False
+    vision: str = ""
+
+    @property
+    def parameters(self) -> float | None:
+        """In billions, vision tower included."""
+        return self.size.parameters if self.size else None
 
 
-# The CLVS paper's settings: beta 0.8 for LLaVA-1.5, gamma 0.5 for every model.
-_LLAVA_15: Mapping[str, Mapping[str, Any]] = {"clvs": {"beta": 0.8, "gamma": 0.5}}
-
-CARDS: dict[str, ModelCard] = {
-    card.name: card
-    for card in (
-        ModelCard(
-            "scenes",
-            "Scenes 8M (embedded)",
-            str(ASSETS / "scenes_model"),
-            settings={"clvs": {"alpha": 0.8, "beta": 0.9, "gamma": 0.25, "first_check": 7}},
-            note="This small model was trained on drawn scenes only, with a small vocabulary; "
-            "for photographs, start the app with a larger model, e.g. --model llava-1.5-7b.",
-        ),
-        ModelCard("llava-1.5-7b", "LLaVA-1.5 7B", "llava-hf/llava-1.5-7b-hf", settings=_LLAVA_15),
-        ModelCard("llava-1.5-13b", "LLaVA-1.5 13B", "llava-hf/llava-1.5-13b-hf", settings=_LLAVA_15),
-    )
+Settings = Mapping[str, Mapping[str, Any]]
+# The CLVS paper's settings: beta 0.8 for LLaVA-1.5, 0.7 for LLaVA-NeXT and Qwen2.5-VL; gamma 0.5 for every model.
+_LLAVA_15: Settings = {"clvs": {"beta": 0.8, "gamma": 0.5}}
+_LATER: Settings = {"clvs": {"beta": 0.7, "gamma": 0.5}}
+# The nearest model of the paper, for families it did not use: dynamic resolution or several views of a picture.
+_NEAREST = {
+    "llava_onevision": "LLaVA-NeXT",
+    "qwen2_vl": "Qwen2.5-VL",
+    "qwen3_vl": "Qwen2.5-VL",
+    "idefics3": "LLaVA-NeXT",
+    "smolvlm": "LLaVA-NeXT",
+    "internvl": "LLaVA-NeXT",
+    "gemma3": "LLaVA-NeXT",
+}
+_VISION = {
+    "llava": "576 tokens; the ends of a picture that is not square are cut off, unless it is padded",
+    "llava_next": "576 tokens of the whole picture and up to 2,352 of its tiles",
+    "llava_onevision": "729 tokens of the whole picture and up to 6,561 of its tiles",
+    "qwen2_vl": "one token for each 28 x 28 pixels of the resized picture, at most 1,280",
+    "qwen2_5_vl": "one token for each 28 x 28 pixels of the resized picture, at most 1,280",
+    "qwen3_vl": "one token for each 32 x 32 pixels of the resized picture, at most 1,280",
+    "idefics3": "tiles, and the whole picture",
+    "smolvlm": "tiles, and the whole picture",
+    "internvl": "tiles of 256 tokens, and the whole picture",
+    "gemma3": "256 tokens of the whole picture, squeezed into a square",
 }
 
 
+def settings_for(family: str) -> tuple[Settings, str]:
+    """The method settings for checkpoints of a family, and a sentence where they are borrowed from another one."""
+    near = _NEAREST.get(family)
+    note = f"The CLVS paper did not test this model; its settings here are those of {near}." if near else ""
+    return (_LLAVA_15 if family == "llava" else _LATER), note
+
+
+def _card(name: str, label: str, source: str, family: str, size: Size, licence: str, **more: Any) -> ModelCard:
+    settings, note = settings_for(family)
+    vision = _VISION[family]
+    return ModelCard(name, label, source, family, settings, note, size, licence, vision=vision, **more)
+
+
+# `paper`: the tables say LLaVA-Next and Qwen2.5-VL without a size; the authors' code runs llama3-llava-next-8b, and no
+# size of Qwen2.5-VL is certain: 7B is taken.
+_APACHE, _SEE = "Apache 2.0", "see its page"
+_CARDS = (
+    ModelCard(
+        "scenes",
+        "Scenes 8M (embedded)",
+        str(ASSETS / "scenes_model"),
+        settings={"clvs": {"alpha": 0.8, "beta": 0.9, "gamma": 0.25, "first_check": 7}},
+        note="This small model was trained on drawn scenes only, with a small vocabulary; "
+        "for photographs, start the app with a larger model, e.g. --model llava-1.5-7b.",
+        size=Size(0.008, 0.0003, 4.6, 576),
+        licence=_APACHE,
+        vision="one grid of tokens over the picture",
+    ),
+    _card(
+        "llava-1.5-7b",
+        "LLaVA-1.5 7B",
+        "llava-hf/llava-1.5-7b-hf",
+        "llava",
+        Size(7.063, 0.263, 262.1, 576),
+        "Llama 2 Community",
+        paper=True,
+    ),
+    _card(
+        "llava-1.5-13b",
+        "LLaVA-1.5 13B",
+        "llava-hf/llava-1.5-13b-hf",
+        "llava",
+        Size(13.351, 0.328, 409.6, 576),
+        "Llama 2 Community",
+        paper=True,
+    ),
+    _card(
+        "llava-next-vicuna-7b",
+        "LLaVA-NeXT 7B (Vicuna)",
+        "llava-hf/llava-v1.6-vicuna-7b-hf",
+        "llava_next",
+        Size(7.063, 0.263, 262.1, 2928),
+        "Llama 2 Community",
+    ),
+    _card(
+        "llava-next-mistral-7b",
+        "LLaVA-NeXT 7B (Mistral)",
+        "llava-hf/llava-v1.6-mistral-7b-hf",
+        "llava_next",
+        Size(7.567, 0.263, 65.5, 2928),
+        _APACHE,
+    ),
+    _card(
+        "llava-next-llama3-8b",
+        "LLaVA-NeXT 8B (Llama 3)",
+        "llava-hf/llama3-llava-next-8b-hf",
+        "llava_next",
+        Size(8.355, 1.051, 65.5, 2928),
+        "Llama 3 Community",
+        paper=True,
+    ),
+    _card(
+        "qwen2.5-vl-3b",
+        "Qwen2.5-VL 3B",
+        "Qwen/Qwen2.5-VL-3B-Instruct",
+        "qwen2_5_vl",
+        Size(3.755, 0.311, 18.4, 1280),
+        "Qwen Research (not commercial)",
+    ),
+    _card(
+        "qwen2.5-vl-7b",
+        "Qwen2.5-VL 7B",
+        "Qwen/Qwen2.5-VL-7B-Instruct",
+        "qwen2_5_vl",
+        Size(8.292, 1.090, 28.7, 1280),
+        _APACHE,
+        paper=True,
+    ),
+    _card(
+        "llava-onevision-0.5b",
+        "LLaVA-OneVision 0.5B",
+        "llava-hf/llava-onevision-qwen2-0.5b-ov-hf",
+        "llava_onevision",
+        Size(0.894, 0.136, 6.1, 7290),
+        _APACHE,
+    ),
+    _card(
+        "llava-onevision-7b",
+        "LLaVA-OneVision 7B",
+        "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+        "llava_onevision",
+        Size(8.031, 1.090, 28.7, 7290),
+        _APACHE,
+    ),
+    _card(
+        "qwen2-vl-2b",
+        "Qwen2-VL 2B",
+        "Qwen/Qwen2-VL-2B-Instruct",
+        "qwen2_vl",
+        Size(2.209, 0.233, 14.3, 1280),
+        _APACHE,
+    ),
+    _card(
+        "qwen2-vl-7b",
+        "Qwen2-VL 7B",
+        "Qwen/Qwen2-VL-7B-Instruct",
+        "qwen2_vl",
+        Size(8.291, 1.090, 28.7, 1280),
+        _APACHE,
+    ),
+    _card(
+        "qwen3-vl-2b",
+        "Qwen3-VL 2B",
+        "Qwen/Qwen3-VL-2B-Instruct",
+        "qwen3_vl",
+        Size(2.128, 0.311, 57.3, 1280),
+        _APACHE,
+    ),
+    _card(
+        "qwen3-vl-4b",
+        "Qwen3-VL 4B",
+        "Qwen/Qwen3-VL-4B-Instruct",
+        "qwen3_vl",
+        Size(4.438, 0.389, 73.7, 1280),
+        _APACHE,
+    ),
+    _card(
+        "qwen3-vl-8b",
+        "Qwen3-VL 8B",
+        "Qwen/Qwen3-VL-8B-Instruct",
+        "qwen3_vl",
+        Size(8.767, 1.245, 73.7, 1280),
+        _APACHE,
+    ),
+    _card(
+        "smolvlm-256m",
+        "SmolVLM 256M",
+        "HuggingFaceTB/SmolVLM-256M-Instruct",
+        "idefics3",
+        Size(0.256, 0.057, 11.5, 1088),
+        _APACHE,
+    ),
+    _card(
+        "smolvlm-500m",
+        "SmolVLM 500M",
+        "HuggingFaceTB/SmolVLM-500M-Instruct",
+        "idefics3",
+        Size(0.507, 0.095, 20.5, 1088),
+        _APACHE,
+    ),
+    _card(
+        "smolvlm-2.2b",
+        "SmolVLM 2.2B",
+        "HuggingFaceTB/SmolVLM-Instruct",
+        "idefics3",
+        Size(2.246, 0.201, 98.3, 1377),
+        _APACHE,
+    ),
+    _card(
+        "smolvlm2-2.2b",
+        "SmolVLM2 2.2B",
+        "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
+        "smolvlm",
+        Size(2.247, 0.202, 98.3, 1377),
+        _APACHE,
+    ),
+    _card(
+        "idefics3-8b",
+        "Idefics3 8B",
+        "HuggingFaceM4/Idefics3-8B-Llama3",
+        "idefics3",
+        Size(8.462, 1.051, 65.5, 2873),
+        _APACHE,
+    ),
+    _card(
+        "internvl3-1b",
+        "InternVL3 1B",
+        "OpenGVLab/InternVL3-1B-hf",
+        "internvl",
+        Size(0.938, 0.272, 6.1, 3328),
+        _SEE,
+    ),
+    _card(
+        "internvl3-2b",
+        "InternVL3 2B",
+        "OpenGVLab/InternVL3-2B-hf",
+        "internvl",
+        Size(2.089, 0.466, 14.3, 3328),
+        _SEE,
+    ),
+    _card(
+        "internvl3-8b",
+        "InternVL3 8B",
+        "OpenGVLab/InternVL3-8B-hf",
+        "internvl",
+        Size(7.944, 1.087, 28.7, 3328),
+        _SEE,
+    ),
+    _card(
+        "gemma-3-4b",
+        "Gemma 3 4B",
+        "google/gemma-3-4b-it",
+        "gemma3",
+        Size(4.300, 0.671, 69.6, 256),
+        "Gemma Terms of Use",
+        gated=True,
+    ),
+    _card(
+        "gemma-3-12b",
+        "Gemma 3 12B",
+        "google/gemma-3-12b-it",
+        "gemma3",
+        Size(12.187, 1.007, 196.6, 256),
+        "Gemma Terms of Use",
+        gated=True,
+    ),
+)
+CARDS: dict[str, ModelCard] = {card.name: card for card in _CARDS if card.family in FAMILIES}
+
+
 def card_for(name: str) -> ModelCard:
-    """The card of a short name, a hub id or a folder; checkpoints without one get LLaVA-1.5's settings."""
+    """The card of a short name, a hub id or a folder; others get the settings of their family, as far as it is known.
+
+    A folder's family is read from its config.json; of a hub id without a card it is known once it is loaded.
+    """
     if name in CARDS:
         return CARDS[name]
     for card in CARDS.values():
         if name == card.source:
             return card
-    return ModelCard(name, Path(name).name or name, name, settings=_LLAVA_15)
+    family = _family(Path(name)) or "llava"
+    settings, note = settings_for(family)
+    return ModelCard(name, Path(name).name or name, name, family, settings, note)
+
+
+def _family(folder: Path) -> str:
+    """The model_type of a folder's configuration, or "" where there is none that can be read."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return str(found["model_type"]) if found["model_type"] in FAMILIES else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

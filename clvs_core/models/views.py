@@ -1,159 +1,23 @@
 """Where each visual token lies on the original picture, one function per model family.
 
-Every family reduces to a few affine grids (`View`) over rectangles of the original picture. This file knows
-the image processors' geometry (pad, resize, crop) and the vision tower's patch grid. It knows nothing of
-weights or attention.
+This file knows the image processors' geometry (pad, resize, crop, tiles) and the vision towers' patch grids. It
+follows the settings of the processor at hand, and checks the outcome against what the processor really made. It
+knows nothing of weights or attention.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import ModelError
+from .grids import MAX_GRIDS, View, Views
 
-KINDS = ("full", "base", "tiles")
-_MAX_TOKENS = 1 << 20  # far above any model; bounds what an untrusted file can make us allocate
+__all__ = ["FAMILIES", "View", "Views", "llava_views", "views_for"]
 
-
-@dataclass(frozen=True)
-class View:
-    """One grid of visual tokens over a rectangle of the original picture.
-
-    Token (r, c) is visual token `start + r * stride + c`; its box is `region` divided into rows x cols equal
-    cells.
-
-    Attributes:
-        start: index of the first token among the picture's visual tokens.
-        rows, cols: size of the grid, in tokens.
-        region: x0, y0, x1, y1 in pixels of the original picture; sticks out of it where the processor pads.
-        stride: tokens from one row to the next; more than `cols` where a row ends in a newline token.
-        kind: "full" (the only grid), or "base" (whole picture) and "tiles" (finer grid) of the same picture.
-    """
-
-    start: int
-    rows: int
-    cols: int
-    region: tuple[float, float, float, float]
-    stride: int = 0
-    kind: str = "full"
-
-    def __post_init__(self) -> None:
-        if self.stride == 0:
-            object.__setattr__(self, "stride", self.cols)
-        x0, y0, x1, y1 = self.region
-        if self.start < 0 or self.rows < 1 or self.cols < 1 or self.stride < self.cols:
-            raise ValueError(
-                f"A view needs start >= 0, rows and cols >= 1 and stride >= cols, "
-                f"but got start {self.start}, {self.rows} x {self.cols}, stride {self.stride}."
-            )
-        if not (all(map(math.isfinite, self.region)) and x0 < x1 and y0 < y1):
-            raise ValueError(f"A view's region must be finite with x0 < x1 and y0 < y1, not {self.region}.")
-        if self.kind not in KINDS:
-            raise ValueError(f"A view's kind must be one of {', '.join(KINDS)}, but got {self.kind!r}.")
-
-    @property
-    def end(self) -> int:
-        """One past the last token of the grid (newline token of the last row not counted)."""
-        return self.start + (self.rows - 1) * self.stride + self.cols
-
-    def box(self, row: int, col: int) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 of one token in pixels of the original picture."""
-        x0, y0, x1, y1 = self.region
-        w, h = (x1 - x0) / self.cols, (y1 - y0) / self.rows
-        return x0 + col * w, y0 + row * h, x0 + (col + 1) * w, y0 + (row + 1) * h
-
-
-@dataclass(frozen=True)
-class Views:
-    """All grids of one picture.
-
-    Attributes:
-        width, height: size of the original picture, in pixels.
-        visual: number of visual tokens; some (newline tokens) may belong to no grid.
-        grids: the views, in token order.
-    """
-
-    width: int
-    height: int
-    visual: int
-    grids: tuple[View, ...]
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise ValueError(f"The picture's size must be positive, but got {self.width} x {self.height}.")
-        if not 1 <= self.visual <= _MAX_TOKENS or not self.grids:
-            raise ValueError(
-                f"Views need at least one grid and 1 to {_MAX_TOKENS} visual tokens, "
-                f"but got {len(self.grids)} grids and {self.visual} tokens."
-            )
-        end = 0
-        for view in self.grids:
-            if view.start < end or view.end > self.visual:
-                raise ValueError(
-                    f"A grid covers tokens {view.start} to {view.end - 1}, which overlaps another grid or "
-                    f"leaves the {self.visual} visual tokens."
-                )
-            end = view.end
-
-    def seen(self) -> tuple[float, float, float, float]:
-        """The rectangle x0, y0, x1, y1 (pixels) of the picture that the model sees.
-
-        It bounds the union of all grids, clipped to the picture; everything outside was cropped away.
-        """
-        x0, y0, x1, y1 = zip(*(view.region for view in self.grids), strict=True)
-        return (
-            min(max(0.0, min(x0)), float(self.width)),
-            min(max(0.0, min(y0)), float(self.height)),
-            max(min(float(self.width), max(x1)), 0.0),
-            max(min(float(self.height), max(y1)), 0.0),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain ints, floats, strings and lists, for files and pages."""
-        grids = [{**asdict(view), "region": [float(v) for v in view.region]} for view in self.grids]
-        return {"width": self.width, "height": self.height, "visual": self.visual, "grids": grids}
-
-    @classmethod
-    def from_json(cls, data: Any) -> Views:
-        """The inverse of `to_json`; `data` may come from an untrusted file.
-
-        Raises:
-            ValueError: a field is missing, has the wrong type, or describes an impossible geometry.
-        """
-        if not isinstance(data, Mapping):
-            raise ValueError("Views must be a JSON object with width, height, visual and grids.")
-        grids = data.get("grids")
-        if not isinstance(grids, list) or len(grids) > 64:
-            raise ValueError("Views need a list of at most 64 grids.")
-        width, height, visual = (_integer(data, key) for key in ("width", "height", "visual"))
-        return cls(width, height, visual, tuple(map(_view_from_json, grids)))
-
-
-def _integer(data: Mapping[str, Any], key: str) -> int:
-    value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1 << 31:
-        raise ValueError(f"{key!r} must be a whole number from 0 to 2^31, but got {value!r:.40}.")
-    return value
-
-
-def _is_length(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e9
-
-
-def _view_from_json(data: Any) -> View:
-    if not isinstance(data, Mapping):
-        raise ValueError("Each grid must be a JSON object.")
-    region = data.get("region")
-    if not isinstance(region, list) or len(region) != 4 or not all(map(_is_length, region)):
-        raise ValueError("A grid's region must be a list of four finite numbers x0, y0, x1, y1.")
-    kind = data.get("kind", "full")
-    start, rows, cols = (_integer(data, key) for key in ("start", "rows", "cols"))
-    stride = _integer(data, "stride") if "stride" in data else 0
-    x0, y0, x1, y1 = map(float, region)
-    return View(start, rows, cols, (x0, y0, x1, y1), stride, kind)
+_MAX_SIDE = 4096  # Idefics3 and SmolVLM never enlarge a picture beyond it
 
 
 @dataclass(frozen=True)
@@ -259,17 +123,30 @@ def _processed(image_processor: Any, height: int, width: int) -> _Frame:
     return frame
 
 
+def _same_pixels(image_inputs: Mapping[str, Any], height: int, width: int) -> None:
+    """The processor really made inputs of this size."""
+    real = tuple(image_inputs["pixel_values"].shape[-2:])
+    if real != (height, width):
+        raise ModelError(
+            f"The image processor made {real[1]} x {real[0]} pixels where its settings say {width} x {height}; "
+            f"its geometry is not known to this program."
+        )
+
+
+def _same_tiles(real: int, expected: int) -> None:
+    if real != expected:
+        raise ModelError(
+            f"The image processor cut the picture into {real} images where its settings say {expected}; "
+            f"its geometry is not known to this program."
+        )
+
+
 def _llava(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
     vision = model.config.vision_config
     if vision.model_type == "pixtral":
         raise ModelError("LLaVA with a Pixtral vision tower is not supported; choose one with CLIP or SigLIP.")
     frame = _processed(processor.image_processor, height, width)
-    real = tuple(image_inputs["pixel_values"].shape[-2:])
-    if real != (frame.height, frame.width):
-        raise ModelError(
-            f"The image processor made {real[1]} x {real[0]} pixels where its settings say "
-            f"{frame.width} x {frame.height}; its geometry is not known to this program."
-        )
+    _same_pixels(image_inputs, frame.height, frame.width)
     # As LlavaProcessor counts placeholders: the class token stays under "full" and goes under "default".
     dropped = model.config.vision_feature_select_strategy == "default"
     extra = processor.num_additional_image_tokens - dropped
@@ -281,7 +158,238 @@ def _llava(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: 
     return _one_grid(frame, height, width, vision.patch_size, extra)
 
 
-_FAMILIES: dict[str, Callable[..., Views]] = {"llava": _llava}
+@dataclass(frozen=True)
+class _Canvas:
+    """LLaVA-NeXT's high-resolution input: the picture, resized and centred on a canvas of whole tiles.
+
+    Canvas pixel (x, y) is picture pixel ((x - left) * sx, (y - top) * sy).
+    """
+
+    height: int
+    width: int
+    left: int
+    top: int
+    sx: float
+    sy: float
+
+    @classmethod
+    def of(cls, height: int, width: int, resolution: tuple[int, int]) -> _Canvas:
+        high, wide = resolution
+        # The side that fits exactly keeps the canvas's length, the other one is rounded up.
+        if wide / width < high / height:
+            inner_high, inner_wide = min(math.ceil(height * (wide / width)), high), wide
+        else:
+            inner_high, inner_wide = high, min(math.ceil(width * (high / height)), wide)
+        left, top = (wide - inner_wide) // 2, (high - inner_high) // 2
+        return cls(high, wide, left, top, width / inner_wide, height / inner_high)
+
+    def region(self, x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float]:
+        """A rectangle of the canvas, in pixels of the picture."""
+        return (
+            (x0 - self.left) * self.sx,
+            (y0 - self.top) * self.sy,
+            (x1 - self.left) * self.sx,
+            (y1 - self.top) * self.sy,
+        )
+
+
+def _unpadded(rows: int, cols: int, height: int, width: int) -> tuple[int, int]:
+    """Rows above and columns left of the picture that the model drops again from its rows x cols features.
+
+    It drops as many below and to the right. Its own rounding, which is not that of the pixels.
+    """
+    if width / height > cols / rows:
+        return (rows - int(round(height * (cols / width), 7))) // 2, 0
+    return 0, (cols - int(round(width * (rows / height), 7))) // 2
+
+
+def _tile_side(image_processor: Any) -> int:
+    """Side in pixels of the squares that a LLaVA-NeXT or LLaVA-OneVision processor cuts."""
+    size = dict(image_processor.size)
+    side = size.get("height") or size.get("shortest_edge")
+    crop = dict(getattr(image_processor, "crop_size", None) or {}).get("height", side)
+    if not side or size.get("width", side) != side or crop != side:
+        raise ModelError(
+            f"The image processor resizes by {size} and cuts tiles of {crop} pixels; "
+            f"only square tiles of one size can be followed."
+        )
+    return int(side)
+
+
+def _resolution(config: Any, image_processor: Any, height: int, width: int) -> tuple[int, int]:
+    """Height and width of the canvas that both the model and its processor choose for this picture."""
+    from transformers.image_processing_utils import select_best_resolution
+
+    choices = config.image_grid_pinpoints, image_processor.image_grid_pinpoints
+    expected, cut = (tuple(select_best_resolution((height, width), list(choice))) for choice in choices)
+    if _tile_side(image_processor) != config.vision_config.image_size or expected != cut:
+        raise ModelError(
+            "The image processor cuts other tiles than the model expects (image_grid_pinpoints, image_size); "
+            "use the processor that was published with the model."
+        )
+    return expected
+
+
+def _anyres(
+    model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int, most: int | None
+) -> Views:
+    """The squashed whole picture, then the finer grid, each of whose rows ends in a newline token.
+
+    most: where the finer grid is shrunk to about this many tiles' tokens; None where it never is.
+    """
+    vision = model.config.vision_config
+    side = vision.image_size
+    canvas = _Canvas.of(height, width, _resolution(model.config, processor.image_processor, height, width))
+    _same_pixels(image_inputs, side, side)
+    _same_tiles(image_inputs["pixel_values"].shape[-4], (canvas.height // side) * (canvas.width // side) + 1)
+    n = side // vision.patch_size
+    rows, cols = canvas.height // side * n, canvas.width // side * n
+    top, left = _unpadded(rows, cols, height, width)
+    # Where the patch does not divide the tile, its last pixels have no token. The grid's cells are then evenly spaced,
+    # centred on the real ones, and off by less than half a cell in every tile (0.21 for SigLIP's 384 pixels in
+    # patches of 14).
+    cell, spare = side / n, (side - n * vision.patch_size) / 2
+    x, y = left * cell - spare, top * cell - spare
+    region = canvas.region(x, y, x + (cols - 2 * left) * cell, y + (rows - 2 * top) * cell)
+    rows, cols = rows - 2 * top, cols - 2 * left
+    ratio = math.sqrt(rows * cols / (most * n * n)) if most else 1.0
+    if ratio > 1.1:
+        rows, cols = int(rows // ratio), int(cols // ratio)
+    base = _Frame(width, height).resize(side, side).region(n * vision.patch_size, n * vision.patch_size)
+    start = n * n
+    tiles = View(start, rows, cols, region, cols + 1, "tiles")
+    return Views(width, height, start + rows * (cols + 1), (View(0, n, n, base, kind="base"), tiles))
+
+
+def _llava_next(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
+    return _anyres(model, processor, image_inputs, height, width, None)
+
+
+def _llava_onevision(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
+    aspect = str(model.config.vision_aspect_ratio)
+    most = aspect.removeprefix("anyres_max_")
+    if not most.isdigit() or int(most) < 1:
+        raise ModelError(f"The model arranges its tiles by {aspect!r}; only anyres_max_N can be followed.")
+    return _anyres(model, processor, image_inputs, height, width, int(most))
+
+
+def _qwen_vl(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
+    """One grid over the whole picture, whose size follows the picture's; merged patches come row by row."""
+    merge = model.config.vision_config.spatial_merge_size
+    grids = image_inputs["image_grid_thw"].tolist()
+    if len(grids) != 1 or grids[0][0] != 1 or processor.image_processor.merge_size != merge:
+        raise ModelError(
+            f"The image processor made the patch grids {grids} in blocks of {processor.image_processor.merge_size}; "
+            f"one picture in blocks of {merge} was expected."
+        )
+    rows, cols = grids[0][1] // merge, grids[0][2] // merge
+    return Views(width, height, rows * cols, (View(0, rows, cols, (0.0, 0.0, float(width), float(height))),))
+
+
+def _squares(height: int, width: int, rows: int, cols: int, n: int, used: float = 1.0) -> Views:
+    """rows x cols tiles of n x n tokens each, row by row, then the whole picture in n x n tokens.
+
+    Without tiles (rows and cols 0) there is the whole picture only. used: part of a tile's side, from its left and
+    top, that the vision tower's patches cover.
+    """
+    if rows * cols + 1 > MAX_GRIDS:
+        raise ModelError(f"The image processor cuts {rows} x {cols} tiles; at most {MAX_GRIDS - 1} are supported.")
+    wide, high = width / max(cols, 1), height / max(rows, 1)
+    tiles = [
+        View(
+            (row * cols + col) * n * n,
+            n,
+            n,
+            (col * wide, row * high, (col + used) * wide, (row + used) * high),
+            kind="tiles",
+        )
+        for row in range(rows)
+        for col in range(cols)
+    ]
+    kind = "base" if tiles else "full"
+    whole = View(len(tiles) * n * n, n, n, (0.0, 0.0, width * used, height * used), kind=kind)
+    return Views(width, height, (len(tiles) + 1) * n * n, (*tiles, whole))
+
+
+def _longest(height: int, width: int, edge: int) -> tuple[int, int]:
+    """Height and width with the longer side at `edge`, the shorter one truncated."""
+    ratio = width / height
+    if width >= height:
+        return max(int(edge / ratio), 1), edge
+    return edge, max(int(edge * ratio), 1)
+
+
+def _idefics3_tiles(image_processor: Any, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of tiles; (0, 0) for a picture that fits one, or where nothing is split."""
+    if not image_processor.do_image_splitting:
+        return 0, 0
+    tile = image_processor.max_image_size["longest_edge"]
+    if image_processor.do_resize:
+        height, width = _longest(height, width, image_processor.size["longest_edge"])
+        height, width = (height + height % 2, width) if width >= height else (height, width + width % 2)
+        if max(height, width) > _MAX_SIDE:
+            height, width = _longest(height, width, _MAX_SIDE)
+    ratio = width / height
+    if width >= height:
+        cols = math.ceil(width / tile)
+        rows = math.ceil(int(cols * tile / ratio) / tile)
+    else:
+        rows = math.ceil(height / tile)
+        cols = math.ceil(int(rows * tile * ratio) / tile)
+    return (rows, cols) if max(rows, cols) > 1 else (0, 0)
+
+
+def _idefics3(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
+    config, vision = model.config, model.config.vision_config
+    side = processor.image_processor.max_image_size["longest_edge"]
+    _same_pixels(image_inputs, side, side)
+    rows, cols = _idefics3_tiles(processor.image_processor, height, width)
+    _same_tiles(image_inputs["pixel_values"].shape[-4], rows * cols + 1)
+    n = side // vision.patch_size // config.scale_factor
+    return _squares(height, width, rows, cols, n, n * config.scale_factor * vision.patch_size / side)
+
+
+def _internvl(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
+    from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
+
+    images, vision = processor.image_processor, model.config.vision_config
+    side, patch = images.size["height"], vision.patch_size[0]
+    _same_pixels(image_inputs, side, images.size["width"])
+    if images.size["width"] != side or vision.patch_size[1] != patch:
+        raise ModelError("The image processor's tiles or the model's patches are not square.")
+    made = image_inputs["pixel_values"].shape[0]
+    rows = cols = 0
+    if made > 1:  # the processor decides whether to cut, whatever the image processor's own setting says
+        cols, rows = get_optimal_tiled_canvas((height, width), (side, side), images.min_patches, images.max_patches)
+    _same_tiles(made, rows * cols + 1)
+    n = int(side // patch * model.config.downsample_ratio)
+    return _squares(height, width, rows, cols, n, n / model.config.downsample_ratio * patch / side)
+
+
+def _gemma3(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
+    """The squashed picture; neighbouring patches are averaged into one token."""
+    config, vision = model.config, model.config.vision_config
+    if image_inputs["pixel_values"].shape[0] != 1:
+        raise ModelError("Gemma 3's pan-and-scan crops are not supported; set do_pan_and_scan to false.")
+    side, n = vision.image_size, math.isqrt(config.mm_tokens_per_image)
+    _same_pixels(image_inputs, side, side)
+    pooled = side // vision.patch_size // n * vision.patch_size  # pixels a token
+    return _squares(height, width, 0, 0, n, n * pooled / side)
+
+
+FAMILIES: dict[str, Callable[..., Views]] = {
+    "llava": _llava,
+    "llava_next": _llava_next,
+    "llava_onevision": _llava_onevision,
+    "qwen2_vl": _qwen_vl,
+    "qwen2_5_vl": _qwen_vl,
+    "qwen3_vl": _qwen_vl,
+    "idefics3": _idefics3,
+    "smolvlm": _idefics3,
+    "internvl": _internvl,
+    "gemma3": _gemma3,
+}
+"""What follows the pixels of each family, by `config.model_type`; other families are not supported."""
 
 
 def views_for(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:
@@ -290,14 +398,23 @@ def views_for(model: Any, processor: Any, image_inputs: Mapping[str, Any], heigh
     Args:
         model: a transformers model; only `model.config` is read.
         processor: its processor; the settings of `processor.image_processor` are read.
-        image_inputs: what the processor returned for this picture (`pixel_values`, ...).
+        image_inputs: what the processor returned for this picture (`pixel_values`, ...), as tensors; with `input_ids`
+            (1, N), the number of placeholders in the prompt is checked too.
         height, width: size of the original picture in pixels, after EXIF rotation.
 
     Raises:
-        ModelError: the model's family, or its processor's settings, are not known.
+        ModelError: the model's family, or its processor's settings, are not known, or they disagree with the inputs.
     """
     family = model.config.model_type
-    if family not in _FAMILIES:
-        known = ", ".join(sorted(_FAMILIES))
+    if family not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
         raise ModelError(f"Models of type {family!r} are not supported; choose one of type {known}.")
-    return _FAMILIES[family](model, processor, image_inputs, height, width)
+    views = FAMILIES[family](model, processor, image_inputs, height, width)
+    if "input_ids" in image_inputs:
+        placeholders = int((image_inputs["input_ids"] == model.config.image_token_id).sum())
+        if placeholders != views.visual:
+            raise ModelError(
+                f"The prompt holds {placeholders} visual tokens where the picture's geometry gives {views.visual}; "
+                f"use the processor that was published with the model."
+            )
+    return views

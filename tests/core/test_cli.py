@@ -12,6 +12,8 @@ from PIL import Image
 
 from clvs_core import cli
 from clvs_core import key_objects as ko
+from clvs_core.models import memory
+from clvs_core.models.registry import CARDS
 from clvs_core.trace import Trace
 from tests.tiny import picture, save_llava
 
@@ -192,6 +194,21 @@ def test_words_the_demo_model_does_not_know_are_named(photo, capsys):
     assert "dog" not in err.split("does not know:")[1].splitlines()[0]
 
 
+def test_the_prompt_can_be_chosen_by_name(run, tmp_path):
+    code, out, _ = run("trace", "--prompt", "vicuna+one-word", "--method", "vanilla", "--out", tmp_path / "t")
+    asked = Trace.load(Path(out.strip())).meta
+    assert code == 0
+    assert asked["template"] == "vicuna+one-word"
+    assert asked["prompt"] == (
+        "<s>A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, "
+        "detailed, and polite answers to the human's questions. USER: <image>\nIs there a dog? Please answer this "
+        "question with one word. ASSISTANT:"
+    )
+    assert "Prompt      short" in run("ask", "--prompt", "short")[1].splitlines()
+    assert json.loads(run("ask", "--json")[1])["prompt"] == "chat"
+    assert run("figure", "--prompt", "yes-no", "--kind", "uncertainty", "--out", tmp_path / "f.png")[0] == 0
+
+
 # --- what can go wrong ------------------------------------------------------------------------------------------
 
 
@@ -209,6 +226,7 @@ def test_words_the_demo_model_does_not_know_are_named(photo, capsys):
         (["--coco-annotations", "nowhere.json"], "nowhere.json cannot be read"),
         (["--question", "  "], "The question is empty"),
         (["--image", "nowhere.png"], "no picture at 'nowhere.png'"),
+        (["--prompt", "magic"], "no prompt 'magic'; choose one of chat, vicuna, yes-no"),
         (["--wrong"], "unrecognized arguments: --wrong"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -237,6 +255,7 @@ def test_model_problems_are_code_3(run, options):
     "options",
     [
         ["--question", " "],
+        ["--prompt", "magic"],
         ["--token", "3"],
         ["--object", "unicorn"],
         ["--box", "500,500,600,600"],
@@ -259,7 +278,7 @@ def test_a_file_that_is_no_picture_is_refused_before_the_model_is_loaded(run, ph
 
 
 def test_interruption_is_code_130(run, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "load_model", interrupted)
@@ -268,7 +287,7 @@ def test_interruption_is_code_130(run, monkeypatch):
 
 
 def test_a_bug_is_not_hidden(run, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise RuntimeError("shapes do not match")
 
     monkeypatch.setattr(cli, "load_model", broken)
@@ -397,3 +416,61 @@ def test_as_a_program_results_and_progress_are_apart_and_a_closed_pipe_is_quiet(
     assert "Looking at the picture" in done.stderr
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+# --- models -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine with one GPU of 12 GB."""
+    place = memory.Place("cuda:0", "Small GPU", 12 * 10**9, 12 * 10**9)
+    monkeypatch.setattr(memory, "places", lambda device="auto": [place])
+
+
+def test_the_models_are_listed_with_what_fits(gpu, capsys):
+    assert cli.main(["models"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert (lines[0], err) == ("Small GPU: 12.0 GB of 12.0 GB free", "")
+    rows = {line.split()[0]: line for line in lines[2:] if line and line.split()[0] in CARDS}
+    assert set(rows) == set(CARDS)
+    assert rows["llava-1.5-7b"].split() == [
+        *["llava-1.5-7b", "7.1", "29.9", "15.1", "8.4*", "5.4*", "P"],
+        *["Llama", "2", "Community", "llava-hf/llava-1.5-7b-hf"],
+    ]
+    assert " G " in rows["gemma-3-4b"]
+    assert "ships with this program" in rows["scenes"]
+    assert len({line.index("/") for line in lines if "llava-hf/" in line}) == 1, "columns"
+
+
+def test_the_models_as_json_hold_the_same(gpu, capsys):
+    assert cli.main(["models", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["machine"] == [{"device": "cuda:0", "name": "Small GPU", "free": 12 * 10**9, "total": 12 * 10**9}]
+    found = {card["name"]: card for card in report["models"]}
+    llava = found["llava-1.5-7b"]
+    assert (llava["parameters"], llava["paper"], llava["gated"]) == (7.063, True, False)
+    assert llava["fits"] == ["8bit", "4bit"]
+    assert llava["needs"]["bfloat16"] == pytest.approx(15.1e9, rel=0.01)
+    assert "LLaVA-NeXT" in found["internvl3-8b"]["note"]
+
+
+def test_without_a_gpu_quantization_is_not_promised(capsys):
+    assert cli.main(["models", "--json", "--device", "cpu"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [place["device"] for place in report["machine"]] == ["cpu"]
+    assert all(set(card["fits"]) <= {"float32", "bfloat16"} for card in report["models"])
+    assert cli.main(["models", "--device", "cuda:99"]) == 3
+
+
+def test_image_mode_decides_what_of_a_wide_picture_is_seen(run):
+    seen = {}
+    for mode in ("crop", "pad"):
+        code, out, err = run("ask", "--json", "--image-mode", mode)
+        assert code == 0
+        seen[mode] = json.loads(out)["image"]["seen"]
+        assert ("sees only" in err) is (mode == "crop")
+    x0, _, x1, _ = seen["crop"]
+    assert (x0, x1) != (0, WIDTH)
+    assert seen["pad"] == [0, 0, WIDTH, HEIGHT]

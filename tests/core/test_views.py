@@ -170,7 +170,7 @@ def test_a_kept_class_token_has_no_place_on_the_picture():
 
 def test_other_families_are_refused_in_one_sentence():
     other = SimpleNamespace(config=SimpleNamespace(model_type="mllama"))
-    with pytest.raises(ValueError, match=r"'mllama' are not supported; choose one of type llava\.$"):
+    with pytest.raises(ValueError, match=r"'mllama' are not supported; choose one of type gemma3, .*, smolvlm\.$"):
         views_for(other, None, {}, 10, 10)
 
 

@@ -1,16 +1,22 @@
 """CLVS read literally: float64, full attention matrices, everything recomputed for every token, loops over rows.
 
-A plain Llama decoder written from its equations; weights come from the transformers model, image features too. It
-shares no code with the engine. Two roundings of transformers are kept, because they are part of the stock model even
-in float64: RMS norms and the angles of the rotary positions are taken in float32.
+`Reference` is a plain Llama decoder written from its equations; weights come from the transformers model, image
+features too. `StockReference` reads any family: the stock model runs on the whole sequence, with its own positions and
+masks, and only attention is a matrix written out here. Neither shares code with the engine. Two roundings of
+transformers are kept, because they are part of the stock model even in float64: RMS norms and the angles of the rotary
+positions are taken in float32.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
 
 from clvs_core import CLVS
 
@@ -28,7 +34,43 @@ class Row:
     stop: int = -1
 
 
-class Reference:
+class Reading:
+    """The equations on the row of one token; subclasses say what a hidden state would say (`lens`)."""
+
+    settings: CLVS | None
+    visual: list[int]
+
+    def edit(self, layer, r, weights, unified, memory, active):
+        """Equations 2 and 4 to 7 on the row of one token: (heads, keys) -> (heads, keys)."""
+        s, visual = self.settings, self.visual
+        if layer == 0:
+            used = unified if s.unified_positions else weights
+            memory[r] = used[:, visual].max(0)
+            return used
+        if not active[r]:
+            return weights
+        used = weights.copy()
+        used[:, visual] = s.alpha * weights[:, visual] + (1 - s.alpha) * memory[r]
+        used = used / used.sum(-1, keepdims=True)
+        memory[r] = s.beta * memory[r] + (1 - s.beta) * weights[:, visual].max(0)
+        return used
+
+    def check(self, layer, r, hidden, row, active):
+        """Equation 8 and the stop."""
+        s = self.settings
+        if s is None or not s.early_termination or s.gamma <= 0 or not active[r] or layer < s.first_check:
+            row.uncertainty.append(np.nan)
+            return
+        logits = np.sort(self.lens(hidden, s.lens_norm))[::-1][: s.top_k]
+        p = np.exp(logits - logits.max())
+        p = p / p.sum()
+        u = -sum(x * np.log(x) for x in p if x > 0) / np.log(s.top_k)
+        row.uncertainty.append(u)
+        if u < s.gamma:
+            active[r], row.stop = False, layer
+
+
+class Reference(Reading):
     """Greedy decoding of one prompt with CLVS (or, with settings None, without any edit)."""
 
     def __init__(self, hf, inputs, settings: CLVS | None):
@@ -98,35 +140,8 @@ class Reference:
             self.check(layer, r, hidden[r], row, active)
         return hidden
 
-    def edit(self, layer, r, weights, unified, memory, active):
-        """Equations 2 and 4 to 7 on the row of one token: (heads, keys) -> (heads, keys)."""
-        s, visual = self.settings, self.visual
-        if layer == 0:
-            used = unified if s.unified_positions else weights
-            memory[r] = used[:, visual].max(0)
-            return used
-        if not active[r]:
-            return weights
-        used = weights.copy()
-        used[:, visual] = s.alpha * weights[:, visual] + (1 - s.alpha) * memory[r]
-        used = used / used.sum(-1, keepdims=True)
-        memory[r] = s.beta * memory[r] + (1 - s.beta) * weights[:, visual].max(0)
-        return used
-
-    def check(self, layer, r, hidden, row, active):
-        """Equation 8 and the stop."""
-        s = self.settings
-        if s is None or not s.early_termination or s.gamma <= 0 or not active[r] or layer < s.first_check:
-            row.uncertainty.append(np.nan)
-            return
-        h = self.norm(hidden, "norm.weight") if s.lens_norm else hidden
-        logits = np.sort(self.weight("lm_head.weight") @ h)[::-1][: s.top_k]
-        p = np.exp(logits - logits.max())
-        p = p / p.sum()
-        u = -sum(x * np.log(x) for x in p if x > 0) / np.log(s.top_k)
-        row.uncertainty.append(u)
-        if u < s.gamma:
-            active[r], row.stop = False, layer
+    def lens(self, hidden, norm):
+        return self.weight("lm_head.weight") @ (self.norm(hidden, "norm.weight") if norm else hidden)
 
     def unified(self):
         """Equation 2: image tokens at the first one's position, later text moved up."""
@@ -156,3 +171,140 @@ class Reference:
         single = torch.from_numpy(np.asarray(x)).float()
         single = single * torch.rsqrt(single.pow(2).mean(-1, keepdim=True) + self.config.rms_norm_eps)
         return single.double().numpy() * self.weight(name)
+
+
+class Enough(Exception):
+    """Ends a forward pass of which only layer 0 was wanted."""
+
+
+def literal_attention(module, query, key, value, attention_mask, **kwargs):
+    return kwargs["literal"].attend(module.layer_idx, query, key, value, attention_mask, kwargs["scaling"]), None
+
+
+AttentionInterface.register("literal", literal_attention)
+AttentionMaskInterface.register("literal", sdpa_mask)
+
+
+class StockReference(Reading):
+    """Greedy decoding of one prompt by a stock model of any family, with CLVS or (settings None) without any edit.
+
+    inputs: the processor's, for one prompt.
+    """
+
+    def __init__(self, hf, inputs, settings: CLVS | None):
+        self.hf, self.settings = hf, settings
+        self.decoder, self.head = hf.get_decoder(), hf.get_output_embeddings()
+        self.inputs = {k: v.to(hf.dtype) if v.is_floating_point() else v for k, v in inputs.items()}
+        self.visual = (inputs["input_ids"][0] == hf.config.image_token_id).nonzero().flatten().tolist()
+
+    @property
+    def length(self):
+        return self.inputs["input_ids"].shape[1]
+
+    def run(self, steps: int) -> list[Row]:
+        first, rows = self.length - 1, []
+        for _ in range(steps):
+            hidden, seen = self.forward(first)
+            row = seen[-1]
+            row.logits = self.head(hidden).detach().numpy()
+            row.token = int(row.logits.argmax())
+            rows.append(row)
+            self.append(row.token)
+        return rows
+
+    def append(self, token: int) -> None:
+        """One more token of text: what belongs to tokens grows with them."""
+        for name, new in {"input_ids": token, "attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}.items():
+            if name in self.inputs:
+                more = torch.full((1, 1), new, dtype=self.inputs[name].dtype)
+                self.inputs[name] = torch.cat([self.inputs[name], more], 1)
+
+    def forward(self, first: int):
+        """The last token's hidden state after the final norm, and one Row per token from `first` on."""
+        unified = self.layer_zero(self.unified(self.layer_zero()[0]))[3] if self.settings else None
+        self.seen, self.unified_weights = {r: Row() for r in range(first, self.length)}, unified
+        self.memory, self.active = {}, dict.fromkeys(self.seen, self.settings is not None)
+        self.only_layer_zero = False
+        with self.attached():
+            hidden = self.hf.model(**self.inputs, use_cache=False, literal=self).last_hidden_state
+        return hidden[0, -1], list(self.seen.values())
+
+    def layer_zero(self, positions=None):
+        """Positions, queries, keys and weights of layer 0, at the stock positions or at the given ones."""
+        self.only_layer_zero = True
+        ids = None if positions is None else torch.tensor(positions)
+        if ids is not None and len(ids) > 1:
+            ids = ids[:, None]  # (3, 1, N) for M-RoPE, else (1, N)
+        with self.attached(), suppress(Enough):
+            self.hf.model(**self.inputs, position_ids=ids, use_cache=False, literal=self)
+        return self.positions, *self.caught
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """The model with written-out attention, its rotary positions and the output of its layers watched."""
+        before = self.hf.config.get_text_config()._attn_implementation
+
+        def positions(module, args, kwargs):
+            found = kwargs.get("position_ids", args[1] if len(args) > 1 else None)
+            self.positions = found.reshape(-1, found.shape[-1]).numpy()  # one prompt: (axes, N)
+
+        def layer(index):
+            def hook(module, args, output):
+                for r, row in self.seen.items():
+                    self.check(index, r, output[0, r], row, self.active)
+
+            return hook
+
+        self.hf.set_attn_implementation({"text_config": "literal"})
+        with ExitStack() as stack, torch.no_grad():
+            stack.callback(self.hf.set_attn_implementation, {"text_config": before})
+            stack.callback(self.decoder.rotary_emb.register_forward_pre_hook(positions, with_kwargs=True).remove)
+            for index, module in enumerate(self.decoder.layers):
+                stack.callback(module.register_forward_hook(layer(index)).remove)
+            yield
+
+    def attend(self, layer, query, key, value, mask, scaling):
+        """All rows of one layer: (1, heads, N, D) -> (1, N, heads, D)."""
+        groups = query.shape[1] // key.shape[1]
+        allowed = torch.ones(query.shape[2], query.shape[2]).tril().bool() if mask is None else mask[0, 0]
+        scores = torch.einsum("hid,hjd->hij", query[0], key[0].repeat_interleave(groups, 0)) * scaling
+        weights = torch.softmax(scores.masked_fill(~allowed, -torch.inf), -1).numpy()
+        if self.only_layer_zero:
+            self.caught = query, key, weights
+            raise Enough
+        self.rows(layer, weights, allowed.numpy())
+        mixed = torch.einsum("hij,hjd->ihd", torch.from_numpy(weights), value[0].repeat_interleave(groups, 0))
+        return mixed[None]
+
+    def rows(self, layer, weights, allowed):
+        for r, row in self.seen.items():
+            row.original.append(weights[:, r, self.visual].copy())
+            if self.settings is not None:
+                unified = self.unified_weights[:, r] if layer == 0 else None
+                used = self.edit(layer, r, weights[:, r], unified, self.memory, self.active) * allowed[r]
+                weights[:, r] = used / used.sum(-1, keepdims=True)  # a layer's window holds for what is mixed in, too
+            row.attention.append(weights[:, r, self.visual].copy())
+            kept = self.active[r]
+            row.memory.append(self.memory[r].copy() if kept else np.full(len(self.visual), np.nan))
+
+    def lens(self, hidden, norm):
+        return self.head(self.decoder.norm(hidden) if norm else hidden).numpy()
+
+    def unified(self, positions):
+        """Equation 2, run by run: image tokens stand where the run's first one does, later text follows on.
+
+        positions and result (axes, N).
+        """
+        found, moved, i = np.empty_like(positions), 0, 0
+        while i < self.length:
+            if i not in self.visual:
+                found[:, i] = positions[:, i] - moved
+                i += 1
+                continue
+            start = i
+            while i in self.visual:
+                i += 1
+            run = positions[:, start:i]
+            found[:, start:i] = run[:, :1] - moved
+            moved += run.max() - run[:, 0].max()
+        return found

@@ -22,12 +22,12 @@ class FakeModel:
         self.name, self.card = name, card_for(name)
         self.layers, self.heads = viewer_fakes.LAYERS, viewer_fakes.HEADS
         self.opened = self.closed = self.finished = self.steps = 0
-        self.asked = []
+        self.asked, self.prompts = [], []
 
-    def unknown_words(self, question):
+    def unknown_words(self, question, prompt="chat"):
         return [word for word in question.rstrip("?").split() if word == "unicorn"]
 
-    def open_image(self, picture):
+    def open_image(self, picture, prompt="chat"):
         side = viewer_fakes.SIDE * 8
         return FakeImage(self, llava_views(picture.height, picture.width, side, 8, "squash"))
 
@@ -37,12 +37,13 @@ class FakeImage:
         self.model, self.views = model, views
         self.width, self.height = views.width, views.height
 
-    def ask(self, question, methods, max_new_tokens=16, lens=False):
-        *_, last = self.stream(question, methods, max_new_tokens, lens)
+    def ask(self, question, methods, max_new_tokens=16, lens=False, prompt="chat"):
+        *_, last = self.stream(question, methods, max_new_tokens, lens, prompt)
         self.model.asked.append([spec(m) for m in methods])
         return last.runs
 
-    def stream(self, question, methods, max_new_tokens=16, lens=False):
+    def stream(self, question, methods, max_new_tokens=16, lens=False, prompt="chat"):
+        self.model.prompts.append(prompt)
         self.model.opened += 1
         return self._steps(question, methods, max_new_tokens)
 

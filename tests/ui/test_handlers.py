@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import clvs_core as clvs
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.key_objects import relative_gain, together
+from clvs_core.models.prompts import SUFFIXES
 from tests import viewer_fakes
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
@@ -270,10 +272,10 @@ def test_one_model_call_at_a_time(library):
         layers = 8
         inside = 0
 
-        def unknown_words(self, question):
+        def unknown_words(self, question, prompt="chat"):
             return []
 
-        def open_image(self, picture):
+        def open_image(self, picture, prompt="chat"):
             return self
 
         def ask(self, *args, **kwargs):
@@ -354,13 +356,35 @@ def test_a_link_fills_the_page_in(handlers):
     assert chips == pictures.QUESTIONS["table"]
     assert values[4] == {"value": 3, "maximum": viewer_fakes.LAYERS, "__type__": "update"}
     values[4] = values[4]["value"]
-    assert values == ["scenes", 0.3, 0.8, 0.5, 3, True, False, 4]
+    assert values == ["scenes", 0.3, 0.8, 0.5, 3, True, False, 4, "chat"]
     last = list(handlers.run(session, ticket, path, question, *values))[-1]
     assert last["view"] == {"layer": 2}
     assert last["link"] == (
         "scene=table&q=Is+it+red%3F&method=clvs:alpha=0.3,first_check=2,early_termination=false&tokens=4"
     )
     assert run(handlers, session)[-1]["view"] == {}, "a link's layer is for its own result only"
+
+
+def test_a_prompt_stays_for_a_setting_and_goes_into_the_link(handlers, fake):
+    session = Session()
+    payload = run(handlers, session, prompt="vicuna+one-word")[-1]
+    assert payload["link"].endswith("&tokens=16&prompt=vicuna%2Bone-word")
+    assert payload["notes"] == ["Prompt: Vicuna + one word (VCD, IMCCD)."]
+    assert payload["question"] == "Is there a dog in the image?"
+    moved = handlers.adjust(session, *controls(alpha=0.5))
+    assert moved["link"].endswith("prompt=vicuna%2Bone-word"), "it applies at the next Run"
+    assert fake.prompts[-2:] == ["vicuna+one-word"] * 2
+    back = arrive(handlers, session, **dict(parse_qsl(payload["link"])))
+    assert back[-2] == "vicuna+one-word"
+    assert "vicuna+one-word" in {name for _, name in handlers.prompts("scenes")}
+    assert arrive(handlers, session, scene="street", prompt="magic")[-2] == "chat"
+
+
+def test_a_prompt_of_another_family_is_not_taken_from_a_link(handlers, fake):
+    name = offer(handlers, "qwen2.5-vl-3b", fake)
+    assert arrive(handlers, Session(), scene="street", model=name, prompt="vicuna")[-2] == "chat"
+    assert [prompt for _, prompt in handlers.prompts(name)] == ["chat", *SUFFIXES]
+    assert handlers.prompts(name, "scenes") == handlers.prompts("scenes"), "each once"
 
 
 def test_a_plain_address_changes_nothing(handlers):

@@ -62,7 +62,7 @@ def test_only_the_typed_endpoints_are_public(client):
     assert set(api["named_endpoints"]) == {"/ask", "/key_object_curve"}
     assert not api["unnamed_endpoints"]
     names = [p["parameter_name"] for p in api["named_endpoints"]["/ask"]["parameters"]]
-    assert names == ["image", "question", "methods", "max_new_tokens", "model"]
+    assert names == ["image", "question", "methods", "max_new_tokens", "model", "prompt"]
 
 
 def test_ask(client, picture):
@@ -80,8 +80,16 @@ def test_ask(client, picture):
     assert clvs["tokens"][0]["uncertainty"][5:] == [0.9, 0.4, 0.2]
 
 
+def test_a_prompt_is_asked_for_by_name(client, picture, model):
+    told = client.predict(image=picture, question="Is it?", prompt="vicuna+one-word", api_name="/ask")
+    assert told["prompt"] == model.prompts[-1] == "vicuna+one-word"
+    client.predict(image=picture, question="Is it?", box=[0, 0, 9, 9], prompt="short", api_name="/key_object_curve")
+    assert model.prompts[-1] == "short"
+
+
 def test_ask_has_defaults(client, picture):
     told = client.predict(image=picture, question="Why?", api_name="/ask")
+    assert told["prompt"] == "chat"
     assert [answer["method"] for answer in told["answers"]] == ["vanilla", "clvs"]
 
 
@@ -105,6 +113,7 @@ def test_key_object_curve(client, picture):
     ({"methods": ["clvs"] * 5}, "list of 1 to 4"),
     ({"max_new_tokens": 1000}, "1 to 64"),
     ({"model": "meta/other"}, "choose one of scenes"),
+    ({"prompt": "magic"}, "no prompt 'magic'; choose one of chat, vicuna"),
     ({"image": {"path": "/etc/passwd"}}, "must be uploaded"),
     ({"image": {"path": str(ROOT / "pyproject.toml")}}, "must be uploaded"),
     ({"image": None}, "no picture"),

@@ -10,6 +10,7 @@ import pytest
 
 import clvs_core as clvs
 from clvs_core.key_objects import together
+from clvs_core.models.views import View, Views
 from tests import viewer_fakes as fakes
 from viz.export import curves_csv, data_url, page
 from viz.viewer.payload import empty
@@ -65,6 +66,28 @@ def test_a_spreadsheet_does_not_run_a_name_as_a_formula():
     runs = fakes.pair()
     evil = fakes.box_object("=cmd()", runs[0].trace.views, 0, 0, 48, 48)
     assert "'=cmd()" in table(fakes.payload(runs, [evil]))[0]
+
+
+def test_a_token_that_ends_a_line_stays_in_its_cell():
+    runs = [fakes.run(clvs.Vanilla(), words=("a\rb", 'c\n"d'))]
+    assert {row["token"] for row in table(fakes.payload(runs, []))} == {"a\rb", 'c\n"d'}
+
+
+def test_several_grids_are_all_exported():
+    tiles = [View(4 * i, 2, 2, (32 * i, 0, 32 * i + 32, 96), kind="tiles") for i in range(3)]
+    views = Views(96, 96, 16, (*tiles, View(12, 2, 2, (0, 0, 96, 96), kind="base")))
+    run = fakes.run(clvs.Vanilla(), views=views)
+    run.trace.attention = run.trace.attention[..., :16]
+    right = fakes.box_object("dog", views, 64, 0, 96, 96)
+    payload = fakes.payload([run], [right])
+    carried = re.search(r"mount\(document.querySelector\('.cv'\), (\{.*\})\);", page(payload)).group(1)
+    assert Views.from_json({**views.to_json(), "grids": json.loads(carried)["views"]}) == views
+    # The third tile whole, and two thirds of the whole picture's right half.
+    share = np.zeros(16)
+    share[8:12], share[[13, 15]] = 1, 2 / 3
+    expected = clvs.key_object_attention(run.trace, share)
+    rows = [r for r in table(payload) if r["step_from_0"] == "0"]
+    assert [float(r["dog"]) for r in rows] == pytest.approx(expected[0], rel=2e-3)  # float16 on the way
 
 
 def test_the_page_holds_everything_and_nothing_it_holds_ends_its_script():

@@ -146,6 +146,54 @@ def test_the_finest_grid_of_several_is_drawn():
     assert image.get_array()[..., 3].argmax() == expected.argmax()
 
 
+def _tiled(rows=2, cols=3, n=2):
+    """Tiles of n x n tokens, row by row, then the whole picture in n x n tokens, as Idefics3 and InternVL do it."""
+    wide, high = WIDTH / cols, HEIGHT / rows
+    tiles = [
+        View((r * cols + c) * n * n, n, n, (c * wide, r * high, (c + 1) * wide, (r + 1) * high), kind="tiles")
+        for r in range(rows)
+        for c in range(cols)
+    ]
+    base = View(len(tiles) * n * n, n, n, (0, 0, WIDTH, HEIGHT), kind="base")
+    return Views(WIDTH, HEIGHT, (len(tiles) + 1) * n * n, (*tiles, base))
+
+
+def _pixels(figure):
+    """RGB of the first map's cell as saved, without its outermost 2 pixels."""
+    buffer = io.BytesIO()
+    figures.save(figure, buffer, "png")
+    drawn = np.asarray(Image.open(buffer).convert("RGB")).astype(int)
+    box = next(ax for ax in figure.axes if len(ax.images) > 1).get_position()
+    height, width, _ = drawn.shape
+    top, bottom = round((1 - box.y1) * height) + 2, round((1 - box.y0) * height) - 2
+    return drawn[top:bottom, round(box.x0 * width) + 2 : round(box.x1 * width) - 2]
+
+
+def test_tiles_are_each_drawn_in_their_place_and_the_whole_picture_is_not():
+    views = _tiled()
+    trace = _trace(views=views)
+    trace.attention[:] = 0
+    trace.attention[0, 2, :, 4 * 4 + 1] = 0.5  # tile 5, its upper right token
+    trace.attention[0, 2, :, 24] = 0.5  # the whole picture's first token
+    figure = figures.heatmaps(PICTURE, [trace], layers=[2], mode="map")
+    drawn = _pixels(figure)
+    hot = np.abs(drawn - (40, 90, 160)).sum(axis=2) > 100
+    rows, cols = np.nonzero(hot)
+    scale = np.array(hot.shape) / (HEIGHT, WIDTH)
+    # Tile 5 is the middle one below: x 26.7 to 53.3, y 24 to 48; its upper right quarter, within a picture pixel.
+    found = np.array([rows.min(), cols.min(), rows.max() + 1, cols.max() + 1]) / np.tile(scale, 2)
+    assert found == pytest.approx([24, 40, 36, 160 / 3], abs=1)
+    assert hot.sum() / hot.size == pytest.approx(1 / 24, rel=0.1)
+
+
+def test_tiles_meet_without_a_seam():
+    trace = _trace(views=_tiled(rows=3, cols=4))
+    trace.attention[:] = 0.1
+    drawn = _pixels(figures.heatmaps(PICTURE, [trace], layers=[2]))
+    assert (drawn == drawn[0, 0]).all()
+    assert not (drawn[0, 0] == (40, 90, 160)).all()
+
+
 @pytest.mark.parametrize("mode", ["layer", "map"])
 def test_scales_of_their_own_get_no_numbers(pair, mode):
     figure = figures.heatmaps(PICTURE, pair, mode=mode)

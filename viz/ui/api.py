@@ -18,6 +18,7 @@ from gradio.utils import get_upload_folder
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
+from clvs_core.models.prompts import CHAT, parse
 from viz.ui import limits
 from viz.ui.handlers import sentence
 from viz.ui.library import Library
@@ -30,17 +31,19 @@ def endpoints(models: Models, library: Library) -> None:
     """Adds the endpoints to the current `gr.Blocks`."""
 
     def ask(
-        image: ImageData, question: str, methods: list[str] = METHODS, max_new_tokens: int = 16, model: str = ""
+        image: ImageData,
+        question: str,
+        methods: list[str] = METHODS,
+        max_new_tokens: int = 16,
+        model: str = "",
+        prompt: str = CHAT,
     ) -> dict:
-        """Answers a question about a picture with one or several methods, e.g. "vanilla" and "clvs:alpha=0.7"."""
-        _, answer, text = _answer(models, library, image, question, methods, max_new_tokens, model)
-        return {
-            "model": model or models.default,
-            "question": text,
-            "layers": answer.layers,
-            "unknown_words": list(answer.unknown),
-            "answers": [_told(run) for run in answer.runs],
-        }
+        """Answers a question about a picture with one or several methods, e.g. "vanilla" and "clvs:alpha=0.7".
+
+        The prompt is the model's own chat template, or by name what papers use, e.g. "one-word" or "vicuna+one-word".
+        """
+        _, answer, text = _answer(models, library, image, question, methods, max_new_tokens, model, prompt)
+        return {"model": model or models.default, "question": text, "prompt": prompt, **_answers(answer)}
 
     def key_object_curve(
         image: ImageData,
@@ -49,12 +52,13 @@ def endpoints(models: Models, library: Library) -> None:
         category: str = "",
         methods: list[str] = METHODS,
         model: str = "",
+        prompt: str = CHAT,
     ) -> dict:
         """The attention on one object, layer by layer, of the row that predicts the first token of the answer.
 
         The object is a box (x0, y0, x1, y1 in pixels of the upright picture) or a category annotated in it.
         """
-        opened, answer, _ = _answer(models, library, image, question, methods, 1, model)
+        opened, answer, _ = _answer(models, library, image, question, methods, 1, model, prompt)
         name, mask = _object(library, opened, box, category, question)
         coverage = clvs.coverage(mask, answer.views)
         curves = [key_object_attention(run.trace, coverage)[0] for run in answer.runs]
@@ -85,14 +89,16 @@ def _answer(
     specs: Any,
     max_new_tokens: Any,
     model: Any,
+    prompt: Any,
 ) -> tuple[tuple[Path, Any], Answer, str]:
     text = limits.question(question)
+    parse(prompt)
     methods = _methods(specs)
     count = limits.new_tokens(max_new_tokens)
     path = _path(image, library)
     picture = limits.open_picture(path)
     name = model if isinstance(model, str) and model else models.default
-    return (path, picture), models.ask(name, picture, text, methods, count), text
+    return (path, picture), models.ask(name, picture, text, methods, count, prompt), text
 
 
 def _methods(specs: Any) -> list[Any]:
@@ -132,6 +138,14 @@ def _object(
         known = ", ".join(objects) or "none"
         raise ClvsError(f"Give a box, or a category annotated in this picture (here: {known}).")
     return wanted[0], objects[wanted[0]].mask
+
+
+def _answers(answer: Answer) -> dict[str, Any]:
+    return {
+        "layers": answer.layers,
+        "unknown_words": list(answer.unknown),
+        "answers": [_told(run) for run in answer.runs],
+    }
 
 
 def _told(run: Any) -> dict[str, Any]:

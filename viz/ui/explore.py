@@ -18,11 +18,12 @@ from viz.ui import limits
 from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import Chips, Download, Header, PictureInput, Setting, Strip
+from viz.ui.widgets import Chips, Download, Header, ModelMenu, PictureInput, Setting, Strip
 from viz.viewer import Viewer
 
 ABOUT = {
-    "model": "Which vision-language model answers. More can be offered by starting the app with --model.",
+    "model": "Which vision-language model answers. Grey ones need more memory than there is here; "
+    "the option --model of the app offers others.",
     "alpha": "Weight of a layer's own attention; the rest comes from the vision memory. 1 leaves attention as it is.",
     "beta": "How much of the memory is kept from one layer to the next. Higher remembers earlier layers longer.",
     "gamma": "Smoothing stops once the model's uncertainty falls below this. 0 never stops.",
@@ -30,6 +31,8 @@ ABOUT = {
     "unified": "In the first layer every image token stands at the same position, so none is favoured for being near.",
     "early": "Leave the last layers alone once the model is certain. Off smooths every layer.",
     "tokens": "The answer ends here at the latest; applies at the next Run.",
+    "prompt": "How the question is put to the model: its own chat template, or with what papers add to it, the Vicuna "
+    "system sentence before and a request for a short answer after; applies at the next Run.",
 }
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 METHOD = "method-setting"
@@ -120,7 +123,8 @@ def _picture(path: str) -> PictureInput:
 
 
 def _controls(handlers: Handlers) -> list[Any]:
-    cards, start = handlers.models.cards, handlers.defaults(handlers.models.default)
+    models = handlers.models
+    start = handlers.defaults(models.default)
 
     def share(name: str, label: str, step: float) -> gr.Slider:
         value, about = getattr(start, name), ABOUT[name]
@@ -133,8 +137,7 @@ def _controls(handlers: Handlers) -> list[Any]:
         beta = share("beta", "β  memory kept", 0.05)
         gamma = share("gamma", "γ  certain below", 0.01)
     with gr.Accordion("More settings", open=False, elem_id="more"):
-        choices = [(card.label, name) for name, card in cards.items()]
-        model = gr.Dropdown(choices, value=start.model, label="Model", info=ABOUT["model"], filterable=False)
+        model = ModelMenu(models.menu, start.model, about=ABOUT["model"], elem_id="model")
         first_check = Setting(
             1,
             handlers.depth(start.model) or handlers.recording.layers,
@@ -156,7 +159,20 @@ def _controls(handlers: Handlers) -> list[Any]:
             info=ABOUT["tokens"],
             buttons=[],
         )
-    return [model, alpha, beta, gamma, first_check, unified, early, tokens]
+        prompt = _prompt(handlers, start)
+    return [model, alpha, beta, gamma, first_check, unified, early, tokens, prompt]
+
+
+def _prompt(handlers: Handlers, start: Settings) -> gr.Dropdown:
+    # Of all models here: in the closed part of the page a link's choice would not arrive together with other choices.
+    return gr.Dropdown(
+        handlers.prompts(*handlers.models.cards),
+        value=start.prompt,
+        label="Prompt",
+        info=ABOUT["prompt"],
+        filterable=False,
+        elem_id="set-prompt",
+    )
 
 
 def _connect(page: Page, handlers: Handlers) -> None:
@@ -196,12 +212,11 @@ def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _connect_settings(page: Page, handlers: Handlers) -> None:
-    model, *settings, _ = page.controls
+    model, *settings, _, prompt = page.controls
     for control in settings:  # past the queue, which costs a quarter of the time; the models let one call in at a time
         control.input(handlers.adjust, [page.session, *page.controls], page.viewer, trigger_mode="always_last", **QUICK)
-    model.input(
-        handlers.switch_model, [page.session, model], [page.viewer, *page.controls[1:7]], **HIDDEN, **limits.MODEL_QUEUE
-    )
+    changed = [page.viewer, *page.controls[1:7], model, prompt]
+    model.pick(handlers.choose_model, [page.session, model], changed, **HIDDEN, **limits.MODEL_QUEUE)
 
 
 assert [*Settings.__dataclass_fields__] == [*ABOUT], "the controls stand in the order of Settings"

@@ -21,6 +21,7 @@ import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from clvs_core.methods import spec
+from clvs_core.models.prompts import CHAT, presets
 from clvs_core.models.registry import card_for
 from viz.ui import limits, links
 from viz.ui.library import ANYTHING, Library
@@ -108,6 +109,13 @@ class Handlers:
         depth = self.depth(settings.model) or self.recording.layers
         return gr.update(value=settings.first_check, maximum=max(depth, settings.first_check))
 
+    def prompts(self, *names: str) -> list[tuple[str, str]]:
+        """What the prompt menu offers for these models: label and name."""
+        found: dict[str, str] = {}
+        for name in names:
+            found |= presets(self.models.cards[name].family)
+        return [(label, prompt) for prompt, label in found.items()]
+
     def fit(self, session: Session, name: str, first_check: int) -> Any:
         """After a run the model's depth is known: the slider of the first check goes to it."""
         depth = self.depth(name)
@@ -120,9 +128,11 @@ class Handlers:
         return gr.update(**update)
 
     def _linked(self, link: links.Link) -> Settings:
-        name = link.model if link.model in self.models.cards else self.models.default
+        known = link.model in self.models.cards and self.models.offered(link.model)  # a link loads no other model
+        name = link.model if known else self.models.default
         settings = self.defaults(name)
-        settings = replace(settings, tokens=link.tokens or settings.tokens)
+        prompt = link.prompt if link.prompt in presets(self.models.cards[name].family) else None
+        settings = replace(settings, tokens=link.tokens or settings.tokens, prompt=prompt or settings.prompt)
         try:
             method = clvs.method(link.method) if link.method else None
         except ValueError:
@@ -149,26 +159,52 @@ class Handlers:
             return self.models.get(name).layers
         return self.recording.layers if name == self.recording.model else None
 
-    def switch_model(self, session: Session, name: str) -> Iterator[tuple[Any, ...]]:
-        """Another model was chosen: loads it, then sets the controls to what its card recommends."""
-        ticket = session.interrupt()
-        unchanged = (gr.skip(),) * 6
+    def choose_model(
+        self, session: Session, current: str, event: gr.EventData, request: gr.Request
+    ) -> Iterator[tuple[Any, ...]]:
+        """A line of the model menu was picked: as `switch_model`, for those who may load it."""
+        name = _text(event, "name")
+        if name in self.models.cards and not self.models.offered(name) and not limits.is_owner(request):
+            told = "Only who runs this page, at the machine it runs on, can load another model."
+            yield self._failed(session, told), *(gr.skip(),) * 8
+            return
+        yield from self.switch_model(session, name, current)
+
+    def switch_model(self, session: Session, name: str, current: str = "") -> Iterator[tuple[Any, ...]]:
+        """Another model was chosen: loads it, then sets the controls to what its card recommends.
+
+        current: the model on the page, which stays there, and stays as it is, if this cannot be done.
+        """
+        ticket, unchanged = session.interrupt(), (gr.skip(),) * 6
         if name not in self.models.cards:
-            yield self._failed(session, "This model is not offered here; choose one of the list."), *unchanged
+            told = "This model is not offered here; choose one of the list."
+            yield self._failed(session, told), *unchanged, gr.skip(), gr.skip()
             return
+        current = current if current in self.models.cards else self.models.default
         label = self.models.cards[name].label
-        yield self._shown(session, status="running", progress=f"Loading {label}…"), *unchanged
+        loading = f"Loading {label}…"
+        shown = self._shown(session, status="running", progress=loading)
+        yield shown, *unchanged, self.models.menu(current, loading), gr.skip()
         try:
+            for far in self.models.switch(name):
+                shown = self._shown(session, status="running", progress=far) if session.current(ticket) else gr.skip()
+                yield shown, *unchanged, self.models.menu(current, far), gr.skip()
             layers = self.models.get(name).layers
-        except ClvsError as error:
-            yield self._failed(session, str(error)), *unchanged
+        except Exception as error:
+            failed = self._failed(session, sentence(error)) if session.current(ticket) else gr.skip()
+            yield failed, *unchanged, self.models.menu(current), gr.skip()
             return
+        yield self._switched(session, ticket, name, layers)
+
+    def _switched(self, session: Session, ticket: int, name: str, layers: int) -> tuple[Any, ...]:
+        """What the page shows once a model is there."""
         values = _values(Settings.of(self.models.cards[name], layers))
         first_check = gr.update(maximum=layers, value=values[4])
         session.depth, session.unsure = layers, False
-        told = f"{label} is ready: press Run."
+        told = f"{self.models.cards[name].label} is ready: press Run."
         shown = self._shown(session, progress=told) if session.current(ticket) else gr.skip()
-        yield shown, *values[1:4], first_check, *values[5:7]
+        prompt = gr.update(choices=self.prompts(name), value=CHAT)
+        return shown, *values[1:4], first_check, *values[5:7], self.models.menu(name), prompt
 
     # --- answering ------------------------------------------------------------------------------------------------
 
@@ -202,7 +238,7 @@ class Handlers:
         session.on = None  # the viewer starts afresh with a new id, too
         if session.region and (session.payload or self.recording.payload)["image"]["url"] != picture.url:
             session.region = {}  # it was drawn on another picture
-        answers = self.models.stream(settings.model, picture.image, question, methods, settings.tokens)
+        answers = self.models.stream(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
         try:
             for answer in answers:
                 if not session.current(ticket):
@@ -246,12 +282,16 @@ class Handlers:
 
     def _adjusted(self, session: Session, settings: Settings) -> Result:
         last = self._last(session)
-        settings, methods = self._methods(session, replace(settings, tokens=last.settings.tokens))
+        same = settings.model == last.settings.model  # else the prompt may not be one of the new model's
+        prompt = last.settings.prompt if same else settings.prompt
+        settings, methods = self._methods(session, replace(settings, tokens=last.settings.tokens, prompt=prompt))
         if settings.model != last.settings.model:  # another one was chosen: it answers all of the question
             last = Result(last.picture, last.question, settings, [], id=uuid.uuid4().hex[:12])
         reused = last.runs[:1] if last.finished else []
         asked = methods[len(reused) :]
-        answer = self.models.ask(settings.model, last.picture.image, last.question, asked, settings.tokens)
+        answer = self.models.ask(
+            settings.model, last.picture.image, last.question, asked, settings.tokens, settings.prompt
+        )
         changed = replace(last, settings=settings, methods=methods, finished=True)
         return self._progressed(changed, replace(answer, runs=[*reused, *answer.runs]))
 
@@ -325,9 +365,13 @@ class Handlers:
     def _notes(self, result: Result, unknown: Sequence[str]) -> list[str]:
         card = self.models.cards[result.settings.model]
         notes = []
+        if result.settings.prompt != CHAT:
+            notes.append(f"Prompt: {presets(card.family).get(result.settings.prompt, result.settings.prompt)}.")
         if unknown:
             words = ", ".join(word[:40] for word in unknown[:12])
             notes.append(f"The demo model does not know: {words}.")
+        if notice := result.views.notice():
+            notes.append(f"{notice}; what is hatched it never sees.")
         if card.note and not self.library.is_bundled(result.picture.path):
             notes.append(card.note)
         return notes
@@ -398,7 +442,10 @@ class Handlers:
         if scene is None or scene not in self.library.scenes or not links.is_model(self.models.source(settings.model)):
             return ""  # a visitor's picture, and a model in a folder, mean nothing elsewhere
         model = None if settings.model == self.models.default else settings.model
-        return links.query(links.Link(scene.name, result.question, spec(result.methods[-1]), model, settings.tokens))
+        prompt = None if settings.prompt == CHAT else settings.prompt
+        return links.query(
+            links.Link(scene.name, result.question, spec(result.methods[-1]), model, settings.tokens, prompt=prompt)
+        )
 
     def _shown(self, session: Session, **changes: Any) -> Payload:
         """What is on the page now, with a few words changed: nothing jumps, nothing is lost."""

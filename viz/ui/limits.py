@@ -36,6 +36,7 @@ MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
+_HERE = ("127.0.0.1", "localhost", "::1")
 _ACCEPTED = "use a PNG, JPEG or WebP picture"
 
 
@@ -96,6 +97,22 @@ def _reduced(picture: Image.Image) -> Image.Image:
     clean = Image.new("RGB", picture.size)  # a new picture: EXIF, comments and profiles stay behind
     clean.paste(picture)
     return clean
+
+
+def is_own(host: str, share: bool = False) -> bool:
+    """Whether a page served at this address is for people at this machine alone, who may load any model."""
+    return host in _HERE and not share and "SPACE_ID" not in os.environ
+
+
+def is_owner(request: gr.Request) -> bool:
+    """Whether a request was made at this very machine, so that it may have another model loaded.
+
+    A proxy before a public page runs at this machine, too; but it says for whom it asks, or names the public host.
+    """
+    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
+    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
+    client = getattr(request.client, "host", "")
+    return client in _HERE and host.strip("[]") in _HERE and not forwarded
 
 
 def jpeg(picture: Image.Image) -> bytes:

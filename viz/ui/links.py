@@ -1,6 +1,6 @@
 """Permalinks: the whole state of a result on a bundled scene in one query string, stored nowhere.
 
-    ?scene=<file stem>&q=<question>&method=clvs:alpha=0.7&tokens=16&layer=7&step=0
+    ?scene=<file stem>&q=<question>&method=clvs:alpha=0.7&tokens=16&prompt=one-word&layer=7&step=0
 
 Layers are 1-based here, as on the page. A link comes from anybody: what cannot be read is left out, nothing raises.
 """
@@ -18,6 +18,7 @@ from viz.ui import limits
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,119}")
+_PROMPT = re.compile(r"[a-z-]{1,40}(\+[a-z-]{1,40}){0,4}")
 _SPEC = re.compile(r"clvs(:[a-z_]+=[a-z0-9.+-]+(,[a-z_]+=[a-z0-9.+-]+)*)?")
 _WHOLE = {"layer": (1, 1000), "step": (0, limits.MAX_TOKENS)}
 _WORDS = {"scale": re.compile("|".join(scales.MODES)), "cmap": re.compile("|".join(scales.MAPS))}
@@ -33,6 +34,7 @@ class Link:
     model: str | None = None
     tokens: int | None = None
     view: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str | None = None
 
 
 def parse(query: Mapping[str, Any]) -> Link | None:
@@ -51,6 +53,7 @@ def parse(query: Mapping[str, Any]) -> Link | None:
         _match(_MODEL, query.get("model")),
         _whole(query.get("tokens"), 1, limits.MAX_TOKENS),
         view(query),
+        _match(_PROMPT, query.get("prompt")),
     )
 
 
@@ -80,6 +83,7 @@ def query(link: Link) -> str:
         "method": link.method,
         "model": link.model,
         "tokens": link.tokens,
+        "prompt": link.prompt,
         **view,
     }
     return urlencode({name: value for name, value in pairs.items() if value is not None}, safe=":=,/")

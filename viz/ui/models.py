@@ -1,10 +1,13 @@
 """The models a page offers: each loaded once, on first use, and asked one thing at a time.
 
-Only what is named at start can be used, so that a visitor cannot make the server download anything.
+Visitors can use only what is named at start, so that they cannot make the server download anything; who runs the
+page on a machine of their own may choose any model this program knows.
 """
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +17,11 @@ from typing import Any
 
 import clvs_core as clvs
 from clvs_core.errors import ClvsError, ModelError
-from clvs_core.models.registry import card_for
+from clvs_core.models import memory
+from clvs_core.models.hub import downloaded
+from clvs_core.models.loading import check_options
+from clvs_core.models.prompts import CHAT
+from clvs_core.models.registry import CARDS, card_for
 from viz.ui import limits
 
 try:
@@ -26,6 +33,7 @@ except ImportError:
         return function
 
 
+PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
 BUSY = "Too many people are asking at this moment; try again in a minute."
 
 
@@ -40,7 +48,12 @@ class Answer:
 
 
 class Models:
-    """Loads by name and runs questions; safe to share between visitors."""
+    """Loads by name and runs questions; safe to share between visitors.
+
+    names: what may be asked, the first of them to start with. own: the page is its owner's alone, who may also choose
+    any card in the menu; then switching frees what was loaded before. On a page for others nothing that is loaded is
+    taken away, since somebody else may be using it.
+    """
 
     def __init__(
         self,
@@ -48,14 +61,29 @@ class Models:
         dtype: str = "auto",
         device: str = "auto",
         load: Callable[..., Any] | None = None,
+        quantization: str | None = None,
+        own: bool = False,
+        image_mode: str | None = None,
     ):
+        check_options(dtype, device, quantization)
         self._sources = _sources(names)
+        self._named = frozenset(self._sources)
+        if own:
+            given = {card_for(source).name for source in self._sources.values()}
+            self._sources |= {name: name for name in CARDS if name not in given and name not in self._sources}
         self.cards = {name: replace(card_for(source), name=name) for name, source in self._sources.items()}
+        self.own = own
         self._settings = {"dtype": dtype, "device": device}
+        if quantization:
+            self._settings["quantization"] = quantization
+        self._precision = quantization, dtype, device
+        self._image_mode = image_mode
         self._load = load or clvs.load_model
         self._loaded: dict[str, Any] = {}
-        self._loading = {name: threading.Lock() for name in self.cards}
+        one = threading.RLock()
+        self._loading = {name: one if own else threading.Lock() for name in self.cards}
         self._busy = threading.Lock()
+        self._idle, self._running = threading.Condition(), 0
         self._room = threading.BoundedSemaphore(limits.QUEUE_SIZE)
         self.stream = gpu(self._stream)
         self.ask = gpu(self._ask)
@@ -71,21 +99,141 @@ class Models:
     def ready(self, name: str) -> bool:
         return name in self._loaded
 
+    def offered(self, name: str) -> bool:
+        """Whether anybody may ask this model: it was named at start, or is loaded."""
+        return name in self._named or name in self._loaded
+
     def get(self, name: str) -> Any:
         """The model, loaded now if need be. ModelError when it is not offered here or cannot be loaded."""
-        if name not in self.cards:
-            raise ModelError(f"There is no model {name!r:.80} here; choose one of {', '.join(self.cards)}.")
-        if name not in self._loaded:
-            with self._loading[name]:  # visitors of the other models do not wait for this one
-                if name not in self._loaded:
-                    self._loaded[name] = self._named(name, self._load(self._sources[name], **self._settings))
-        return self._loaded[name]
+        if not self.offered(name):
+            known = ", ".join(filter(self.offered, self.cards))
+            raise ModelError(f"There is no model {name!r:.80} here; choose one of {known}.")
+        return self._get(name)
 
-    def _named(self, name: str, model: Any) -> Any:
+    def switch(self, name: str) -> Iterator[str]:
+        """Loads any card, in place of what is loaded if the page is its owner's; yields how far that is.
+
+        ModelError when that cannot be; then what was loaded before still is, or is loaded again when it is asked.
+        """
+        reason = self.reason(name)
+        if self.own and reason:  # elsewhere loading says so itself, which does not count on what could be freed
+            raise ModelError(f"{self.cards[name].label} {reason}; {self._advice(name)}the model on the page stays.")
+        told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        failed: list[Exception] = []
+
+        def load() -> None:
+            try:
+                self._get(name, progress=told.put)
+            except Exception as error:
+                failed.append(error)
+            finally:
+                told.put(None)
+
+        threading.Thread(target=load, name="switch-model", daemon=True).start()
+        yield from iter(told.get, None)
+        if failed:
+            raise failed[0]
+        self._named |= {name}  # it may have to make room for another one, and be asked again
+
+    def _get(self, name: str, progress: Callable[[str], None] | None = None) -> Any:
+        model = self._loaded.get(name)
+        if model is not None:
+            return model
+        with self._loading[name]:  # visitors of the other models do not wait for this one
+            if name not in self._loaded:
+                options: dict[str, Any] = {"progress": progress} if progress else {}
+                if self._image_mode and self.cards[name].family == "llava":  # the others have no choice
+                    options["image_mode"] = self._image_mode
+                if self.own:
+                    options["room"] = lambda needed: self._make_room(needed, always=progress is not None)
+                model = self._load(self._sources[name], **self._settings, **options)
+                self._loaded[name] = self._called(name, model)
+            return self._loaded[name]
+
+    def _called(self, name: str, model: Any) -> Any:
         """A model out of a folder goes by the folder's name: its path is nobody's business."""
         if self._sources[name] != name:
             model.card = replace(model.card, name=name)
+        if self._sources[name] not in CARDS:  # its family, and so its settings, may be known only now
+            self.cards[name] = replace(self.cards[name], settings=model.card.settings, note=model.card.note)
         return model
+
+    # --- what this machine can hold -------------------------------------------------------------------------------
+
+    def menu(self, name: str, status: str = "") -> dict[str, Any]:
+        """What the model menu shows: the chosen name, a line about each model, and how far loading is."""
+        return {"name": name, "status": status, "rows": [self._row(each) for each in self.cards]}
+
+    def _row(self, name: str) -> dict[str, str]:
+        card, ready = self.cards[name], self.ready(name)
+        about = ["loaded"] if ready else []
+        if card.size:
+            about += [_count(card.size.parameters), memory.gigabytes(self._needed(card))]
+            if not ready and not downloaded(card):
+                about.append(f"downloads {memory.gigabytes(card.size.weights('bfloat16'))}")
+        if card.paper:
+            about.append("in the CLVS paper")
+        return {"name": name, "label": card.label, "about": ", ".join(about), "reason": self.reason(name)}
+
+    def reason(self, name: str) -> str:
+        """Why a model cannot be used here, to follow its name; "" where it can, as far as is known before loading."""
+        card = self.cards[name]
+        if self.ready(name) or card.size is None:
+            return ""
+        needed, device = self._needed(card), self._precision[2]
+        if memory.fit(needed, device, self._spare()):
+            return ""
+        free = max(place.free for place in memory.places(device)) + self._spare()
+        return f"needs {memory.gigabytes(needed)}, and {memory.gigabytes(free)} are free here"
+
+    def _advice(self, name: str) -> str:
+        """The option of the app with which a model would fit, for the middle of a sentence; "" where none helps."""
+        size, (quantization, dtype, device) = self.cards[name].size, self._precision
+        fitting = memory.others(size, device, memory.precision(dtype, device, quantization), self._spare())
+        for kept, needed in fitting.items():
+            option = "--quantization" if kept.endswith("bit") else "--dtype"
+            return f"started with {option} {kept}, the app could run it in {memory.gigabytes(needed)}; "
+        return ""
+
+    def _needed(self, card: Any) -> int:
+        quantization, dtype, device = self._precision
+        return card.size.needed(memory.precision(dtype, device, quantization))
+
+    def _spare(self) -> int:
+        """Bytes that freeing what is loaded would give; none of it is ours to free on a page for others."""
+        if not self.own:
+            return 0
+        return sum(self._needed(self.cards[name]) for name in self._loaded if self.cards[name].size)
+
+    def _make_room(self, needed: int, always: bool) -> None:
+        """Frees the models that are loaded: always, or only if the new one would not fit beside them."""
+        device = self._precision[2]
+        if not self._loaded or not (always or memory.fit(needed, device) is None):
+            return
+        if memory.fit(needed, device, self._spare()) is None:
+            return  # it would be for nothing: loading will say what would fit
+        with self._idle:
+            if not self._idle.wait_for(lambda: self._running == 0, timeout=PATIENCE):
+                raise ModelError("An answer is still coming from the model that is loaded; switch when it is done.")
+            self._loaded.clear()
+        memory.release()
+
+    @contextlib.contextmanager
+    def _using(self, name: str) -> Iterator[Any]:
+        """The model, which is not freed meanwhile."""
+        while True:
+            self.get(name)
+            with self._idle:
+                model = self._loaded.get(name)
+                if model is not None:
+                    self._running += 1
+                    break
+        try:
+            yield model
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
 
     def preload(self) -> threading.Thread:
         """Loads the first model in the background; an error shows again, as a sentence, at the first question."""
@@ -101,42 +249,56 @@ class Models:
         return thread
 
     def _stream(
-        self, name: str, picture: Any, question: str, methods: Sequence[Any], max_new_tokens: int
+        self,
+        name: str,
+        picture: Any,
+        question: str,
+        methods: Sequence[Any],
+        max_new_tokens: int,
+        prompt: str = CHAT,
     ) -> Iterator[Answer]:
         """Yields once when the picture has been read and once per token; closing it frees the engine's tensors.
 
         The lock is held while something is computed and not between steps, where a visitor may be slow to listen.
         """
-        model = self.get(name)
-        with self._busy:
-            unknown = model.unknown_words(question)
-            image = model.open_image(picture)
-        yield Answer(image.views, [], model.layers, unknown)
-        with self._busy:
-            steps = image.stream(question, methods, max_new_tokens=max_new_tokens, lens=True)
-        try:
-            while True:
-                with self._busy:
-                    step = next(steps, None)
-                if step is None:
-                    return
-                yield Answer(image.views, step.runs, model.layers, unknown)
-        finally:
-            steps.close()
+        with self._using(name) as model:
+            with self._busy:
+                unknown = model.unknown_words(question, prompt)
+                image = model.open_image(picture, prompt)
+            yield Answer(image.views, [], model.layers, unknown)
+            with self._busy:
+                steps = image.stream(question, methods, max_new_tokens=max_new_tokens, lens=True, prompt=prompt)
+            try:
+                while True:
+                    with self._busy:
+                        step = next(steps, None)
+                    if step is None:
+                        return
+                    yield Answer(image.views, step.runs, model.layers, unknown)
+            finally:
+                steps.close()
+                del image, steps
 
-    def _ask(self, name: str, picture: Any, question: str, methods: Sequence[Any], max_new_tokens: int) -> Answer:
+    def _ask(
+        self,
+        name: str,
+        picture: Any,
+        question: str,
+        methods: Sequence[Any],
+        max_new_tokens: int,
+        prompt: str = CHAT,
+    ) -> Answer:
         """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already."""
-        model = self.get(name)
+        self.get(name)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            with self._busy:
-                image = model.open_image(picture)
-                runs = image.ask(question, methods, max_new_tokens=max_new_tokens, lens=True)
-                unknown = model.unknown_words(question)
+            with self._using(name) as model, self._busy:
+                image = model.open_image(picture, prompt)
+                runs = image.ask(question, methods, max_new_tokens=max_new_tokens, lens=True, prompt=prompt)
+                return Answer(image.views, runs, model.layers, model.unknown_words(question, prompt))
         finally:
             self._room.release()
-        return Answer(image.views, runs, model.layers, unknown)
 
 
 def _sources(names: Sequence[str]) -> dict[str, str]:
@@ -147,3 +309,10 @@ def _sources(names: Sequence[str]) -> dict[str, str]:
         if found.setdefault(name, source) != source:
             raise ClvsError(f"Two models would be called {name!r}; rename one of the folders.")
     return found
+
+
+def _count(billions: float) -> str:
+    """A number of parameters for people, e.g. "7.1 billion weights"."""
+    if billions < 1:
+        return f"{billions * 1000:.0f} million weights"
+    return f"{billions:.1f} billion weights"

@@ -14,6 +14,7 @@ from PIL import Image
 
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
+from clvs_core.models.prompts import CHAT
 from viz.ui.objects import Seen, see
 
 
@@ -29,6 +30,7 @@ class Settings:
     unified: bool
     early: bool
     tokens: int
+    prompt: str = CHAT
 
     @classmethod
     def of(cls, card: Any, layers: int | None, tokens: int = 16) -> Settings:

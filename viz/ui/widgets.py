@@ -1,6 +1,6 @@
-"""Small components that Gradio does not have: picture input, slider, example strip, question chips, header, download.
+"""Small components that Gradio does not have: picture input, slider, strip, chips, model menu, header, download.
 
-Like the viewer, each of the last four is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so text
+Like the viewer, each of the last five is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so text
 that is not ours arrives in the value and reaches the page through `textContent` only.
 """
 
@@ -10,7 +10,7 @@ import base64
 import functools
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,30 @@ class Chips(_Fixed):
             js_on_load=static("chips.js"),
             **kwargs,
         )
+
+
+class ModelMenu(_Fixed):
+    """The models with what each needs and why one cannot be used; event `pick` with {"name"}.
+
+    For handlers its value is the name of the chosen one; menu(name) tells the browser all the rest. The list is the
+    server's: a browser that sends another name changes nothing here.
+    """
+
+    def __init__(self, menu: Callable[[str], Mapping[str, Any]], value: str = "", about: str = "", **kwargs: Any):
+        self._menu = menu
+        super().__init__(
+            value,
+            html_template=static("models.html").replace("ABOUT", _safe(about)),
+            js_on_load=static("models.js"),
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> str:
+        name = payload.get("name") if isinstance(payload, Mapping) else None
+        return name if isinstance(name, str) else ""
+
+    def postprocess(self, value: Any) -> Any:
+        return self._menu(value) if isinstance(value, str) else value
 
 
 class Header(_Fixed):

@@ -35,6 +35,16 @@ function gridImage(view, values, paint) {
   return canvas;
 }
 
+/** Rounds to device pixels: neighbouring tiles then share an edge instead of two half-transparent ones. */
+function toPixels(ctx) {
+  const ratio = ctx.getTransform().a;
+  return (v) => Math.round(v * ratio) / ratio;
+}
+
+function drawBetween(ctx, image, x0, y0, x1, y1) {
+  ctx.drawImage(image, x0, y0, x1 - x0, y1 - y0);
+}
+
 /** A picture for under the maps: its colours muted, so that the heat is what stands out. */
 function mutedPicture(picture, width, height, dark) {
   const canvas = document.createElement('canvas');
@@ -57,12 +67,14 @@ function drawMap(ctx, width, height, spec) {
   const sx = width / spec.image.w;
   const sy = height / spec.image.h;
   if (spec.picture) ctx.drawImage(spec.picture, 0, 0, width, height);
+  const snap = toPixels(ctx);
   if (spec.values) {
     ctx.imageSmoothingEnabled = spec.smooth;
     ctx.imageSmoothingQuality = 'high';
     for (const view of spec.views) {
       const [x0, y0, x1, y1] = view.region;
-      ctx.drawImage(gridImage(view, spec.values, spec.paint), x0 * sx, y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy);
+      const grid = gridImage(view, spec.values, spec.paint);
+      drawBetween(ctx, grid, snap(x0 * sx), snap(y0 * sy), snap(x1 * sx), snap(y1 * sy));
       if (!spec.smooth) markClipped(ctx, view, spec, sx, sy);
     }
   }
@@ -159,6 +171,7 @@ function drawStrip(ctx, spec) {
   const [left, over, right, under] = image.seen;
   const sx = cell.w / (right - left);
   const sy = cell.h / (under - over);
+  const snap = toPixels(ctx);
   rows.forEach((line, j) => {
     const y = top + j * (cell.h + gap);
     line.layers.forEach((values, i) => {
@@ -174,7 +187,8 @@ function drawStrip(ctx, spec) {
         for (const view of views) {
           const [x0, y0, x1, y1] = view.region;
           const grid = gridImage(view, values, line.paint(i));
-          ctx.drawImage(grid, x + (x0 - left) * sx, y + (y0 - over) * sy, (x1 - x0) * sx, (y1 - y0) * sy);
+          const [a, b] = [snap(x + (x0 - left) * sx), snap(x + (x1 - left) * sx)];
+          drawBetween(ctx, grid, a, snap(y + (y0 - over) * sy), b, snap(y + (y1 - over) * sy));
         }
       }
       ctx.restore();
@@ -216,12 +230,16 @@ function drawPlot(ctx, width, height, spec) {
   if (spec.band) drawBand(ctx, at, spec.band);
   if (spec.first !== null && spec.first !== undefined) {
     level(ctx, at.x(spec.first), at.top, at.x(spec.first), at.bottom, spec.look.muted, [2, 3]);
-    label(ctx, 'first check', at.x(spec.first) + 4, at.top + 4, spec.look.muted, 'left', spec.look.paper);
+    const late = at.x(spec.first) > at.right - 60; // no room to the right of it
+    const x = at.x(spec.first) + (late ? -6 : 4);
+    label(ctx, 'first check', x, at.top + 4, spec.look.muted, late ? 'right' : 'left', spec.look.paper);
   }
   for (const t of spec.thresholds || []) {
     level(ctx, at.left, at.y(t.value), at.right, at.y(t.value), t.colour, [6, 3]);
     const settled = spec.lines.every((line) => (line.values[spec.layers - 1] ?? 0) < t.value * 0.7);
-    const [x, y, side] = settled ? [at.right, -8, 'right'] : [at.left + 4, 8, 'left']; // where the lines are not
+    const early = Math.ceil(spec.layers / 3);
+    const clear = spec.lines.every((line) => line.values.slice(0, early).every((v) => v === null || v > t.value * 1.2));
+    const [x, y, side] = settled && !clear ? [at.right, -8, 'right'] : [at.left + 4, 8, 'left']; // where the lines are not
     label(ctx, t.text, x, at.y(t.value) + y, t.colour, side, spec.look.paper);
   }
   level(ctx, at.x(spec.cursor), at.top - 4, at.x(spec.cursor), at.bottom, spec.look.ink, []);

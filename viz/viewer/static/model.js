@@ -235,6 +235,22 @@ function patchAt(views, x, y) {
   return null;
 }
 
+/** Which grid of several this is: "tile 3 of 6", "tiles" or "whole picture"; '' for the only one. */
+function gridName(views, view) {
+  if (view.kind === 'base') return 'whole picture';
+  const tiles = views.filter((v) => v.kind === 'tiles');
+  return tiles.length > 1 ? `tile ${tiles.indexOf(view) + 1} of ${tiles.length}` : tiles.length ? 'tiles' : '';
+}
+
+/** Where a visual token lies, in words. */
+function placeOf(views, token) {
+  const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
+  const col = view && (token - view.start) % view.stride;
+  if (!view || col >= view.cols) return 'a token outside the grid';
+  const name = gridName(views, view);
+  return `${name && `${name}, `}row ${Math.floor((token - view.start) / view.stride) + 1}, column ${col + 1}`;
+}
+
 // ---- words ---------------------------------------------------------------------------------------------------------
 
 function percent(share, digits = 0) {

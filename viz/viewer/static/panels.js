@@ -15,6 +15,7 @@ const TIPS = {
   left: 'What remains at the last layer of the attention at the peak. Fading is not a fault in itself: it is called attention decay.',
   sinks:
     'Some tokens draw attention in every layer whatever the question (sinks). Hiding the strongest lets the rest be seen; the curves keep them.',
+  grid: 'This model gets the picture twice, each time in visual tokens of their own: cut into finer tiles, and whole. The maps show one of the two; the curves count both.',
   power: 'Below 1 lifts faint weights, 1 is linear.',
   memory: 'What CLVS carries from layer to layer. Strongest head, so on a scale of its own.',
   region: 'Draw a part of the picture to follow it through the layers.',
@@ -446,7 +447,12 @@ class Panels {
     const { model, state: s } = this;
     const patch = patchAt(this.visibleViews(), x, y);
     this.set({ patch });
-    if (!patch) return this.tip('The model never sees this part of the picture.', event.clientX, event.clientY);
+    if (!patch) {
+      const told = patchAt(model.views, x, y)
+        ? 'No token of this grid lies here; the other grid has one.'
+        : 'The model never sees this part of the picture.';
+      return this.tip(told, event.clientX, event.clientY);
+    }
     const lines = model.methods.map((m, i) => {
       const values = this.raw()[i][s.layer];
       const mass = values ? values.reduce((a, b) => a + b, 0) : 0;
@@ -459,8 +465,10 @@ class Panels {
       const value = this.raw()[s.focus][s.layer][patch.token] - this.raw()[model.reference][s.layer][patch.token];
       lines.push(`Difference ${value > 0 ? '+' : ''}${share(value)}`);
     }
+    const grid = gridName(model.views, patch.view);
+    const name = grid && `${grid[0].toUpperCase()}${grid.slice(1)} · `;
     return this.tip(
-      `Patch ${patch.row + 1}, ${patch.col + 1} · visual token ${patch.token}\n${lines.join('\n')}`,
+      `${name}${name ? 'patch' : 'Patch'} ${patch.row + 1}, ${patch.col + 1} · visual token ${patch.token}\n${lines.join('\n')}`,
       event.clientX,
       event.clientY,
     );
@@ -508,24 +516,29 @@ class Panels {
       const options = [['', 'Mean of heads'], ...Array.from({ length: many }, (_, i) => [String(i), `Head ${i + 1}`])];
       const head = this.select('Head', 'head', options, many ? TIPS.head : TIPS.noHead);
       head.lastElementChild.disabled = !many; // it keeps its place
-      this.$('tools').replaceChildren(
+      const tools = [
         this.select('Scale', 'scale', Object.entries(SCALES), TIPS.scale),
         head,
-        this.displayPop(grids, memory),
+        grids &&
+          this.select(
+            'Grid',
+            'grid',
+            [
+              ['tiles', 'Tiles'],
+              ['base', 'Whole picture'],
+            ],
+            TIPS.grid,
+          ),
+        this.displayPop(memory),
         this.helpPop(),
-      );
+      ];
+      this.$('tools').replaceChildren(...tools.filter(Boolean));
     }
     if (!waits) this.toolsKey = key;
     this.syncTools();
   }
 
-  displayPop(grids, memory) {
-    const grid =
-      grids &&
-      this.select('Grid', 'grid', [
-        ['tiles', 'fine tiles'],
-        ['base', 'whole picture'],
-      ]);
+  displayPop(memory) {
     return el(
       'details',
       { class: 'cv-pop' },
@@ -544,7 +557,6 @@ class Panels {
         this.check('Difference map', 'diff'),
         this.check('Smoothed for display', 'smooth'),
         memory && this.check('Vision memory', 'memory', TIPS.memory),
-        grid,
       ),
     );
   }

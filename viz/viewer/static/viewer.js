@@ -680,10 +680,7 @@ class App extends Panels {
     if (!values) return `${name}: nothing recorded at this token.`;
     let best = 0;
     for (let i = 1; i < values.length; i++) if (!(Math.abs(values[i]) <= Math.abs(values[best]))) best = i;
-    const grid = this.visibleViews().find((v) => best >= v.start && best < v.start + v.rows * v.stride);
-    const where = grid
-      ? `row ${Math.floor((best - grid.start) / grid.stride) + 1}, column ${((best - grid.start) % grid.stride) + 1}`
-      : 'a token outside the grid';
+    const where = placeOf(this.model.views, best);
     const total = values.reduce((a, b) => a + (b || 0), 0);
     const mass = method === null ? '' : ` ${percent(total)} of all attention is on the picture;`;
     const what = method === null ? 'largest change' : 'strongest';

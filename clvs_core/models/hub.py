@@ -1,0 +1,148 @@
+"""The files of a checkpoint: a folder as it is, or a repository of the Hugging Face hub, downloaded with progress.
+
+Small files come first, so that a model this program cannot run costs no gigabytes. Weights are safetensors only: a
+pickled file could run code. Everything comes from one revision. Failures are one sentence (ModelError).
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..errors import ModelError
+from .memory import gigabytes
+from .registry import ModelCard
+
+Progress = Callable[[str], None]
+_SMALL = ("*.json", "*.jinja", "*.txt", "*.model")
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_EVERY = 0.3  # seconds between two reports
+
+
+def small_files(card: ModelCard) -> Path:
+    """The folder with a checkpoint's configuration, tokenizer and processor, downloaded now if need be."""
+    folder = Path(card.source)
+    if folder.is_dir():
+        return folder
+    if card.source.count("/") > 1 or card.source.startswith((".", "/", "~")):
+        raise ModelError(f"There is no model folder {card.source!r}; give {known()}.")
+    return _download(card, _SMALL)
+
+
+def weights(card: ModelCard, folder: Path, progress: Progress | None = None) -> None:
+    """Sees that the weights are in the folder of the small files, downloading them if it is one of the hub's.
+
+    progress: told every now and then how far the download is; without it huggingface_hub draws its own bars.
+    """
+    names = _weight_files(folder)
+    if _complete(folder, names):
+        return
+    if not Path(card.source).is_dir():
+        _download(card, names, _bar(card.label, progress) if progress else None)
+    if not _complete(folder, names):
+        raise ModelError(
+            f"{card.label} has no complete weights in the safetensors format ({_missing(folder, names)} is not there), "
+            "and pickled ones are not opened, since they can run code; choose a checkpoint that has them."
+        )
+
+
+def downloaded(card: ModelCard) -> bool:
+    """Whether all of a checkpoint is on this machine, as far as that can be told without the hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    folder: Path | None = Path(card.source)
+    if not Path(card.source).is_dir():
+        found = try_to_load_from_cache(card.source, "config.json", revision=card.revision)
+        folder = Path(found).parent if isinstance(found, str) else None
+    return folder is not None and _complete(folder, _weight_files(folder))
+
+
+def known() -> str:
+    """What may be given as a model's name, for the end of a sentence."""
+    return "a short name (python -m clvs_core models lists them), a hub id or a folder"
+
+
+def _weight_files(folder: Path) -> Sequence[str]:
+    """Names of the weight files: those of the index, else the one file of an unsharded checkpoint."""
+    try:
+        table = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"]
+        names = sorted({Path(name).name for name in table.values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [_WEIGHTS]
+    return [name for name in names if name.endswith(".safetensors")] or [_WEIGHTS]
+
+
+def _missing(folder: Path, names: Sequence[str]) -> str:
+    return next((name for name in names if not (folder / name).is_file()), "")
+
+
+def _complete(folder: Path, names: Sequence[str]) -> bool:
+    return not _missing(folder, names)
+
+
+def _download(card: ModelCard, patterns: Sequence[str], bar: Any = None) -> Path:
+    """The folder of the card's revision with these files of its top level."""
+    from huggingface_hub import errors, snapshot_download
+
+    source, label = card.source, card.label
+    page = f"https://huggingface.co/{source}"
+    options = {"allow_patterns": list(patterns), "ignore_patterns": ["*/*"], "tqdm_class": bar}
+    try:
+        return Path(snapshot_download(source, revision=card.revision, **options))
+    except errors.GatedRepoError:
+        raise ModelError(f"{label} is gated: accept its licence at {page}, then log in with `hf auth login`.") from None
+    except errors.RepositoryNotFoundError:
+        raise ModelError(
+            f"The hub has no model {source!r} that is public; check the name, log in with `hf auth login` if it is "
+            f"private, or give {known()}."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise ModelError(f"{label} has no revision {card.revision!r} on the hub; see {page}.") from None
+    except errors.HFValidationError:
+        raise ModelError(f"{source!r} cannot be a model's name; give {known()}.") from None
+    except errors.LocalEntryNotFoundError:
+        raise ModelError(
+            f"{label} is not on this machine, or not all of it, and the hub cannot be reached; connect to the network "
+            "and try again, or give a folder."
+        ) from None
+    except Exception as error:  # of the network library, which differs between versions of huggingface_hub
+        raise ModelError(_stopped(label, error)) from error
+
+
+def _stopped(label: str, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"The disk is full: {label} could not be stored; make room, or let HF_HOME name a folder elsewhere."
+    why = first_line(error)
+    return f"The download of {label} stopped ({why}); check the network and try again: what has come is kept."
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error without its full stop, to stand in brackets."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def _bar(label: str, progress: Progress) -> type[tqdm]:
+    """A progress bar class for huggingface_hub that tells `progress` what has come instead of drawing."""
+    told = {"bytes": 0, "at": 0.0}
+
+    class Told(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options.pop("name", None)
+            super().__init__(*args, **{**options, "file": io.StringIO(), "disable": False})
+
+        def display(self, *args: Any, **options: Any) -> None:
+            if self.unit != "B" or not self.total or self.n <= told["bytes"]:
+                return
+            if time.monotonic() - told["at"] >= _EVERY or self.n >= self.total:
+                told.update(bytes=self.n, at=time.monotonic())
+                progress(f"Downloading {label}: {self.n / 1e9:.1f} of {gigabytes(self.total)}")
+
+    return Told

@@ -1,0 +1,247 @@
+"""The model menu: what is offered to whom, what is grey and why, and what becomes of the model that was there."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from types import SimpleNamespace
+
+import pytest
+
+import clvs_core as clvs
+from clvs_core.errors import ModelError
+from clvs_core.models import loading, memory
+from clvs_core.models.registry import CARDS
+from tests.ui.fake import FakeModel
+from viz.ui import limits, models, record
+from viz.ui.explore import explore
+from viz.ui.handlers import Handlers
+from viz.ui.models import Models
+from viz.ui.session import Session
+from viz.ui.widgets import ModelMenu
+
+HERE = SimpleNamespace(headers={"host": "127.0.0.1:7860"}, client=SimpleNamespace(host="127.0.0.1"))
+QUESTION = ("Is there a dog?", [clvs.Vanilla()], 4)
+
+
+@pytest.fixture(autouse=True)
+def gpu(monkeypatch):
+    """A machine with one GPU that has 20 GB free; gives a list whose first number may be changed."""
+    free = [20e9]
+    monkeypatch.setattr(
+        memory, "places", lambda device="auto": [memory.Place("cuda:0", "GPU", int(free[0]), int(24e9))]
+    )
+    monkeypatch.setattr(models, "check_options", lambda *options: None)  # bitsandbytes may not be installed
+    monkeypatch.setattr(models, "downloaded", lambda card: card.name == "scenes")
+    return free
+
+
+class Loader:
+    """Loads fakes as `load_model` would: says how far it is, asks for room, and remembers what was alive then."""
+
+    def __init__(self, fails=()):
+        self.fails, self.loads, self.models, self.alive = fails, [], {}, []
+
+    def __call__(self, name, progress=None, room=None, **settings):
+        self.loads.append(name)
+        if progress:
+            progress(f"Downloading {name}: 0.1 of 0.2 GB")
+        if name in self.fails:
+            raise ModelError(f"{name} could not be downloaded; try again.")
+        if room:
+            room(CARDS[name].size.needed("bfloat16"))
+        gc.collect()
+        self.alive.append({name for name, model in self.models.items() if model() is not None})
+        model = FakeModel(name)
+        self.models[name] = weakref.ref(model)
+        return model
+
+
+def own(loader, *names):
+    return Models(names or ("scenes",), load=loader, own=True)
+
+
+def rows(found, name="scenes"):
+    return {row["name"]: row for row in found.menu(name)["rows"]}
+
+
+def choose(handlers, session, name, current="scenes", request=HERE):
+    event = SimpleNamespace(_data={"name": name})
+    return list(handlers.choose_model(session, current, event, request))
+
+
+def test_the_owner_may_choose_any_card_and_others_what_was_named():
+    assert set(own(Loader()).cards) == set(CARDS)
+    assert set(Models(["scenes", "llava-1.5-7b"], load=Loader()).cards) == {"scenes", "llava-1.5-7b"}
+    by_id = own(Loader(), "llava-hf/llava-1.5-7b-hf")
+    assert "llava-1.5-7b" not in by_id.cards, "once is enough"
+    assert by_id.default == "llava-hf/llava-1.5-7b-hf"
+
+
+def test_what_does_not_fit_is_grey_with_the_reason(gpu):
+    found = rows(own(Loader()))
+    assert found["llava-1.5-7b"] == {
+        "name": "llava-1.5-7b",
+        "label": "LLaVA-1.5 7B",
+        "about": "7.1 billion weights, 15.1 GB, downloads 14.1 GB, in the CLVS paper",
+        "reason": "",
+    }
+    assert found["llava-1.5-13b"]["reason"] == "needs 28.0 GB, and 20.0 GB are free here"
+    assert found["scenes"]["about"] == "8 million weights, 0.4 GB"
+    gpu[0] = 10e9
+    assert rows(own(Loader()))["llava-1.5-7b"]["reason"]
+    small = Models(["scenes"], load=Loader(), quantization="4bit", own=True)
+    assert rows(small)["llava-1.5-13b"]["reason"] == "", "9.3 GB in 4 bits"
+
+
+def test_what_is_loaded_counts_as_free_only_for_the_owner(gpu):
+    mine, theirs = own(Loader()), Models(["llava-1.5-7b", "qwen2.5-vl-7b"], load=Loader())
+    list(mine.switch("llava-1.5-7b"))
+    theirs.get("llava-1.5-7b")
+    gpu[0] = 20e9 - CARDS["llava-1.5-7b"].size.needed("bfloat16")
+    assert rows(mine)["qwen2.5-vl-7b"]["reason"] == ""
+    assert "4.9 GB are free here" in rows(theirs)["qwen2.5-vl-7b"]["reason"]
+    assert rows(theirs)["llava-1.5-7b"]["about"].startswith("loaded, ")
+
+
+def test_switching_frees_the_old_model_first_and_tells_how_far_it_is():
+    loader = Loader()
+    found = own(loader)
+    found.get("scenes")
+    assert list(found.switch("llava-1.5-7b")) == ["Downloading llava-1.5-7b: 0.1 of 0.2 GB"]
+    assert loader.alive == [set(), set()], "the old one was gone before the new one's weights came"
+    assert found.ready("llava-1.5-7b")
+    assert not found.ready("scenes")
+    assert list(found.switch("llava-1.5-7b")) == [], "it is there"
+    assert found.get("scenes").layers == found.get("llava-1.5-7b").layers == 8, "either can be asked again"
+
+
+def test_on_a_page_for_others_nothing_is_taken_away():
+    loader = Loader()
+    found = Models(["scenes", "llava-1.5-7b"], load=loader)
+    found.get("scenes")
+    list(found.switch("llava-1.5-7b"))
+    assert found.ready("scenes")
+    with pytest.raises(ModelError, match=r"choose one of scenes, llava-1\.5-7b"):
+        found.get("qwen2.5-vl-3b")
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("llava-1.5-13b", "LLaVA-1.5 13B needs 28.0 GB, and 20.4 GB are free here; started with "
+     "--quantization 8bit, the app could run it in 15.2 GB; the model on the page stays."),
+    ("llava-1.5-7b", "llava-1.5-7b could not be downloaded; try again."),
+])  # fmt: skip
+def test_a_model_that_cannot_be_had_leaves_the_old_one(library, name, told):
+    loader = Loader(fails=["llava-1.5-7b"])
+    found = own(loader)
+    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    kept = found.get("scenes")
+    *_, last = choose(handlers, session, name)
+    assert last[0]["error"] == told
+    assert last[0]["status"] == "done"
+    assert all(value.get("__type__") == "update" for value in last[1:7]), "the settings stay"
+    assert (last[7]["name"], last[7]["status"]) == ("scenes", "")
+    assert found.get("scenes") is kept
+
+
+def test_the_page_follows_a_switch(library):
+    found = own(Loader())
+    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    first, far, last = choose(handlers, session, "qwen2.5-vl-3b")
+    assert first[0]["progress"] == first[7]["status"] == "Loading Qwen2.5-VL 3B…"
+    assert far[0]["progress"] == far[7]["status"] == "Downloading qwen2.5-vl-3b: 0.1 of 0.2 GB"
+    assert {first[7]["name"], far[7]["name"]} == {"scenes"}, "chosen is only what is there"
+    assert last[0]["progress"] == "Qwen2.5-VL 3B is ready: press Run."
+    assert last[2] == 0.7, "its own beta"
+    assert (last[7]["name"], last[7]["status"]) == ("qwen2.5-vl-3b", "")
+    assert last[8]["value"] == "chat"
+    assert "vicuna" not in {name for _, name in last[8]["choices"]}, "only what belongs to this model is offered"
+    assert "vicuna+short" in {name for _, name in handlers.prompts("llava-1.5-7b")}
+
+
+def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
+    monkeypatch.setattr(models, "PATIENCE", 0.05)
+    found = own(Loader())
+    answers = found.stream("scenes", SimpleNamespace(width=64, height=64), *QUESTION)
+    next(answers)
+    with pytest.raises(ModelError, match="answer is still coming"):
+        list(found.switch("llava-1.5-7b"))
+    assert found.ready("scenes")
+    monkeypatch.setattr(models, "PATIENCE", 5)
+    threading.Timer(0.1, answers.close).start()
+    list(found.switch("llava-1.5-7b"))
+    assert not found.ready("scenes")
+
+
+@pytest.mark.parametrize("request_", [
+    SimpleNamespace(headers={"host": "127.0.0.1:7860"}, client=SimpleNamespace(host="10.0.0.7")),
+    SimpleNamespace(headers={"host": "clvs.example.org"}, client=SimpleNamespace(host="127.0.0.1")),
+    SimpleNamespace(
+        headers={"host": "localhost", "x-forwarded-for": "10.0.0.7"}, client=SimpleNamespace(host="127.0.0.1")
+    ),
+])  # fmt: skip
+def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
+    loader = Loader()
+    found = own(loader)
+    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    before = list(loader.loads)
+    ((payload, *rest),) = choose(handlers, session, "llava-1.5-7b", request=request_)
+    assert "Only who runs this page" in payload["error"]
+    assert len(rest) == 8
+    with pytest.raises(ModelError, match="choose one of scenes"):
+        found.ask("llava-1.5-7b", None, *QUESTION)
+    link = SimpleNamespace(query_params={"scene": "street", "model": "llava-1.5-7b"})
+    assert handlers.arrive(session, link)[5] == "scenes", "a link loads nothing either"
+    assert loader.loads == before
+    list(found.switch("llava-1.5-7b"))
+    (_, last) = choose(handlers, session, "llava-1.5-7b", request=request_)
+    assert last[7]["name"] == "llava-1.5-7b", "what is loaded may be asked by anybody"
+
+
+@pytest.mark.parametrize(("host", "share", "space", "mine"), [
+    ("127.0.0.1", False, False, True), ("localhost", False, False, True), ("0.0.0.0", False, False, False),
+    ("127.0.0.1", True, False, False), ("127.0.0.1", False, True, False),
+])  # fmt: skip
+def test_a_page_is_ones_own_where_nobody_else_comes(monkeypatch, host, share, space, mine):
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    if space:
+        monkeypatch.setenv("SPACE_ID", "somebody/clvs")
+    assert limits.is_own(host, share) is mine
+
+
+def test_options_that_cannot_be_are_told_at_start(monkeypatch):
+    monkeypatch.setattr(models, "check_options", loading.check_options)
+    with pytest.raises(ModelError, match="dtype must be"):
+        Models(dtype="float7")
+    with pytest.raises(ModelError, match="device must be"):
+        Models(device="tpu")
+
+
+def test_a_browser_chooses_no_name_that_is_not_a_text():
+    menu = ModelMenu(lambda name: {"name": name, "rows": []}, "scenes")
+    assert menu.preprocess({"name": "scenes", "rows": [{"name": "evil"}]}) == "scenes"
+    assert [menu.preprocess(payload) for payload in (None, "scenes", {"name": 5}, [])] == [""] * 4
+    assert menu.postprocess("other") == {"name": "other", "rows": []}
+
+
+def test_the_menu_is_the_page_s_first_setting(handlers):
+    import gradio as gr
+
+    with gr.Blocks():
+        page = explore(handlers)
+    assert isinstance(page.controls[0], ModelMenu)
+    assert page.controls[0].value["name"] == "scenes"
+
+
+def test_image_mode_goes_to_the_models_that_have_the_choice():
+    given = {}
+
+    def load(name, **settings):
+        given[name] = settings.get("image_mode")
+        return FakeModel(name)
+
+    offered = Models(["llava-1.5-7b", "qwen2.5-vl-7b"], load=load, image_mode="pad")
+    for name in offered.cards:
+        offered.get(name)
+    assert given == {"llava-1.5-7b": "pad", "qwen2.5-vl-7b": None}
