@@ -89,8 +89,11 @@ def _unpack(name: str, cache: Path) -> None:
 
 def _rasterise(name: str, cache: Path) -> None:
     """Draw the SVG icons of an Iconify set; code points that it lacks are left out."""
-    import resvg_py
-
+    try:
+        import resvg_py
+    except ImportError:
+        needed = "assets/recipes/requirements.txt"
+        raise RuntimeError(f"Drawing the artwork needs resvg-py; run: .venv/bin/pip install -r {needed}") from None
     icons = json.loads((_package(name, cache) / "icons.json").read_text())
     slugs = json.loads((_package(STYLES[name].slugs or name, cache) / "chars.json").read_text())
     names = {code.replace("-fe0f", ""): slug for code, slug in slugs.items()}

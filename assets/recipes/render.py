@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.ndimage import distance_transform_cdt
+from scipy.ndimage import binary_dilation, distance_transform_cdt
 
 from .artwork import FIRST_STYLE, Artwork
 from .categories import BY_NAME, COLOURS, CONTEXTS, FREQUENCY, NAMES
@@ -167,20 +167,11 @@ def _place_against(rng: np.random.Generator, scene: Scene, owner: np.ndarray, ar
         canvas, window = _windows(owner.shape, mask.shape, spot["x"] - pad, spot["y"] - pad)
         part = np.zeros(owner.shape, bool)
         part[canvas] = mask[window]
-        if (owner[_dilated(part)] >= 0).any() and place(scene, owner, artwork, replace(thing, **spot)):
+        if (owner[binary_dilation(part, np.ones((3, 3), bool))] >= 0).any() and place(
+            scene, owner, artwork, replace(thing, **spot)
+        ):
             return True
     return False
-
-
-def _dilated(mask: np.ndarray) -> np.ndarray:
-    """`mask` (H, W) grown by one pixel in all eight directions."""
-    grown = mask.copy()
-    grown[1:] |= mask[:-1]
-    grown[:-1] |= mask[1:]
-    wide = grown.copy()
-    wide[:, 1:] |= grown[:, :-1]
-    wide[:, :-1] |= grown[:, 1:]
-    return wide
 
 
 def gaps(owner: np.ndarray, count: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from ..errors import ModelError
 from . import hub, memory
 from .memory import Size, gigabytes
 from .pictures import cap_visual_tokens, set_image_mode
-from .registry import CAPPED, CARDS, FAMILIES, PACKAGES, WINDOWED, ModelCard, card_for, settings_for
+from .registry import CAPPED, CARDS, FAMILIES, PACKAGES, ModelCard, card_for, settings_for
 
 _DTYPES = {
     "float32": torch.float32,
@@ -145,20 +145,7 @@ def _config(card: ModelCard, folder: Path) -> Any:
         ) from error
     text = config.get_text_config()
     _refuse(card, _odd_layers(getattr(text, "layer_types", None)) or _odd_positions(text) or _odd_scores(text))
-    window = sliding_window(text)
-    if window and card.family not in WINDOWED:
-        _refuse(card, f"attends in a sliding window of {window} tokens, which this version does not run in its family")
     return config
-
-
-def sliding_window(text: Any) -> int | None:
-    """How many tokens back a decoder's windowed layers see, or None where every layer sees everything.
-
-    text: the decoder's configuration.
-    """
-    layers = getattr(text, "layer_types", None) or ["sliding_attention"]
-    used = "sliding_attention" in layers and getattr(text, "use_sliding_window", True)
-    return (getattr(text, "sliding_window", None) or None) if used else None
 
 
 def _refuse(card: ModelCard, why: str) -> None:

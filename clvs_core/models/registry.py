@@ -29,8 +29,6 @@ FAMILIES: dict[str, str] = {
     "internvl": "InternVL",
     "gemma3": "Gemma 3",
 }
-# Families whose sliding windows the engine masks; a checkpoint of another one that slides is refused.
-WINDOWED = frozenset(FAMILIES)
 # Visual tokens at most, where the checkpoint's own limit would let a picture become many thousands.
 CAPPED: Mapping[str, int] = dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), 1280)
 # Packages that a family's processor needs beyond those of every family.

@@ -196,17 +196,6 @@ def test_what_would_be_computed_wrongly_is_refused(copied, changes, words):
     refused(copied, *words)
 
 
-def test_a_sliding_window_runs_only_where_the_engine_masks_it(copied, monkeypatch):
-    window = {**SMALL, "model_type": "mistral", "sliding_window": 8}
-    config = json.loads((copied / "config.json").read_text())
-    (copied / "config.json").write_text(json.dumps({**config, "text_config": window}))
-    monkeypatch.setattr(loading, "WINDOWED", frozenset({"gemma3"}))
-    refused(copied, "sliding window of 8 tokens")
-    assert loading.sliding_window(tf.MistralConfig(sliding_window=None)) is None
-    assert loading.sliding_window(tf.Qwen2Config(use_sliding_window=False, sliding_window=8)) is None
-    assert loading.sliding_window(tf.Gemma3TextConfig(sliding_window=8)) == 8
-
-
 # --- cards --------------------------------------------------------------------------------------------------------
 
 
