@@ -27,7 +27,12 @@ _BROKEN = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError),
     *(NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
 )
-_ARRAYS = ("attention", "original", "memory", "uncertainty", "stop_layer", "lens_ids", "lens_probabilities")
+_ARRAYS = (
+    *("attention", "original", "memory", "accumulation", "sinks", "acted_heads", "uncertainty", "stop_layer"),
+    *("lens_ids", "lens_probabilities", "contrast_ids", "contrast_probabilities"),
+)
+_ALWAYS = ("uncertainty", "stop_layer")
+_KINDS = {"stop_layer": "i", "lens_ids": "i", "contrast_ids": "i", "sinks": "b", "acted_heads": "b"}  # others: "f"
 
 
 @dataclass
@@ -40,6 +45,10 @@ class Trace:
     attention: (S, L, H, N) weights the model used, after the method's edit (softmax over the whole row, visual part).
     original: same shape, before the edit; the very same array where the method edits nothing.
     memory: (S, L, N) CLVS's vision memory after each layer, NaN where there is none; None for other methods.
+    accumulation: (S, L, N) what TARAC has accumulated in each of its layers, NaN in others; None for other methods.
+    sinks: (S, L, N) bool, the picture's sink tokens that VAR found in each layer; None for other methods.
+    acted_heads: (S, L, H) bool, the heads that AD-HH silenced, or in which VAR gave the sinks' weight away; None for
+        other methods.
     uncertainty: (S, L) eq. 8, NaN where it was not measured.
     stop_layer: (S,) layer after which smoothing stopped, -1 if never.
     views: where the visual tokens lie on the picture.
@@ -47,6 +56,10 @@ class Trace:
         heads, threshold, first_check.
     lens_ids, lens_probabilities: (S, L, 3) the tokens each layer would say and their share; None without `lens`.
     lens_words: the same tokens as text, [S][L][3].
+    contrast_ids, contrast_probabilities: (S, K) the likeliest tokens of a method that contrasts, and (S, 3, K) their
+        share behind the picture, behind what it is contrasted with (a noised picture, or none), and in the outcome;
+        None for other methods.
+    contrast_words: the same tokens as text, [S][K].
     """
 
     attention: np.ndarray
@@ -59,10 +72,18 @@ class Trace:
     lens_ids: np.ndarray | None = None
     lens_probabilities: np.ndarray | None = None
     lens_words: list[list[list[str]]] | None = None
+    accumulation: np.ndarray | None = None
+    sinks: np.ndarray | None = None
+    acted_heads: np.ndarray | None = None
+    contrast_ids: np.ndarray | None = None
+    contrast_probabilities: np.ndarray | None = None
+    contrast_words: list[list[str]] | None = None
 
     def save(self, path: str | Path | IO[bytes]) -> None:
         """Writes a compressed .npz; the name is kept as given."""
         about = {"format": FORMAT, "views": self.views.to_json(), "meta": self.meta, "words": self.lens_words}
+        if self.contrast_words is not None:
+            about["contrast_words"] = self.contrast_words
         arrays = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
         if self.original is self.attention:
             del arrays["original"]
@@ -110,17 +131,23 @@ def _checked(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Trac
     attention = arrays["attention"]
     if attention.ndim != 4 or attention.dtype.kind != "f":
         raise ValueError("attention must be numbers of shape (steps, layers, heads, visual)")
-    steps, layers, _, visual = attention.shape
+    steps, layers, heads, visual = attention.shape
     if visual != views.visual:
         raise ValueError(f"attention covers {visual} visual tokens, its geometry {views.visual}")
     shapes = {
         "original": attention.shape,
         "memory": (steps, layers, visual),
+        "accumulation": (steps, layers, visual),
+        "sinks": (steps, layers, visual),
+        "acted_heads": (steps, layers, heads),
         "uncertainty": (steps, layers),
         "stop_layer": (steps,),
         "lens_ids": (steps, layers, 3),
         "lens_probabilities": (steps, layers, 3),
     }
+    ids = arrays.get("contrast_ids")
+    words = ids.shape[-1] if ids is not None and ids.ndim else 0
+    shapes |= {"contrast_ids": (steps, words), "contrast_probabilities": (steps, 3, words)}
     for name, shape in shapes.items():
         array = arrays.get(name)
         if array is not None:
@@ -136,14 +163,13 @@ def _checked(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Trac
     return Trace(
         attention=attention,
         original=arrays.get("original", attention),
-        memory=arrays.get("memory"),
         uncertainty=arrays["uncertainty"],
         stop_layer=stop,
         views=views,
         meta=dict(about["meta"]),
-        lens_ids=arrays.get("lens_ids"),
-        lens_probabilities=arrays.get("lens_probabilities"),
         lens_words=_words(about.get("words"), steps, layers),
+        contrast_words=_contrast_words(about.get("contrast_words"), steps, words),
+        **{name: arrays.get(name) for name in _ARRAYS if name not in ("attention", "original", *_ALWAYS)},
     )
 
 
@@ -165,11 +191,20 @@ def _is_token(token: Any) -> bool:
 
 
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    kind = "i" if name in ("stop_layer", "lens_ids") else "f"
+    kind = _KINDS.get(name, "f")
     if array.shape != shape or array.dtype.kind != kind:
         raise ValueError(f"{name} must have shape {shape}, not {array.shape} of {array.dtype}")
     if kind == "f" and np.isinf(array).any():
         raise ValueError(f"{name} holds infinite values")
+
+
+def _contrast_words(words: Any, steps: int, count: int) -> list[list[str]] | None:
+    if words is None:
+        return None
+    good = isinstance(words, list) and len(words) == steps
+    if not good or not all(len(top) == count and all(isinstance(w, str) for w in top) for top in words):
+        raise ValueError("its contrasted words do not fit its shape")
+    return words
 
 
 def _words(words: Any, steps: int, layers: int) -> list[list[list[str]]] | None:

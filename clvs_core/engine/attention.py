@@ -6,6 +6,7 @@ belongs to the engine: either the question segments of one picture (packed in on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from ..methods.base import Reading
 
 NAME = "clvs_tree"  # must not contain "flash": transformers looks for that word
 
@@ -28,6 +31,9 @@ class Tree(Protocol):
         window: how many of the latest tokens, its own included, a token of this layer sees; None for all.
         """
 
+    def before_layer(self, layer: int, hidden: Tensor) -> None:
+        """Sees the hidden states (B, Q, d) that enter a decoder layer."""
+
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         """Sees the hidden states (B, Q, d) that left a decoder layer."""
 
@@ -37,12 +43,17 @@ class Prefix:
 
     last: the layer with which the cache is complete: the pass ends there, by `Enough`, before computing what that
     layer would go on to say, which nobody reads; None to run to the end. positions: the position ids that reached
-    the decoder, None where it counted by itself.
+    the decoder, None where it counted by itself. read: what each reading said of the tokens (N,) before every layer.
     """
 
-    def __init__(self, last: int | None):
+    def __init__(self, last: int | None, readings: Sequence[Reading] = ()):
         self.last = last
         self.positions: Tensor | None = None
+        self.read: dict[Reading, list[Tensor]] = {reading: [] for reading in readings}
+
+    def before_layer(self, layer: int, hidden: Tensor) -> None:
+        for reading, found in self.read.items():
+            found.append(reading(hidden[0]))
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         """Nothing to see here."""
@@ -71,7 +82,7 @@ def register() -> None:
 
 
 def watch(decoder: Any) -> None:
-    """Lets a tree see what leaves each decoder layer, and a prefix what positions come in.
+    """Lets a tree see what enters and leaves each decoder layer, and a prefix what positions come in.
 
     The hooks hold no state and idle in ordinary calls.
     """
@@ -80,6 +91,11 @@ def watch(decoder: Any) -> None:
         if isinstance(tree := kwargs.get("tree"), Prefix):
             tree.positions = kwargs.get("position_ids")
 
+    def entering(layer: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        tree: Tree | None = kwargs.get("tree")
+        if tree is not None:
+            tree.before_layer(layer.self_attn.layer_idx, args[0] if args else kwargs["hidden_states"])
+
     def after(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         tree: Tree | None = kwargs.get("tree")
         if tree is not None:
@@ -87,6 +103,7 @@ def watch(decoder: Any) -> None:
 
     decoder.register_forward_pre_hook(before, with_kwargs=True)
     for layer in decoder.layers:
+        layer.register_forward_pre_hook(entering, with_kwargs=True)
         layer.register_forward_hook(after, with_kwargs=True)
 
 
@@ -143,3 +160,22 @@ class SharedKeys:
         branches, heads = shape[0], shape[1]
         rows = rows.reshape(groups, kv_heads, branches // groups, heads // kv_heads, size)
         return rows.transpose(1, 2).reshape(branches, heads, size)
+
+
+class Blocks:
+    """Consecutive rows with different `SharedKeys`, all of one length; used as one of them would be."""
+
+    def __init__(self, parts: Sequence[tuple[slice, SharedKeys]]):
+        self.parts = parts
+
+    @property
+    def length(self) -> int:
+        return self.parts[0][1].length
+
+    def scores(self, query: Tensor) -> Tensor:
+        """query (B, H, D) -> (B, H, N), not scaled."""
+        return torch.cat([keys.scores(query[rows]) for rows, keys in self.parts])
+
+    def mix(self, weights: Tensor) -> Tensor:
+        """weights (B, H, N) -> their sum of values (B, H, D)."""
+        return torch.cat([keys.mix(weights[rows]) for rows, keys in self.parts])

@@ -1,61 +1,47 @@
 """One row per branch: attention over the tree, the methods' edits, and what is recorded of it.
 
-A branch is one method answering one question. All branches of a batch run in lock-step, question by question:
-branch = question x methods + method.
+A branch is one method answering one question. All branches of a batch run in lock-step. Behind them in the batch stand
+the rows of their contrasts, which see another root (a noised picture, or none), hear the same chosen tokens, and are
+neither edited nor recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..methods.base import Editor, Method
+from ..methods.base import RECORDS, Method
 from ..models.positions import rerotate
-from .attention import SharedKeys, softmax_rows
+from .attention import Blocks, SharedKeys, softmax_rows
+from .editing import edited, groups
 from .lens import Lens, uncertainty
-from .segments import ImageSegment, QuestionBatch
+from .segments import ImageSegment, QuestionBatch, QuestionSegment, within
 
 LENS_TOP = 3  # how many tokens of each layer's lens are kept
+CONTRAST_TOP = 6  # how many tokens of a contrast's distributions are kept
 ROOM = 32  # own keys are reserved for this many tokens at a time
 _DEFAULT_TOP_K = 10  # of the uncertainty of branches whose method measures none (released CLVS code)
 
 
-class Group:
-    """The branches of one kind of method: their rows in the batch and the editor they share."""
+@dataclass(frozen=True)
+class Branch:
+    """A method (resolved) answering a question. contrast: what its contrast sees, None for methods without one."""
 
-    def __init__(self, rows: Sequence[int], editor: Editor, batch: int, device: torch.device):
-        self.editor = editor
-        self.rows = None if len(rows) == batch else torch.tensor(rows, device=device)  # None: all of them
-        self.index = torch.tensor(rows, device=device)
-
-    def take(self, tensor: Tensor) -> Tensor:
-        return tensor if self.rows is None else tensor[self.rows.to(tensor.device)]
-
-    def put(self, into: Tensor, values: Tensor) -> Tensor:
-        """A tensor like `into` whose rows of this group are `values`."""
-        return values if self.rows is None else into.index_copy(0, self.rows.to(into.device), values)
-
-
-def groups(methods: Sequence[Method], questions: int, device: torch.device, dtype: torch.dtype) -> list[Group]:
-    """One group for each kind of method that edits something; `methods` answer each of the questions."""
-    kinds = list(dict.fromkeys(type(m) for m in methods))
-    found = []
-    for kind in kinds:
-        rows = [q * len(methods) + i for q in range(questions) for i, m in enumerate(methods) if type(m) is kind]
-        editor = kind.editor([methods[row % len(methods)] for row in rows], device, dtype)
-        if editor is not None:
-            found.append(Group(rows, editor, questions * len(methods), device))
-    return found
+    method: Method
+    question: QuestionSegment
+    contrast: tuple[ImageSegment, QuestionSegment] | None = None
 
 
 class Record:
     """What one forward pass of B branches leaves behind; weights float16, or float64 in a float64 model.
 
-    attention, original: (B, L, H, N); the same tensor until an edit happens. memory: (B, L, N), NaN where there is
-    none. uncertainty: (B, L), NaN where not measured. stop: (B,). lens_ids, lens_probabilities: (B, L, 3) or None.
+    attention, original: (B, L, H, N); the same tensor until an edit happens. extras: by name in `RECORDS`, (B, L, N)
+    or (B, L, H); numbers are NaN where there is none. uncertainty: (B, L), NaN where not measured. stop: (B,).
+    lens_ids, lens_probabilities: (B, L, 3) or None.
     """
 
     def __init__(
@@ -63,18 +49,21 @@ class Record:
         shape: tuple[int, int, int, int],
         wide: bool,
         edited: bool,
-        memory: bool,
+        extras: Sequence[str],
         lens: bool,
         device: torch.device,
     ):
-        branches, layers, _, visual = shape
+        branches, layers, heads, visual = shape
         dtype = torch.float64 if wide else torch.float16
         fine = torch.float64 if wide else torch.float32
         self.attention = torch.empty(shape, dtype=dtype, device=device)
         self.original = torch.empty_like(self.attention) if edited else self.attention
-        self.memory: Tensor | None = None
-        if memory:
-            self.memory = torch.full((branches, layers, visual), torch.nan, dtype=dtype, device=device)
+        self.extras: dict[str, Tensor] = {}
+        for name in extras:
+            size = branches, layers, heads if RECORDS[name] == "heads" else visual
+            flags = torch.zeros(size, dtype=torch.bool, device=device)
+            numbers = RECORDS[name] == "visual"
+            self.extras[name] = torch.full(size, torch.nan, dtype=dtype, device=device) if numbers else flags
         self.uncertainty = torch.full((branches, layers), torch.nan, dtype=fine, device=device)
         self.stop = torch.full((branches,), -1, dtype=torch.long, device=device)
         top = (branches, layers, LENS_TOP)
@@ -82,36 +71,94 @@ class Record:
         self.lens_probabilities = torch.zeros(top, device=device) if lens else None
 
 
+class Stem:
+    """Rows of the batch that continue prompts behind one picture. rows: where; questions: one segment per row."""
+
+    def __init__(self, image: ImageSegment, questions: Sequence[QuestionSegment], start: int):
+        self.image = image
+        self.questions = QuestionBatch(questions)
+        self.rows = slice(start, start + len(questions))
+        self.picture = [SharedKeys(k, v) for k, v in zip(image.keys, image.values, strict=True)]
+        self.far: dict[int, Tensor | None] = {}  # by window
+
+    def segments(self, layer: int, own: SharedKeys) -> list[SharedKeys | Blocks]:
+        return [self.picture[layer], self.questions.layers[layer], own]
+
+    def outside(self, window: int | None, length: int) -> Tensor | None:
+        """(B, 1, K) bool: what a layer that sees `window` tokens does not see; None where it sees everything.
+
+        length: own tokens so far.
+        """
+        picture, lengths = self.image.length, self.questions.lengths[:, None]
+        if window is None or window > picture + self.questions.length + length - 1:
+            return None
+        if window not in self.far:
+            own = lengths + torch.arange(length)
+            question = torch.arange(self.questions.length).expand(len(own), -1)
+            places = torch.cat([torch.arange(-picture, 0).expand(len(own), -1), question, own], 1)
+            self.far[window] = (own[:, -1:] - places >= window)[:, None].to(self.image.device)
+        return self.far[window]
+
+    def mask(self, scores: Tensor, which: Tensor | None, outside: Tensor | None) -> Tensor:
+        """Scores (b, H, K) of some rows (None: all) with -inf where they may not look."""
+        padding = self.questions.padding
+        if padding is not None:
+            padding = padding if which is None else padding[which]
+            before, after = self.image.length, scores.shape[-1] - self.image.length - self.questions.length
+            padded = torch.nn.functional.pad(padding, (before, after))[:, None]
+            scores = scores.masked_fill(padded.to(scores.device), -torch.inf)
+        if outside is not None:
+            outside = outside if which is None else outside[which]
+            scores = scores.masked_fill(outside.to(scores.device), -torch.inf)
+        return scores
+
+
 class Branches:
-    """The tree seen from B branches, one token each per forward pass; keeps the branches' own keys and values."""
+    """The tree seen from B branches and C contrasts, one token each per forward pass; keeps their own keys and values.
+
+    order: which of the given branches stands in each row. questions: the segment that each of the B + C rows continues;
+    follow: the branch row whose token it hears.
+    """
 
     def __init__(
-        self,
-        decoder: Any,
-        image: ImageSegment,
-        questions: QuestionBatch,
-        methods: Sequence[Method],
-        steps: int,
-        lens: Lens,
-        every_layer: bool,
+        self, decoder: Any, image: ImageSegment, branches: Sequence[Branch], steps: int, lens: Lens, every_layer: bool
     ):
-        self.decoder, self.image, self.questions, self.lens = decoder, image, questions, lens
-        self.batch, self.steps, self.every_layer = questions.count * len(methods), steps, every_layer
-        self.device = image.device
+        self.decoder, self.image, self.lens, self.steps, self.every_layer = decoder, image, lens, steps, every_layer
+        self.batch, self.device = len(branches), image.device
         self.wide = image.keys[0].dtype == torch.float64
-        self.picture = [SharedKeys(k, v) for k, v in zip(image.keys, image.values, strict=True)]
+        # those that share a question's keys stand together
+        self.order = sorted(range(self.batch), key=lambda i: branches[i].method.on_questions() is not None)
+        ordered = [branches[i] for i in self.order]
+        self.methods = [branch.method for branch in ordered]
+        self.stem = Stem(image, [branch.question for branch in ordered], 0)
+        self.contrasts, self.follow = self._contrasts(ordered)
+        self.questions = [q for stem in (self.stem, *self.contrasts) for q in stem.questions.segments]
         self.picture_unified = SharedKeys(image.unified, image.values[0])
         self.own = [self._buffers(k) for k in image.keys]
         self.unified_keys = torch.empty_like(self.own[0].keys)  # layer 0's own keys at unified positions
-        self.groups = groups(methods, questions.count, self.device, torch.float64 if self.wide else torch.float32)
+        self.groups = groups(self.methods, self.device, torch.float64 if self.wide else torch.float32)
         self.top_k, self.normed, self.unified = self._settings()
         self.most = int(self.top_k.max())
-        self.edited = self._flags(True)
-        self.remembers = self._flags(False)
+        layers = len(image.keys)
+        self.edited = [method.touched(layers) is not None for method in self.methods]
+        self.extras = list(dict.fromkeys(name for method in self.methods for name in method.records))
         self.length = 0  # own tokens so far, the running one included
 
+    def _contrasts(self, branches: Sequence[Branch]) -> tuple[list[Stem], list[int]]:
+        """The stems of the contrasts, one for each root, and which branch row each row of the batch follows."""
+        roots: dict[int, list[int]] = {}
+        for row, branch in enumerate(branches):
+            if branch.contrast is not None:
+                roots.setdefault(id(branch.contrast[0]), []).append(row)
+        stems, follow = [], list(range(len(branches)))
+        for rows in roots.values():
+            pairs = [pair for row in rows if (pair := branches[row].contrast)]
+            stems.append(Stem(pairs[0][0], [question for _, question in pairs], len(follow)))
+            follow += rows
+        return stems, follow
+
     def _buffers(self, like: Tensor) -> SharedKeys:
-        shape = (self.batch, like.shape[1], min(self.steps, ROOM), like.shape[3])
+        shape = (len(self.follow), like.shape[1], min(self.steps, ROOM), like.shape[3])
         return SharedKeys(like.new_empty(shape), like.new_empty(shape))
 
     def _settings(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -120,111 +167,101 @@ class Branches:
         normed = torch.zeros(self.batch, dtype=torch.bool, device=self.device)
         unified = torch.zeros_like(normed)
         for group in self.groups:
-            top_k[group.index] = group.editor.top_k
-            normed[group.index] = group.editor.lens_norm
-            unified[group.index] = group.editor.unified
+            for into, values in (
+                (top_k, group.editor.top_k),
+                (normed, group.editor.lens_norm),
+                (unified, group.editor.unified),
+            ):
+                if values is not None:
+                    into[group.index] = values
         rows = unified.nonzero().flatten()
         return top_k, normed if bool(normed.any()) else None, rows if len(rows) else None
 
-    def _flags(self, any_edit: bool) -> list[bool]:
-        """By branch: does its method edit rows at all, or (any_edit False) carry a memory."""
-        flags = [False] * self.batch
-        for group in self.groups:
-            for row in group.index.tolist():
-                flags[row] = any_edit or group.editor.remembers
-        return flags
-
     def begin(self, positions: Tensor) -> None:
-        """Starts the forward pass of one token per branch, standing at `positions`, (B, 1) or (3, B, 1)."""
+        """Starts the forward pass of one token per row, standing at `positions`, (B + C, 1) or (3, B + C, 1)."""
         self.positions = positions
-        self.hidden: dict[int, Tensor] = {}  # by window: what lies outside it
+        for stem in (self.stem, *self.contrasts):
+            stem.far = {}
         if self.length == self.own[0].length:
             self.own = [own.grown(ROOM) for own in self.own]
             self.unified_keys = torch.cat([self.unified_keys, torch.empty_like(self.unified_keys[:, :, :ROOM])], 2)
         self.length += 1
         heads = self.decoder.config.num_attention_heads
         shape = (self.batch, len(self.own), heads, self.image.visual_tokens)
-        memory = any(self.remembers)
-        self.record = Record(shape, self.wide, bool(self.groups), memory, self.every_layer, self.device)
+        self.record = Record(shape, self.wide, any(self.edited), self.extras, self.every_layer, self.device)
         for group in self.groups:
             group.editor.begin()
+
+    def before_layer(self, layer: int, hidden: Tensor) -> None:
+        """The last prompt token completes what methods read of the prompt; generated tokens add nothing."""
+        if self.length > 1:
+            return
+        for group in self.groups:
+            if group.reading is not None:
+                own = group.reading(group.take(hidden[: self.batch, -1])).to(self.device)
+                prompt = self.stem.questions.readings(group.places, self.image.length, layer)
+                group.readings.append(torch.cat([prompt, own[:, None]], 1))
 
     def attend(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
-        layer, rows, hidden = module.layer_idx, query[:, :, 0], self._outside(window)
-        own = self.own[layer]
+        layer, rows, own = module.layer_idx, query[:, :, 0], self.own[module.layer_idx]
         own.keys[:, :, self.length - 1] = key[:, :, 0]
         own.values[:, :, self.length - 1] = value[:, :, 0]
-        segments = [self.picture[layer], self.questions.layers[layer], own.first(self.length)]
-        weights = softmax_rows(self._scores(rows, segments, hidden) * scaling)
-        self._keep(self.record.original, layer, weights)
-        used = weights
+        mixed = [self._main(layer, query, key, scaling, window)]
+        for stem in self.contrasts:
+            segments = stem.segments(layer, self._own(layer, stem.rows))
+            scores = _scores(rows[stem.rows], segments) * scaling
+            weights = softmax_rows(stem.mask(scores, None, stem.outside(window, self.length)))
+            mixed.append(_mix(weights, segments))
+        return torch.cat(mixed)[:, None]  # (B + C, 1, H, D)
+
+    def _own(self, layer: int, rows: slice) -> SharedKeys:
+        keys, values = self.own[layer].keys[rows], self.own[layer].values[rows]
+        return SharedKeys(keys[:, :, : self.length], values[:, :, : self.length])
+
+    def _main(self, layer: int, query: Tensor, key: Tensor, scaling: float, window: int | None) -> Tensor:
+        """The branches' rows, edited and recorded: (B, H, D)."""
+        stem, outside = self.stem, self.stem.outside(window, self.length)
+        segments = stem.segments(layer, self._own(layer, stem.rows))
+        scores = _scores(query[stem.rows, :, 0], segments) * scaling
+
+        def mask(some: Tensor, which: Tensor | None) -> Tensor:
+            return stem.mask(some, which, outside)
+
+        plain = softmax_rows(mask(scores, None))
+        self._keep(self.record.original, layer, plain)
+        used = plain
         if layer == 0 and self.unified is not None:
-            used = used.index_copy(0, self.unified, self._unified_weights(query, key, scaling, hidden))
-        used = self._edit(layer, used)
-        if used is not weights:
-            used = used if hidden is None else _within(used, hidden)
+            moved = self._unified_scores(query, key, scaling)
+            used = used.index_copy(0, self.unified, softmax_rows(mask(moved, self.unified)))
+            scores = scores.index_copy(0, self.unified, moved)
+        used = edited(self.groups, layer, scores, used, self.image.where(used.device), mask)
+        self._record(layer)
+        if used is not plain:
+            used = used if outside is None else within(used, outside)
             self._keep(self.record.attention, layer, used)
         elif self.record.attention is not self.record.original:
             self.record.attention[:, layer] = self.record.original[:, layer]
-        parts = used.split([segment.length for segment in segments], -1)
-        mixed = sum(segment.mix(part) for segment, part in zip(segments, parts, strict=True))
-        return mixed[:, None]  # (B, 1, H, D)
+        return _mix(used, segments)
 
-    def _outside(self, window: int | None) -> Tensor | None:
-        """(B, 1, K) bool: what a layer that sees `window` tokens does not see; None where it sees everything."""
-        picture, lengths = self.image.length, self.questions.lengths[:, None]
-        if window is None or window > picture + self.questions.length + self.length - 1:
-            return None
-        if window not in self.hidden:
-            own = lengths + torch.arange(self.length)
-            question = torch.arange(self.questions.length).expand(len(own), -1)
-            places = torch.cat([torch.arange(-picture, 0).expand(len(own), -1), question, own], 1)
-            outside = own[:, -1:] - places >= window
-            each = self.batch // self.questions.count
-            self.hidden[window] = outside.repeat_interleave(each, 0)[:, None].to(self.device)
-        return self.hidden[window]
-
-    def _scores(self, rows: Tensor, segments: Sequence[SharedKeys], hidden: Tensor | None) -> Tensor:
-        """rows (B, H, D) against picture, question and own keys: (B, H, K), -inf where a row may not look."""
-        picture, question, own = (segment.scores(rows) for segment in segments)
-        padding = self.questions.padding
-        if padding is not None:
-            per_question = len(rows) // self.questions.count
-            question = question.masked_fill(
-                padding.repeat_interleave(per_question, 0)[:, None].to(rows.device), -torch.inf
-            )
-        scores = torch.cat([picture, question, own], -1)
-        return scores if hidden is None else scores.masked_fill(hidden.to(scores.device), -torch.inf)
-
-    def _unified_weights(self, query: Tensor, key: Tensor, scaling: float, hidden: Tensor | None) -> Tensor:
-        """Layer 0's rows with unified visual positions (eq. 2), for the branches that use them: (rows, H, K)."""
+    def _unified_scores(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+        """Layer 0's scores with unified visual positions (eq. 2), for the branches that use them: (rows, H, K)."""
         moved = self.positions - self.image.shift
         self.unified_keys[:, :, self.length - 1] = rerotate(self.decoder, key, self.positions, moved)[:, :, 0]
-        query = rerotate(self.decoder, query, self.positions, moved)[self.unified, :, 0]
-        own = SharedKeys(self.unified_keys[self.unified, :, : self.length], self.own[0].values)
-        segments = [self.picture_unified, self.questions.unified, own]
-        hidden = hidden if hidden is None else hidden[self.unified]
-        return softmax_rows(self._scores(query, segments, hidden) * scaling)
+        rows = rerotate(self.decoder, query, self.positions, moved)[self.stem.rows, :, 0]
+        own = SharedKeys(self.unified_keys[self.stem.rows, :, : self.length], self.own[0].values)
+        scores = _scores(rows, [self.picture_unified, self.stem.questions.unified, own])
+        return scores[self.unified] * scaling
 
-    def _edit(self, layer: int, weights: Tensor) -> Tensor:
-        visual = self._visual(weights.device)
+    def _record(self, layer: int) -> None:
         for group in self.groups:
-            edited = group.editor.edit(layer, group.take(weights), visual)
-            weights = group.put(weights, edited)
-            memory = group.editor.memory
-            if memory is not None and self.record.memory is not None:
-                kept = memory.masked_fill(~group.editor.active[:, None].to(memory.device), torch.nan)
-                self.record.memory[group.index, layer] = kept.to(self.record.memory)
-        return weights
-
-    def _visual(self, device: torch.device) -> slice | Tensor:
-        found = self.image.visual
-        return found if isinstance(found, slice) else found.to(device)
+            for name, values in group.editor.recorded(layer).items():
+                into = self.record.extras[name]
+                into[group.index, layer] = values.to(into)
 
     def _keep(self, into: Tensor, layer: int, weights: Tensor) -> None:
-        into[:, layer] = weights[..., self._visual(weights.device)]
+        into[:, layer] = weights[..., self.image.where(weights.device).visual]
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         rows = torch.arange(self.batch, device=self.device) if self.every_layer else self._wanted(layer)
@@ -249,13 +286,40 @@ class Branches:
 
     def _observe(self, layer: int) -> None:
         for group in self.groups:
-            before = group.editor.active
-            group.editor.observe(layer, self.record.uncertainty[group.index, layer])
-            stopped = before & ~group.editor.active
-            self.record.stop[group.index] = self.record.stop[group.index].masked_fill(stopped, layer)
+            stopped = group.editor.observe(layer, self.record.uncertainty[group.index, layer])
+            if stopped is not None:
+                self.record.stop[group.index] = self.record.stop[group.index].masked_fill(stopped, layer)
+
+    def contrasted(self, logits: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The branches' logits (B, V) after their contrasts, of all rows' logits (B + C, V), and what is kept of them.
+
+        Kept: contrast_ids (B, K), contrast_probabilities (B, 3, K): behind the picture, its contrast, the outcome.
+        """
+        seen = logits[: self.batch]
+        if not self.contrasts:
+            return seen, {}
+        partner = list(range(self.batch))
+        for row in range(self.batch, len(self.follow)):
+            partner[self.follow[row]] = row
+        other, said = logits[torch.tensor(partner, device=logits.device)], seen
+        for group in self.groups:
+            if any(partner[row] != row for row in group.places):
+                said = group.put(said, group.editor.contrast(group.take(seen), group.take(other)))
+        shares = torch.stack([seen.softmax(-1), other.softmax(-1), said.softmax(-1)], 1)
+        ids = shares.amax(1).topk(min(CONTRAST_TOP, shares.shape[-1]), -1).indices
+        top = shares.gather(-1, ids[:, None].expand(-1, 3, -1))
+        return said, {"contrast_ids": ids, "contrast_probabilities": top.float()}
 
 
-def _within(weights: Tensor, hidden: Tensor) -> Tensor:
-    """Rows that sum to 1 with nothing on `hidden`: an edit must not show a layer what lies outside its window."""
-    inside = weights.masked_fill(hidden.to(weights.device), 0)
-    return inside / inside.sum(-1, keepdim=True)
+def _scores(rows: Tensor, segments: Sequence[SharedKeys | Blocks]) -> Tensor:
+    """rows (B, H, D) against picture, question and own keys: (B, H, K), not scaled."""
+    return torch.cat([segment.scores(rows) for segment in segments], -1)
+
+
+def _mix(weights: Tensor, segments: Sequence[SharedKeys | Blocks]) -> Tensor:
+    """weights (B, H, K) -> their sum of values (B, H, D)."""
+    parts = weights.split([segment.length for segment in segments], -1)
+    mixed = segments[0].mix(parts[0])
+    for segment, part in zip(segments[1:], parts[1:], strict=True):
+        mixed = mixed + segment.mix(part)
+    return mixed

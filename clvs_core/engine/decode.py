@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ..methods import Method, spec
+from ..methods.base import NoPicture
 from ..models.views import Views
 from ..trace import Trace
-from .branches import Branches
+from .branches import Branch, Branches
 from .lens import Lens
-from .segments import ImageSegment, QuestionBatch, QuestionSegment
+from .segments import ImageSegment, QuestionSegment
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,11 @@ class Token:
 
 @dataclass
 class Run:
-    """One method's answer so far. logits: (steps, vocab) float32 (float64 in a float64 model), or None."""
+    """One method's answer so far.
+
+    logits: (steps, vocab) float32 (float64 in a float64 model), or None; of methods that contrast, those that they make
+    of both, -inf where a word is ruled out.
+    """
 
     method: Method
     text: str
@@ -84,18 +89,14 @@ class BranchLog:
         text = self.tokenizer.decode([t.id for t in tokens], skip_special_tokens=True).strip()
         arrays = {name: array[:count] for name, array in self.arrays.items()}
         logits = arrays.pop("logits", None)
-        ids = arrays.get("lens_ids")
+        ids, contrast = arrays.get("lens_ids"), arrays.get("contrast_ids")
+        kept: dict[str, Any] = {"original": arrays["attention"], "memory": None, **arrays}
         trace = Trace(
-            attention=arrays["attention"],
-            original=arrays.get("original", arrays["attention"]),
-            memory=arrays.get("memory"),
-            uncertainty=arrays["uncertainty"],
-            stop_layer=arrays["stop_layer"],
             views=self.views,
             meta={**self.meta, "text": text, "tokens": [[t.id, t.text, t.probability] for t in tokens]},
-            lens_ids=ids,
-            lens_probabilities=arrays.get("lens_probabilities"),
             lens_words=None if ids is None else [[self._words(layer) for layer in step] for step in ids],
+            contrast_words=None if contrast is None else [self._words(step) for step in contrast],
+            **kept,
         )
         done = self.finished and count == len(self.tokens)
         return Run(self.method, text, tokens, logits, trace, done)
@@ -112,8 +113,7 @@ class BranchLog:
 def decode(
     hf: Any,
     image: ImageSegment,
-    questions: Sequence[QuestionSegment],
-    methods: Sequence[Method],
+    wanted: Sequence[Branch],
     logs: Sequence[BranchLog],
     end: Sequence[int],
     keep_logits: bool,
@@ -121,33 +121,34 @@ def decode(
 ) -> Iterator[list[Token | None]]:
     """Yields one token per branch and step until every branch has ended or its log is full.
 
-    logs: one per branch, question by question. end: ids that end an answer; such a token is a step of its own.
+    logs: one per branch. end: ids that end an answer; such a token is a step of its own.
     """
     decoder, head = hf.get_decoder(), hf.get_output_embeddings()
     steps = logs[0].steps
     lens = Lens(head, decoder.norm)
-    branches = Branches(decoder, image, QuestionBatch(questions), methods, steps, lens, every_layer)
-    leaves = [q for q in questions for _ in methods]
-    penalty = RepetitionPenalty(hf, image, leaves)
-    ids = torch.tensor([[q.ids[-1]] for q in leaves], device=image.device)
-    positions = torch.tensor([[q.position] for q in leaves], device=image.device)
+    branches = Branches(decoder, image, wanted, steps, lens, every_layer)
+    penalty = RepetitionPenalty(hf, image, branches.questions[: branches.batch])
+    follow = torch.tensor(branches.follow, device=image.device)
+    ids = torch.tensor([[q.ids[-1]] for q in branches.questions], device=image.device)
+    positions = torch.tensor([[q.position] for q in branches.questions], device=image.device)
+    row_of = {branch: row for row, branch in enumerate(branches.order)}
     for _ in range(steps):
         placed = image.text(positions)
         branches.begin(placed)
         embeddings = hf.get_input_embeddings()(ids)
         passed = decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches)
-        logits = lens.logits(passed.last_hidden_state[:, -1])
+        logits, contrast = branches.contrasted(lens.logits(passed.last_hidden_state[:, -1]))
         token = penalty.choose(logits)
         probability = logits.softmax(-1).gather(-1, token[:, None])[:, 0]
         chosen = list(zip(token.tolist(), probability.tolist(), strict=True))
-        rows = _rows(branches, logits if keep_logits else None)
+        rows = _rows(branches, contrast | ({"logits": logits} if keep_logits else {}))
         yield [
-            None if log.finished else log.add(rows(branch), *chosen[branch], chosen[branch][0] in end)
-            for branch, log in enumerate(logs)
+            None if log.finished else log.add(rows(row), *chosen[row], chosen[row][0] in end)
+            for log, row in ((log, row_of[branch]) for branch, log in enumerate(logs))
         ]
         if all(log.finished for log in logs):
             return
-        ids, positions = token[:, None].to(image.device), positions + 1
+        ids, positions = token.to(image.device)[follow][:, None], positions + 1
 
 
 class RepetitionPenalty:
@@ -177,25 +178,31 @@ class RepetitionPenalty:
         return token
 
 
-def _rows(branches: Branches, logits: Tensor | None) -> Callable[[int], dict[str, np.ndarray]]:
-    """The record on the CPU (one transfer each), as a function that gives one branch's arrays by name."""
-    record = branches.record
+def _rows(branches: Branches, more: dict[str, Tensor]) -> Callable[[int], dict[str, np.ndarray]]:
+    """The record on the CPU (one transfer each), as a function that gives one row's arrays by name."""
+    record, methods = branches.record, branches.methods
     found = {
         "attention": record.attention,
         "uncertainty": record.uncertainty,
         "stop_layer": record.stop,
         "lens_ids": record.lens_ids,
         "lens_probabilities": record.lens_probabilities,
-        "logits": logits,
         "original": record.original if any(branches.edited) else None,
-        "memory": record.memory,
+        **record.extras,
+        **more,
     }
     arrays = {name: tensor.cpu().numpy() for name, tensor in found.items() if tensor is not None}
-    only = {"original": branches.edited, "memory": branches.remembers}
-    return lambda branch: {k: v[branch] for k, v in arrays.items() if k not in only or only[k][branch]}
+    only = {name: [name in m.records for m in methods] for name in record.extras} | {"original": branches.edited}
+    contrasts = [m.contrasted() is not None for m in methods]
+    only |= dict.fromkeys(("contrast_ids", "contrast_probabilities"), contrasts)
+    return lambda row: {k: v[row] for k, v in arrays.items() if k not in only or only[k][row]}
 
 
 def about(resolved: Method, **facts: Any) -> dict[str, Any]:
     """What a trace says about itself: the given facts, the method's full spec and how it stops."""
     threshold, first_check = resolved.termination()
-    return {**facts, "method": spec(resolved), "threshold": threshold, "first_check": first_check}
+    found = {**facts, "method": spec(resolved), "threshold": threshold, "first_check": first_check}
+    contrast = resolved.contrasted()
+    if contrast is not None:
+        found["contrast"] = "no picture" if isinstance(contrast, NoPicture) else "a noised picture"
+    return found

@@ -16,11 +16,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError, QuestionError
 from ..methods import CLVS, Method, Vanilla
-from ..methods.base import check_range
+from ..methods.base import Contrast, NoisedPicture, Reading, check_range
 from ..models.prompts import CHAT
 from ..models.views import Views
+from .branches import Branch
 from .decode import BranchLog, Run, Step, Token, about, decode
-from .segments import ImageSegment, QuestionSegment, question_segments
+from .segments import Asked, ImageSegment, QuestionSegment, question_segments
 
 if TYPE_CHECKING:
     from .model import Model
@@ -29,7 +30,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # no for
 _DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError, KeyError, TypeError, struct.error)
 MAX_ASPECT = 100  # transformers refuses more elongated pictures in some families
 MAX_PIXELS = 100_000_000
-_QUESTIONS_KEPT = 32  # question segments kept per picture
+_QUESTIONS_KEPT = 64  # question segments kept per picture, those of its contrasts apart
+_NOISED_KEPT = 2  # noised versions kept per picture, each as large as the picture itself
 _DEFAULT_METHODS = (Vanilla(), CLVS())
 
 
@@ -90,6 +92,40 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
         raise ImageError(f"{name} is damaged ({error}); save it again or choose another one.") from None
 
 
+class Root:
+    """What prompts begin with, and the questions that were asked behind it."""
+
+    def __init__(self, segment: ImageSegment):
+        self.segment = segment
+        self._questions: OrderedDict[Asked, QuestionSegment] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its keys and values, and of its questions'."""
+        with self._lock:
+            return self.segment.nbytes + sum(q.nbytes for q in self._questions.values())
+
+    def ask(self, hf: Any, asked: Sequence[Asked]) -> list[QuestionSegment]:
+        """The segments of these tails under these edits, from memory where possible; each different one is run once."""
+        with self._lock:
+            found = {one: self._questions[one] for one in asked if one in self._questions}
+        missing = [one for one in dict.fromkeys(asked) if one not in found]
+        found.update(zip(missing, question_segments(hf, self.segment, missing), strict=True))
+        with self._lock:
+            for one in dict.fromkeys(asked):
+                self._questions[one] = found[one]
+                self._questions.move_to_end(one)
+            while len(self._questions) > _QUESTIONS_KEPT:
+                self._questions.popitem(last=False)
+        return [found[one] for one in asked]
+
+    def forget(self) -> None:
+        """Forgets the questions."""
+        with self._lock:
+            self._questions.clear()
+
+
 class EncodedImage:
     """One picture inside one model, ready for any number of questions.
 
@@ -102,16 +138,20 @@ class EncodedImage:
         self._picture = picture  # for prompts that say something else before it
         self.width, self.height = picture.size
         self.views = views
-        self.segment = segment
-        self._questions: OrderedDict[tuple[int, ...], QuestionSegment] = OrderedDict()
+        self.root = Root(segment)
+        self._contrasts: OrderedDict[Contrast, Root] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
+    def segment(self) -> ImageSegment:
+        return self.root.segment
+
+    @property
     def nbytes(self) -> int:
-        """Bytes held for this picture: its keys and values, those of its questions, and its pixels."""
+        """Bytes held for this picture: keys and values of it, its contrasts and questions, and its pixels."""
         with self._lock:
-            questions = sum(q.nbytes for q in self._questions.values())
-        return self.segment.nbytes + questions + 3 * self.width * self.height
+            roots = [self.root, *self._contrasts.values()]
+        return sum(root.nbytes for root in roots) + 3 * self.width * self.height
 
     @overload
     def ask(  # type: ignore[overload-overlap]
@@ -191,18 +231,69 @@ class EncodedImage:
         methods = [] if isinstance(methods, Method) else list(methods)
         if not methods or not all(isinstance(m, Method) for m in methods):
             raise ValueError("methods must be a list of at least one method, e.g. [Vanilla(), CLVS()].")
-        resolved = [m.resolve(dict(model.card.settings.get(m.name, {})), model.layers) for m in methods]
-        tails = [tuple(model.prompts.tail(q, prompt)) for q in questions]
+        resolved = [m.resolve(model.target) for m in methods]
+        for q in questions:  # a slip costs no picture
+            model.prompts.text(q, prompt)
         image = self._behind(prompt)
+        asked = [(q, m) for q in questions for m in resolved]
+        tails = [tuple(model.prompts.tail(q, prompt)) for q in questions for _ in resolved]
         image._check_length(tails, steps)
         logs = [
-            BranchLog(m, about(r, **self._facts(q, prompt)), model.tokenizer, image.views, steps)
-            for q in questions
-            for m, r in zip(methods, resolved, strict=True)
+            BranchLog(given, about(m, **self._facts(q, prompt)), model.tokenizer, image.views, steps)
+            for (q, m), given in zip(asked, [*methods] * len(questions), strict=True)
         ]
-        segments = image._segments(tails)
-        tokens = decode(model.hf, image.segment, segments, resolved, logs, model.end_ids, keep_logits, lens)
+        branches = image._branches(asked, tails, prompt)
+        tokens = decode(model.hf, image.segment, branches, logs, model.end_ids, keep_logits, lens)
         return logs, tokens
+
+    def _branches(
+        self, asked: Sequence[tuple[str, Method]], tails: Sequence[tuple[int, ...]], prompt: str
+    ) -> list[Branch]:
+        """One branch for each question and method (resolved); tails: the questions' ids."""
+        for reading in dict.fromkeys(r for _, m in asked if (r := m.reading())):
+            self._read(reading, prompt)
+        questions = self.root.ask(
+            self.model.hf, [(tail, m.on_questions()) for (_, m), tail in zip(asked, tails, strict=True)]
+        )
+        found = [Branch(m, question) for (_, m), question in zip(asked, questions, strict=True)]
+        for contrast in dict.fromkeys(c for _, m in asked if (c := m.contrasted())):
+            rows = [row for row, (_, m) in enumerate(asked) if m.contrasted() == contrast]
+            root = self._contrast(contrast, prompt)
+            behind = root.ask(
+                self.model.hf, [(self._tail(contrast, *asked[row][:1], tails[row], prompt), None) for row in rows]
+            )
+            for row, question in zip(rows, behind, strict=True):
+                found[row] = Branch(found[row].method, found[row].question, (root.segment, question))
+        self.model.cache.trim()
+        return found
+
+    def _tail(self, contrast: Contrast, question: str, tail: tuple[int, ...], prompt: str) -> tuple[int, ...]:
+        """What a question adds behind a contrast: the same as behind the picture, or the whole prompt without one."""
+        if isinstance(contrast, NoisedPicture):
+            return tail
+        return tuple(self.model.prompts.without_picture(question, prompt))
+
+    def _contrast(self, contrast: Contrast, prompt: str) -> Root:
+        """What a contrast's prompts begin with, from memory where possible."""
+        with self._lock:
+            root = self._contrasts.get(contrast)
+        if root is None and isinstance(contrast, NoisedPicture):
+            root = Root(self.model.segment(self._picture, prompt, noise=contrast))
+        elif root is None:
+            root = Root(self.segment.without_picture())
+        with self._lock:
+            self._contrasts[contrast] = root
+            self._contrasts.move_to_end(contrast)
+            noised = [kind for kind in self._contrasts if isinstance(kind, NoisedPicture)]
+            for kind in noised[: max(0, len(noised) - _NOISED_KEPT)]:
+                del self._contrasts[kind]
+        return root
+
+    def _read(self, reading: Reading, prompt: str) -> None:
+        """Sees to it that what a method reads of the picture's hidden states is known, by another look if need be."""
+        if reading not in self.segment.readings:
+            found = self.model.segment(self._picture, prompt, readings=[reading])
+            self.segment.readings.update(found.readings)
 
     def _behind(self, prompt: str) -> EncodedImage:
         """This picture, as encoded behind what the prompt says before it: another one's keys would not be the same."""
@@ -228,21 +319,6 @@ class EncodedImage:
                 f"The question takes {longest} tokens, but beside the picture and {steps} new tokens "
                 f"the model has room for {max(room, 0)}; shorten it."
             )
-
-    def _segments(self, tails: Sequence[tuple[int, ...]]) -> list[QuestionSegment]:
-        """Question segments of these tails, from memory where possible; identical questions are run once."""
-        with self._lock:
-            found = {tail: self._questions[tail] for tail in tails if tail in self._questions}
-        missing = [tail for tail in dict.fromkeys(tails) if tail not in found]
-        found.update(zip(missing, question_segments(self.model.hf, self.segment, missing), strict=True))
-        with self._lock:
-            for tail in dict.fromkeys(tails):
-                self._questions[tail] = found[tail]
-                self._questions.move_to_end(tail)
-            while len(self._questions) > _QUESTIONS_KEPT:
-                self._questions.popitem(last=False)
-        self.model.cache.trim()
-        return [found[tail] for tail in tails]
 
 
 class ImageCache:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from PIL import Image
 
+from ..methods.base import NoisedPicture, Reading, Target
+from ..methods.var import VAR
+from ..methods.vcd import noised
 from ..models.prompts import CHAT, Prompts
 from ..models.registry import ModelCard
 from ..models.views import views_for
 from .attention import NAME, register, watch
 from .images import EncodedImage, ImageCache, fingerprint, read_picture
-from .segments import image_segment
+from .segments import ImageSegment, image_segment
 
 CACHE_BYTES = 2 << 30
 
@@ -37,6 +40,7 @@ class Model:
         self.layers: int = text.num_hidden_layers
         self.heads: int = text.num_attention_heads
         self.context: int = text.max_position_embeddings
+        self.target = Target(card.label, self.layers, self.heads, text.hidden_size, card.settings)
         self.end_ids = _ids(hf.generation_config.eos_token_id, self.tokenizer.eos_token_id)
         self.cache = ImageCache(cache_bytes)
 
@@ -62,18 +66,36 @@ class Model:
             self.cache.put(key, image)
         return image
 
-    @torch.no_grad()
     def _encode(self, picture: Image.Image, key: tuple[str, str], prompt: str) -> EncodedImage:
         inputs = self.prompts.encode(picture, "?", prompt)
-        inputs.pop("attention_mask", None)  # one unpadded prompt
+        views = views_for(self.hf, self.processor, inputs, picture.height, picture.width)
+        # what methods are known to read is cheap to note on the way, and another look at the picture is not
+        known = (
+            VAR(**self.target.settings["var"]).reading() if self.target.settings.get("var", {}).get("dims") else None
+        )
+        return EncodedImage(self, picture, self._segment(inputs, [known] if known else []), views, key)
+
+    def segment(
+        self, picture: Image.Image, prompt: str, noise: NoisedPicture | None = None, readings: Sequence[Reading] = ()
+    ) -> ImageSegment:
+        """A picture's segment behind what the prompt says before it, with noise on its pixels or further readings."""
+        inputs = self.prompts.encode(picture, "?", prompt)
+        if noise is not None:
+            for name, value in inputs.items():
+                if name.startswith("pixel_values") and value.is_floating_point():
+                    inputs[name] = noised(value, noise.step, noise.seed)
+        return self._segment(inputs, readings)
+
+    @torch.no_grad()
+    def _segment(self, inputs: Any, readings: Sequence[Reading]) -> ImageSegment:
+        inputs = {name: value for name, value in inputs.items() if name != "attention_mask"}  # one unpadded prompt
         # where inputs go: offloaded weights wait on "meta" until their turn
         device = next(p.device for p in self.hf.parameters() if p.device.type != "meta")
-        views = views_for(self.hf, self.processor, inputs, picture.height, picture.width)
         placed = {
             name: value.to(device, self.hf.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
         }
-        return EncodedImage(self, picture, image_segment(self.hf, placed, self.image_token_id), views, key)
+        return image_segment(self.hf, placed, self.image_token_id, readings)
 
     def unknown_words(self, question: str, prompt: str = CHAT) -> list[str]:
         """Words of question and prompt that the model's vocabulary does not have; [] where it spells out anything."""

@@ -7,16 +7,19 @@ question segment   the rest of the prompt but its last token, once per question,
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from ..methods.base import Keys, Method, Reading
 from ..models.positions import rerotate, rotary_positions, unified_positions
-from .attention import Enough, Prefix, SharedKeys, softmax_rows
+from .attention import Blocks, Enough, Prefix, SharedKeys, softmax_rows
+from .editing import edited, groups
 
 _PACK = 512  # tokens of question segments run in one sequence; bounds the mask and the scores
 
@@ -28,7 +31,8 @@ class ImageSegment:
     ids: of the N tokens. keys, values: per layer (1, Hkv, N, D), rotated. unified: layer 0's keys at unified positions
     (eq. 2). visual: where the image tokens are among the N. positions: (N,), or (3, N) for M-RoPE, as the decoder saw
     them, on the CPU. next: the position of the first token after the picture. shift: by how much later tokens move up
-    when positions are unified.
+    when positions are unified. before: tokens before the first image token. readings: by layer, what a method's reading
+    said of the N tokens (N,). Without a picture, N is 0: a prompt that shows none is all question.
     """
 
     ids: list[int]
@@ -39,6 +43,8 @@ class ImageSegment:
     positions: Tensor
     next: int
     shift: int
+    before: int
+    readings: dict[Reading, list[Tensor]] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -57,16 +63,29 @@ class ImageSegment:
     def nbytes(self) -> int:
         return sum(x.nbytes for x in (*self.keys, *self.values, self.unified))
 
+    def where(self, device: torch.device) -> Keys:
+        """Where tokens stand in rows that begin with this segment."""
+        visual = self.visual if isinstance(self.visual, slice) else self.visual.to(device)
+        return Keys(slice(0, self.before), visual, slice(self.length, None))
+
+    def without_picture(self) -> ImageSegment:
+        """The empty segment, from which prompts without a picture start."""
+        keys, values = ([x[:, :, :0] for x in some] for some in (self.keys, self.values))
+        return ImageSegment([], keys, values, keys[0], slice(0, 0), self.positions[..., :0], 0, 0, 0)
+
     def text(self, positions: Tensor) -> Tensor:
         """Positions (B, n) of text tokens as the decoder takes them: text stands alike on all axes of M-RoPE."""
         return positions.expand(*self.positions.shape[:-1], *positions.shape)
 
 
 @torch.no_grad()
-def image_segment(hf: Any, inputs: dict[str, Any], image_token_id: int) -> ImageSegment:
+def image_segment(
+    hf: Any, inputs: dict[str, Any], image_token_id: int, readings: Sequence[Reading] = ()
+) -> ImageSegment:
     """Runs the prompt's inputs up to the last image token through the stock model.
 
     hf: the conditional-generation model. inputs: the processor's output for one prompt, on the model's device.
+    readings: what methods want to know of the hidden states on the way.
     """
     ids = inputs["input_ids"][0].cpu()
     mask = ids == image_token_id
@@ -77,7 +96,7 @@ def image_segment(hf: Any, inputs: dict[str, Any], image_token_id: int) -> Image
     decoder = hf.get_decoder()
     last = decoder.layers[-1]
     # accelerate's hooks put weights away after a module has run, so there every module has to end
-    run = Prefix(None if hasattr(last, "_hf_hook") else last.self_attn.layer_idx)
+    run = Prefix(None if hasattr(last, "_hf_hook") else last.self_attn.layer_idx, readings)
     with contextlib.suppress(Enough):
         hf.model(**prefix, past_key_values=cache, use_cache=True, tree=run)
     keys, values = [layer.keys for layer in cache.layers], [layer.values for layer in cache.layers]
@@ -85,8 +104,10 @@ def image_segment(hf: Any, inputs: dict[str, Any], image_token_id: int) -> Image
     unified, shift = unified_positions(positions, mask[:end])
     old, new = (x[..., None, :].to(keys[0].device) for x in (positions, unified))
     moved = rerotate(decoder, keys[0], old, new)
-    visual = _visual(mask, keys[0].device)
-    return ImageSegment(ids[:end].tolist(), keys, values, moved, visual, positions, int(positions.max()) + 1, shift)
+    visual, before = _visual(mask, keys[0].device), int(mask.nonzero()[0])
+    read = {reading: [x.to(keys[0].device) for x in found] for reading, found in run.read.items()}
+    following = int(positions.max()) + 1
+    return ImageSegment(ids[:end].tolist(), keys, values, moved, visual, positions, following, shift, before, read)
 
 
 def _visual(mask: Tensor, device: torch.device) -> slice | Tensor:
@@ -102,6 +123,8 @@ class QuestionSegment:
 
     keys, values: per layer (Hkv, n, D); unified (Hkv, n, D): layer 0's keys at unified positions. n may be 0.
     ids: of these tokens and of the last prompt token, which starts the branches. position: where that one stands.
+    readings: by layer, what the reading of the method that edited these rows said of the picture's and these tokens
+    (N + n,); [] for methods without one.
     """
 
     keys: list[Tensor]
@@ -109,6 +132,7 @@ class QuestionSegment:
     unified: Tensor
     ids: Sequence[int]
     position: int
+    readings: list[Tensor] = field(default_factory=list)
 
     @property
     def length(self) -> int:
@@ -119,25 +143,29 @@ class QuestionSegment:
         return sum(x.nbytes for x in (*self.keys, *self.values, self.unified))
 
 
-def question_segments(hf: Any, image: ImageSegment, tails: Sequence[Sequence[int]]) -> list[QuestionSegment]:
+Asked = tuple[tuple[int, ...], Method | None]  # a tail, and what edits its rows
+
+
+def question_segments(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[QuestionSegment]:
     """Runs the tails (ids after the picture) of several questions; each sees the picture and itself only."""
     segments: list[QuestionSegment] = []
-    pack: list[Sequence[int]] = []
-    for tail in tails:
-        if pack and sum(map(len, pack)) + len(tail) > _PACK:
+    pack: list[Asked] = []
+    for one in asked:
+        if pack and sum(len(tail) for tail, _ in pack) + len(one[0]) > _PACK:
             segments += _run_pack(hf, image, pack)
             pack = []
-        pack.append(tail)
+        pack.append(one)
     return segments + (_run_pack(hf, image, pack) if pack else [])
 
 
 @torch.no_grad()
-def _run_pack(hf: Any, image: ImageSegment, tails: Sequence[Sequence[int]]) -> list[QuestionSegment]:
+def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[QuestionSegment]:
+    tails = [tail for tail, _ in asked]
     lengths = [len(tail) - 1 for tail in tails]
     steps = torch.cat([torch.arange(n) for n in lengths])
     positions = image.text((image.next + steps)[None].to(image.device))
     owner = torch.repeat_interleave(torch.arange(len(tails)), torch.tensor(lengths))
-    run = _QuestionPass(image, owner, steps)
+    run = _QuestionPass(image, owner, steps, [method for _, method in asked])
     if len(steps):
         ids = torch.tensor([[t for tail in tails for t in tail[:-1]]], device=image.device)
         embeddings = hf.get_input_embeddings()(ids)
@@ -152,6 +180,7 @@ def _run_pack(hf: Any, image: ImageSegment, tails: Sequence[Sequence[int]]) -> l
         zip(*(v[0].split(lengths, 1) for v in run.values), strict=True),
         unified[0].split(lengths, 1),
         tails,
+        run.readings(lengths),
         strict=True,
     )
     return [
@@ -162,18 +191,20 @@ def _run_pack(hf: Any, image: ImageSegment, tails: Sequence[Sequence[int]]) -> l
             moved.clone(),
             tail,
             image.next + len(tail) - 1,
+            read,
         )
-        for keys, values, moved, tail in parts
+        for keys, values, moved, tail, read in parts
     ]
 
 
 class _QuestionPass:
     """Questions packed in one sequence of Q tokens: block-causal among themselves, all of the picture visible.
 
-    owner: (Q,) the question of each token; steps: (Q,) its place in that question.
+    owner: (Q,) the question of each token; steps: (Q,) its place in that question. methods: what edits the rows of each
+    question, None for nothing.
     """
 
-    def __init__(self, image: ImageSegment, owner: Tensor, steps: Tensor):
+    def __init__(self, image: ImageSegment, owner: Tensor, steps: Tensor, methods: Sequence[Method | None]):
         self.image = image
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
@@ -181,6 +212,35 @@ class _QuestionPass:
         self.outside: dict[int, Tensor] = {}
         self.steps = steps
         self.reach = image.length + max(steps.tolist(), default=0)  # the last token's place in the sequence
+        self.methods = methods
+        wide = torch.float64 if image.keys[0].dtype == torch.float64 else torch.float32
+        self.groups = groups([methods[question] for question in owner.tolist()], image.device, wide)
+        self.read: dict[Reading, list[Tensor]] = {g.reading: [] for g in self.groups if g.reading}
+
+    def before_layer(self, layer: int, hidden: Tensor) -> None:
+        for group in self.groups:
+            if group.reading is None:
+                continue
+            found = torch.cat(
+                [self.image.readings[group.reading][layer], group.reading(hidden[0]).to(self.image.device)]
+            )
+            self.read[group.reading].append(found)
+            group.readings.append(found.expand(len(group.places), -1))
+
+    def readings(self, lengths: Sequence[int]) -> list[list[Tensor]]:
+        """By question and layer, of the picture's and the question's own tokens."""
+        found: list[list[Tensor]] = []
+        start = self.image.length
+        for method, length in zip(self.methods, lengths, strict=True):
+            reading = method.reading() if method else None
+            own = slice(start, start + length)
+            if reading is None:
+                found.append([])
+            else:
+                rows = self.read.get(reading) or self.image.readings[reading]  # no token: no pass
+                found.append([torch.cat([row[: self.image.length], row[own]]) for row in rows])
+            start += length
+        return found
 
     def attend(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
@@ -191,10 +251,25 @@ class _QuestionPass:
         # no copy of the picture's keys beside the new ones, as one SDPA call would need
         segments = [SharedKeys(self.image.keys[layer], self.image.values[layer]), SharedKeys(key, value)]
         scores = torch.cat([segment.scores(rows) for segment in segments], -1) * scaling
-        if window is not None and window <= self.reach:
-            scores = scores.masked_fill(self._outside(window).to(scores.device), -torch.inf)
-        scores[..., self.image.length :].masked_fill_(self.hidden.to(scores.device), -torch.inf)
-        weights = softmax_rows(scores).split([s.length for s in segments], -1)
+        narrow = window is not None and window <= self.reach
+        outside = self._outside(window).to(scores.device) if narrow and window is not None else None
+
+        def mask(some: Tensor, which: Tensor | None) -> Tensor:
+            unseen, far = self.hidden.to(some.device), outside
+            if which is not None:
+                unseen, far = unseen[which], far if far is None else far[which]
+            if far is not None:
+                some = some.masked_fill(far, -torch.inf)
+            elif self.groups:  # they still need the scores as they are
+                some = some.clone()
+            some[..., self.image.length :].masked_fill_(unseen, -torch.inf)
+            return some
+
+        plain = softmax_rows(mask(scores, None))
+        used = edited(self.groups, layer, scores, plain, self.image.where(scores.device), mask)
+        if used is not plain and outside is not None:
+            used = within(used, outside)
+        weights = used.split([s.length for s in segments], -1)
         return (segments[0].mix(weights[0]) + segments[1].mix(weights[1]))[None]
 
     def _outside(self, window: int) -> Tensor:
@@ -209,25 +284,59 @@ class _QuestionPass:
         """Nothing to see: only branches are read with the lens."""
 
 
-class QuestionBatch:
-    """Question segments side by side, padded to the longest: G questions, n tokens.
+def within(weights: Tensor, hidden: Tensor) -> Tensor:
+    """Rows with nothing on `hidden`: an edit must not show a layer what lies outside its window. Their sums stay."""
+    inside = weights.masked_fill(hidden.to(weights.device), 0)
+    return inside * (weights.sum(-1, keepdim=True) / inside.sum(-1, keepdim=True))
 
-    layers: per layer SharedKeys of (G, Hkv, n, D); unified: the same for layer 0 at unified positions.
-    lengths: (G,) tokens of each question, on the CPU.
-    padding: (G, n) bool, True where there is no token, or None when all are equally long.
+
+class QuestionBatch:
+    """Question segments side by side, padded to the longest of n tokens; rows of one segment follow one another.
+
+    segments: one for each of the B rows. layers: per layer the keys of (B, n); unified: the same for layer 0 at unified
+    positions. lengths: (B,) tokens of each row's question, on the CPU. padding: (B, n) bool, True where there is no
+    token, or None when all are equally long.
     """
 
     def __init__(self, segments: Sequence[QuestionSegment]):
+        self.segments = segments
         lengths = [segment.length for segment in segments]
-        self.count, self.length, self.lengths = len(lengths), max(lengths), torch.tensor(lengths)
-        values = [self._pad([s.values[i] for s in segments]) for i in range(len(segments[0].values))]
-        self.layers = [SharedKeys(self._pad([s.keys[i] for s in segments]), value) for i, value in enumerate(values)]
-        self.unified = SharedKeys(self._pad([s.unified for s in segments]), values[0])
+        self.length, self.lengths = max(lengths), torch.tensor(lengths)
+        runs = _runs(segments)
+        values = [[self._pad([s.values[i] for s in some]) for _, some in runs] for i in range(len(segments[0].values))]
+        keys = [[self._pad([s.keys[i] for s in some]) for _, some in runs] for i in range(len(values))]
+        unified = [self._pad([s.unified for s in some]) for _, some in runs]
+        rows = [place for place, _ in runs]
+        self.layers = [_shared(rows, k, v) for k, v in zip(keys, values, strict=True)]
+        self.unified = _shared(rows, unified, values[0])
         self.padding: Tensor | None = None
         if min(lengths) < self.length:
             steps = torch.arange(self.length)
-            self.padding = (steps >= self.lengths[:, None]).to(self.unified.keys.device)
+            self.padding = (steps >= self.lengths[:, None]).to(unified[0].device)
 
     def _pad(self, parts: Sequence[Tensor]) -> Tensor:
         """(Hkv, n_i, D) each -> (G, Hkv, n, D)."""
         return torch.stack([torch.nn.functional.pad(p, (0, 0, 0, self.length - p.shape[1])) for p in parts])
+
+    def readings(self, rows: Sequence[int], picture: int, layer: int) -> Tensor:
+        """What the readings said of the picture's and the question's tokens: (rows, picture + n), 0 for padding."""
+        found = [self.segments[row].readings[layer] for row in rows]
+        return torch.stack([torch.nn.functional.pad(x, (0, picture + self.length - len(x))) for x in found])
+
+
+def _runs(segments: Sequence[QuestionSegment]) -> list[tuple[slice, list[QuestionSegment]]]:
+    """Rows whose segments each serve equally many: (rows, the different segments among them)."""
+    each = [(key, len(list(some))) for key, some in itertools.groupby(segments, key=id)]
+    by_id = {id(segment): segment for segment in segments}
+    runs: list[tuple[slice, list[QuestionSegment]]] = []
+    start = 0
+    for count, alike in itertools.groupby(each, key=lambda pair: pair[1]):
+        some = [by_id[key] for key, _ in alike]
+        runs.append((slice(start, start + count * len(some)), some))
+        start += count * len(some)
+    return runs
+
+
+def _shared(rows: Sequence[slice], keys: Sequence[Tensor], values: Sequence[Tensor]) -> SharedKeys | Blocks:
+    parts = [SharedKeys(k, v) for k, v in zip(keys, values, strict=True)]
+    return parts[0] if len(parts) == 1 else Blocks(list(zip(rows, parts, strict=True)))

@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from .base import Method
+from .ad_hh import ADHH
+from .base import Editor, Keys, Method, MethodError, PaperLayers, Target
 from .clvs import CLVS
+from .combine import Combine
+from .pai import PAI
+from .tarac import TARAC
+from .vaf import VAF
 from .vanilla import Vanilla
+from .var import VAR
+from .vcd import VCD
 
-METHODS: dict[str, type[Method]] = {cls.name: cls for cls in (Vanilla, CLVS)}
+METHODS: dict[str, type[Method]] = {cls.name: cls for cls in (Vanilla, CLVS, VCD, PAI, VAR, ADHH, VAF, TARAC)}
 _WORDS = {"true": True, "false": False, "none": None}
+_PAIR = re.compile(r"\s*(\d{1,9})-(\d{1,9})\s*")
 
-__all__ = ["CLVS", "METHODS", "Method", "Vanilla", "method", "spec"]
+__all__ = [
+    "ADHH",
+    "CLVS",
+    "METHODS",
+    "PAI",
+    "TARAC",
+    "VAF",
+    "VAR",
+    "VCD",
+    "Combine",
+    "Editor",
+    "Keys",
+    "Method",
+    "MethodError",
+    "Target",
+    "Vanilla",
+    "load_method",
+    "method",
+    "spec",
+    "suggested",
+]
 
 
 def method(text: str) -> Method:
     """Reads "name" or "name:setting=value,setting=value", e.g. "clvs:alpha=0.7,early_termination=false".
 
-    Raises ValueError for an unknown method, an unknown setting or a value out of range.
+    Ranges and pairs are written 9-14, lists 16-29/26-9. Several methods joined by "+" are combined, e.g.
+    "pai:alpha=0.2+clvs". Raises ValueError for an unknown method, an unknown setting or a value out of range.
     """
+    parts = [_single(part) for part in re.split(r"\+(?=\s*[a-zA-Z])", text)]
+    return parts[0] if len(parts) == 1 else Combine(*parts)
+
+
+def _single(text: str) -> Method:
     name, _, rest = text.strip().partition(":")
-    cls = METHODS.get(name.strip().lower())
+    cls = METHODS.get(name.strip().lower()) or METHODS.get(re.sub(r"[\s_-]", "", name).lower())
     if cls is None:
         raise ValueError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")
     known = {f.name for f in dataclasses.fields(cls)}
@@ -40,20 +79,77 @@ def method(text: str) -> Method:
 def _value(name: str, text: str) -> Any:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
+    if "/" in text:
+        return tuple(_value(name, part) for part in text.split("/"))
+    if pair := _PAIR.fullmatch(text):
+        return int(pair[1]), int(pair[2])
     for number in (int, float):
         try:
             return number(text)
         except ValueError:
             continue
-    raise ValueError(f"{name} must be a number, true, false or none, not {text!r}.")
+    raise ValueError(f"{name} must be a number, a range such as 9-14, true, false or none, not {text!r}.")
 
 
 def spec(chosen: Method) -> str:
     """The shortest string that `method` reads back as an equal object."""
-    changed = [f for f in dataclasses.fields(chosen) if getattr(chosen, f.name) != f.default]
-    values = (f"{f.name}={_text(getattr(chosen, f.name))}" for f in changed)
+    if isinstance(chosen, Combine):
+        return "+".join(map(spec, chosen.methods))
+    changed = [f for f in dataclasses.fields(chosen) if _changed(getattr(chosen, f.name), f.default)]
+    values = (f"{f.name}={_text(getattr(chosen, f.name), f.name == 'layers')}" for f in changed)
     return chosen.name + (":" + ",".join(values) if changed else "")
 
 
-def _text(value: Any) -> str:
+def _changed(value: Any, default: Any) -> bool:
+    """The paper's layers, given as plain numbers, are not scaled to another depth: they are worth saying."""
+    return value != default or isinstance(default, PaperLayers) is not isinstance(value, PaperLayers)
+
+
+def _text(value: Any, pair: bool = False) -> str:
+    if isinstance(value, tuple):
+        return ("-" if pair else "/").join(_text(part, pair=True) for part in value)
     return str(value).lower() if value is None or isinstance(value, bool) else repr(value)
+
+
+def suggested(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Method:
+    """A method as a model's card recommends it; settings: the card's, by method name."""
+    return METHODS[name](**settings.get(name, {}))
+
+
+def load_method(path: str | Path) -> type[Method]:
+    """Runs a Python file that defines a method of one's own and makes it known by its name, here and on the page.
+
+    The file is run as it is: load only what you would run yourself. Raises ValueError, one sentence, where it cannot be
+    read, fails, or does not define exactly one method with a name that is still free.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no method file {str(path)!r}; check the path.")
+    spec_ = importlib.util.spec_from_file_location(f"clvs_method_{path.stem}", path)
+    if spec_ is None or spec_.loader is None:
+        raise ValueError(f"{path.name} is no Python file; give one that ends in .py.")
+    module = importlib.util.module_from_spec(spec_)
+    try:
+        spec_.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path.name} cannot be run ({type(error).__name__}: {error}); correct it.") from error
+    return _register(path.name, [cls for cls in vars(module).values() if _is_own(cls, module.__name__)])
+
+
+def _is_own(cls: Any, module: str) -> bool:
+    return inspect.isclass(cls) and issubclass(cls, Method) and cls.__module__ == module
+
+
+def _register(file: str, found: list[type[Method]]) -> type[Method]:
+    if len(found) != 1:
+        raise ValueError(
+            f"{file} defines {len(found)} methods; let it define one subclass of clvs_core.methods.Method."
+        )
+    cls = found[0]
+    if not re.fullmatch(r"[a-z][a-z0-9]{0,30}", cls.name):
+        raise ValueError(f"The method in {file} is named {cls.name!r}; name it with small letters and digits only.")
+    known = METHODS.get(cls.name)
+    if known is not None and (known.__module__.startswith("clvs_core") or known.__module__ != cls.__module__):
+        raise ValueError(f"There is a method {cls.name!r} already; give the one in {file} another name.")
+    METHODS[cls.name] = cls
+    return cls

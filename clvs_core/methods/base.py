@@ -1,48 +1,124 @@
 """What a method may touch.
 
 A method is a frozen dataclass of settings plus an *editor*: array functions on the rows of the tokens being
-generated, one editor for all branches that run the same method. The editor never sees a model, a cache or a key;
-the engine calls it once per layer and does everything else.
+generated, one editor for all branches that run the same kind of method. The editor never sees a model, a cache or a
+key; the engine calls it once per layer and does everything else. docs/methods.md shows how to write one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
+from ..errors import ClvsError
+
 Visual = slice | Tensor  # where the visual tokens stand in a row of attention weights
+Pair = tuple[int, int]
+
+# What editors may record of every token and layer, and over what: visual tokens (a number each) or heads (bool).
+RECORDS: Mapping[str, Literal["visual", "flags", "heads"]] = {
+    "memory": "visual",
+    "accumulation": "visual",
+    "sinks": "flags",
+    "acted_heads": "heads",
+}
 
 
-class Editor(Protocol):
-    """Edits the rows of one method's branches during one forward pass after another.
+class MethodError(ClvsError):
+    """A method cannot run on this model, or not together with another one."""
 
-    Shapes: B branches of this method, H query heads, K keys, N visual tokens.
+
+@dataclass(frozen=True)
+class Keys:
+    """Where tokens stand on the key axis (K) of B rows.
+
+    prefix: before the first visual token, the beginning-of-sequence token included. visual: the N visual tokens.
+    text: everything after the last visual token, prompt and generated. reading: (B, K) what the method's `reading` said
+    of the hidden state with which each prompt token entered this layer, 0 for generated tokens and padding; None for
+    methods that have none.
     """
 
-    unified: Tensor  # (B,) bool: layer 0's row is computed with unified visual positions (eq. 2)
-    remembers: bool  # carries a memory from layer to layer, which the trace keeps
-    memory: Tensor | None  # (B, N) what is carried to the next layer
-    active: Tensor  # (B,) bool: still editing in this forward pass
-    top_k: Tensor  # (B,) int: how many of the largest logits eq. 8 uses
-    lens_norm: Tensor  # (B,) bool: final norm before the unembedding
+    prefix: slice
+    visual: Visual
+    text: slice
+    reading: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class NoisedPicture:
+    """A contrast: the same prompt behind the picture with Gaussian noise. step: of the 1000 of VCD's diffusion."""
+
+    step: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class NoPicture:
+    """A contrast: the same prompt without its picture."""
+
+
+Contrast = NoisedPicture | NoPicture
+Reading = Callable[[Tensor], Tensor]  # hidden states (n, d) entering a layer -> one number each (n,); hashable
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that settings are for. settings: the model card's, by method name; hidden: width of its states."""
+
+    label: str
+    layers: int
+    heads: int
+    hidden: int
+    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+
+class Editor:
+    """Edits the rows of one kind of method's branches; this one leaves everything as it is.
+
+    Shapes: B rows, H query heads, K keys, N visual tokens, V words. Rows are the branches' newest tokens; for methods
+    whose `rows` is "after_image" also the prompt's tokens after the picture, which have an editor of their own. What
+    is given is never written to: an edit returns new arrays, or the very same one where nothing changes.
+
+    unified: (B,) bool, layer 0's row is computed with unified visual positions (eq. 2). top_k, lens_norm: (B,) how
+    eq. 8 is measured, where the method stops by uncertainty.
+    """
+
+    unified: Tensor | None = None
+    top_k: Tensor | None = None
+    lens_norm: Tensor | None = None
 
     def begin(self) -> None:
-        """Forgets everything: the next call belongs to a new token."""
+        """The next calls belong to a new token."""
 
-    def edit(self, layer: int, weights: Tensor, visual: Visual) -> Tensor:
-        """Returns the weights (B, H, K) to use instead of `weights`, which are left as they are."""
+    def scores(self, layer: int, scores: Tensor, keys: Keys) -> Tensor:
+        """Scaled scores (B, H, K) before mask and softmax, at least float32 -> those to use."""
+        return scores
+
+    def weights(self, layer: int, weights: Tensor, keys: Keys) -> Tensor:
+        """Attention weights (B, H, K) after the softmax -> those to use."""
+        return weights
+
+    def contrast(self, logits: Tensor, other: Tensor) -> Tensor:
+        """Logits (B, V) of the token to come and of the same token behind the method's contrast -> those to use."""
+        return logits
 
     def checks(self, layer: int) -> Tensor | None:
         """(B,) bool: which branches need the uncertainty after this layer; None where none ever does."""
+        return None
 
-    def observe(self, layer: int, uncertainty: Tensor) -> None:
-        """Takes the uncertainty (B,) after `layer`; NaN where it was not measured."""
+    def observe(self, layer: int, uncertainty: Tensor) -> Tensor | None:
+        """Takes the uncertainty (B,) after `layer`, NaN where it was not measured; (B,) bool: who stops there."""
+        return None
+
+    def recorded(self, layer: int) -> Mapping[str, Tensor]:
+        """What the trace keeps of this layer, by a name of `RECORDS`: (B, N) or (B, H)."""
+        return {}
 
 
 SomeMethod = TypeVar("SomeMethod", bound="Method")
@@ -50,24 +126,114 @@ SomeMethod = TypeVar("SomeMethod", bound="Method")
 
 @dataclass(frozen=True)
 class Method:
-    """Settings of one method. Subclasses add fields and, if they edit anything, an `editor`."""
+    """Settings of one method. Subclasses add fields and, if they edit anything, an `editor`.
+
+    name: in strings; label: for people; summary: one sentence about what it does; paper: where it is published.
+    rows: whose rows it edits, those of the tokens being generated ("last") or also those of the prompt's words after
+    the picture. stage: what it changes, for the page. place: its turn among combined methods. records: names of
+    `RECORDS` that its editor keeps. remembers: carries a vision memory, of which there can be only one.
+    """
 
     name: ClassVar[str] = ""
     label: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    rows: ClassVar[Literal["last", "after_image"]] = "last"
+    stage: ClassVar[Literal["", "scores", "weights", "logits"]] = ""
+    place: ClassVar[int] = 45
+    records: ClassVar[tuple[str, ...]] = ()
+    remembers: ClassVar[bool] = False
 
-    def resolve(self: SomeMethod, defaults: dict[str, Any], layers: int) -> SomeMethod:
-        """Fills settings left at None from the model's card and checks them against the number of layers."""
-        missing = {f.name for f in dataclasses.fields(self) if getattr(self, f.name) is None}
-        return dataclasses.replace(self, **{k: v for k, v in defaults.items() if k in missing})
+    def resolve(self: SomeMethod, target: Target) -> SomeMethod:
+        """Fills settings left at None from the model's card, and scales layer ranges that were left as they are.
+
+        Raises ValueError for settings that this model cannot have, MethodError for a model the method cannot run on.
+        """
+        given = target.settings.get(self.name, {})
+        filled: dict[str, Any] = {}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value is None and given.get(f.name) is not None:
+                filled[f.name] = given[f.name]
+            elif isinstance(value, PaperLayers):
+                filled[f.name] = value.scaled(target.layers)
+            elif f.name == "layers" and value is not None and value[1] >= target.layers:
+                raise ValueError(
+                    f"layers must lie between 0 and {target.layers - 1} in this model of {target.layers} layers, "
+                    f"not {value[0]} to {value[1]}."
+                )
+        return dataclasses.replace(self, **filled)
 
     def termination(self) -> tuple[float | None, int | None]:
         """(uncertainty threshold, first checked layer) of a method that stops by uncertainty, else (None, None)."""
         return None, None
 
+    def touched(self, layers: int) -> Pair | None:
+        """First and last layer (0-based) whose attention it may change in a model of so many; None for none."""
+        return (0, layers - 1) if self.stage in ("scores", "weights") else None
+
+    @property
+    def kind(self) -> Any:
+        """Methods of one kind share an editor; hashable."""
+        return type(self)
+
+    @property
+    def parts(self) -> tuple[Method, ...]:
+        """The single methods it is made of."""
+        return (self,)
+
+    def on_questions(self) -> Method | None:
+        """What of it edits the rows of the prompt's words after the picture; None if nothing does."""
+        return self if self.rows == "after_image" else None
+
+    def contrasted(self) -> Contrast | None:
+        """What the logits are contrasted with, None for methods that do not contrast."""
+        return None
+
+    def reading(self) -> Reading | None:
+        """What it wants to know of the hidden states of the prompt's tokens; None if nothing."""
+        return None
+
     @classmethod
     def editor(cls, methods: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Editor | None:
-        """An editor for branches with these settings, or None for a method that edits nothing."""
+        """An editor for rows with these settings, or None for a method that edits nothing."""
         return None
+
+
+class PaperLayers(tuple):
+    """A range of layers (first, last), both included, of the paper's 32-layer models; other depths in proportion."""
+
+    DEPTH = 32
+
+    def scaled(self, layers: int) -> Pair:
+        """The same share of the depth, at least one layer."""
+        first, after = (round(edge * layers / self.DEPTH) for edge in (self[0], self[1] + 1))
+        first = min(first, layers - 1)
+        return first, max(first, after - 1)
+
+
+def column(methods: Sequence[Any], name: str, device: torch.device, dtype: torch.dtype, axes: int = 0) -> Tensor:
+    """One setting of every row as a tensor (B,) with so many axes of length 1 after it."""
+    values = torch.tensor([getattr(m, name) for m in methods], dtype=dtype, device=device)
+    return values.reshape(-1, *[1] * axes)
+
+
+class LayerRanges:
+    """Which rows are touched in which layers. ranges: first and last layer of each row; asks no device."""
+
+    def __init__(self, ranges: Sequence[Pair], device: torch.device):
+        self._ranges, self._device = list(ranges), device
+        self._flags: dict[int, Tensor] = {}
+
+    def touch(self, layer: int) -> bool:
+        return any(first <= layer <= last for first, last in self._ranges)
+
+    def flags(self, layer: int, axes: int = 0) -> Tensor:
+        """(B,) bool with so many axes of length 1 after it."""
+        if layer not in self._flags:
+            inside = [first <= layer <= last for first, last in self._ranges]
+            self._flags[layer] = torch.tensor(inside, device=self._device)
+        return self._flags[layer].reshape(-1, *[1] * axes)
 
 
 def check_range(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
@@ -84,3 +250,11 @@ def check_bool(name: str, value: Any) -> None:
     """Raises ValueError naming the switch and what was given."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, not {value!r}.")
+
+
+def check_layers(name: str, value: Any) -> None:
+    """Raises ValueError unless `value` is a pair of layers, first and last, counted from 0."""
+    whole = isinstance(value, (tuple, list)) and len(value) == 2
+    whole = whole and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+    if not whole or not 0 <= value[0] <= value[1]:
+        raise ValueError(f"{name} must be two layers, first and last, counted from 0, such as 9-14, not {value!r}.")

@@ -7,14 +7,14 @@ Equation numbers are the paper's. Where the paper leaves room, the authors' rele
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from .base import Method, Visual, check_bool, check_range
+from .base import Editor, Keys, Method, Target, Visual, check_bool, check_range, column
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,15 @@ class CLVS(Method):
 
     name: ClassVar[str] = "clvs"
     label: ClassVar[str] = "CLVS"
+    summary: ClassVar[str] = (
+        "Carries a vision memory from layer to layer, mixes it into where the new word looks, and stops once the model "
+        "is certain."
+    )
+    paper: ClassVar[str] = "https://arxiv.org/abs/2509.12897"
+    stage: ClassVar[Any] = "weights"
+    place: ClassVar[int] = 40
+    records: ClassVar[tuple[str, ...]] = ("memory",)
+    remembers: ClassVar[bool] = True
 
     alpha: float = 0.8
     beta: float | None = None
@@ -55,8 +64,10 @@ class CLVS(Method):
         for name in ("unified_positions", "early_termination", "lens_norm"):
             check_bool(name, getattr(self, name))
 
-    def resolve(self, defaults: dict[str, Any], layers: int) -> CLVS:
-        settings = super().resolve({"first_check": layers // 2 + 1, **defaults}, layers)
+    def resolve(self, target: Target) -> CLVS:
+        settings, layers = super().resolve(target), target.layers
+        if settings.first_check is None:
+            settings = replace(settings, first_check=layers // 2 + 1)
         if self.first_check is not None:
             check_range(f"first_check, in this model of {layers} layers,", self.first_check, 0, layers - 1, int)
         return settings
@@ -89,46 +100,48 @@ def remember(memory: Tensor, weights: Tensor, beta: Tensor, visual: Visual) -> T
     return beta * memory + (1 - beta) * strongest_head(weights, visual)
 
 
-class CLVSEditor:
-    """CLVS on a batch of branches, each with its own settings, memory and stop."""
-
-    remembers = True
+class CLVSEditor(Editor):
+    """CLVS on a batch of rows, each with its own settings, memory and stop."""
 
     def __init__(self, settings: Sequence[CLVS], device: torch.device, dtype: torch.dtype):
-        def column(name: str, of: torch.dtype) -> Tensor:
-            return torch.tensor([getattr(s, name) for s in settings], dtype=of, device=device)
-
-        self.alpha = column("alpha", dtype)[:, None, None]
-        self.beta = column("beta", dtype)[:, None]
-        self.gamma = column("gamma", dtype)
-        self.top_k = column("top_k", torch.long)
-        self.first_check = column("first_check", torch.long)
-        self.unified = column("unified_positions", torch.bool)
-        self.stops = column("early_termination", torch.bool) & (self.gamma > 0)
-        self.lens_norm = column("lens_norm", torch.bool)
+        self.alpha = column(settings, "alpha", device, dtype, 2)
+        self.beta = column(settings, "beta", device, dtype, 1)
+        self.gamma = column(settings, "gamma", device, dtype)
+        self.top_k = column(settings, "top_k", device, torch.long)
+        self.first_check = column(settings, "first_check", device, torch.long)
+        self.unified = column(settings, "unified_positions", device, torch.bool)
+        self.stops = column(settings, "early_termination", device, torch.bool) & (self.gamma > 0)
+        self.lens_norm = column(settings, "lens_norm", device, torch.bool)
         stopping = [s.first_check or 0 for s in settings if s.early_termination and s.gamma > 0]
         self.earliest = min(stopping, default=math.inf)
         self.begin()
 
     def begin(self) -> None:
         self.memory: Tensor | None = None
-        self.active = torch.ones_like(self.unified)
+        self.active = torch.ones_like(self.stops)
 
-    def edit(self, layer: int, weights: Tensor, visual: Visual) -> Tensor:
+    def weights(self, layer: int, weights: Tensor, keys: Keys) -> Tensor:
         if self.memory is None:
-            self.memory = strongest_head(weights, visual)
+            self.memory = strongest_head(weights, keys.visual)
             return weights
         memory, alpha, beta, active = (x.to(weights.device) for x in (self.memory, self.alpha, self.beta, self.active))
-        self.memory = torch.where(active[:, None], remember(memory, weights, beta, visual), memory)
-        return torch.where(active[:, None, None], smooth(weights, memory, alpha, visual), weights)
+        self.memory = torch.where(active[:, None], remember(memory, weights, beta, keys.visual), memory)
+        return torch.where(active[:, None, None], smooth(weights, memory, alpha, keys.visual), weights)
 
     def checks(self, layer: int) -> Tensor | None:
         if layer < self.earliest:  # known without asking the device
             return None
         return self.active & self.stops & (self.first_check <= layer)
 
-    def observe(self, layer: int, uncertainty: Tensor) -> None:
+    def observe(self, layer: int, uncertainty: Tensor) -> Tensor | None:
         checked = self.checks(layer)
-        if checked is not None:
-            certain = uncertainty.to(self.gamma) < self.gamma  # NaN, not measured, is never below
-            self.active = self.active & ~(checked & certain)
+        if checked is None:
+            return None
+        certain = uncertainty.to(self.gamma) < self.gamma  # NaN, not measured, is never below
+        self.active = self.active & ~(checked & certain)
+        return checked & certain
+
+    def recorded(self, layer: int) -> Mapping[str, Tensor]:
+        assert self.memory is not None
+        stopped = ~self.active[:, None].to(self.memory.device)
+        return {"memory": self.memory.masked_fill(stopped, torch.nan)}

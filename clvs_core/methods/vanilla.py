@@ -12,3 +12,4 @@ class Vanilla(Method):
 
     name: ClassVar[str] = "vanilla"
     label: ClassVar[str] = "Vanilla"
+    summary: ClassVar[str] = "The model as it is; the others are compared with it."

@@ -203,6 +203,19 @@ class Prompts:
             )
         return tail
 
+    def without_picture(self, question: str, prompt: str = CHAT) -> list[int]:
+        """Ids of the prompt with nothing in the picture's place, as PAI contrasts with.
+
+        What the template writes around a picture (Qwen's start and end of vision) goes with it.
+        """
+        before, after = self._parts(question, prompt)
+        start, end = (
+            getattr(self.processor, f"vision_{edge}_token", f"<|vision_{edge}|>") for edge in ("start", "end")
+        )
+        if before.endswith(start) and after.startswith(end):
+            before, after = before.removesuffix(start), after.removeprefix(end)
+        return self._ids(before + after)
+
     def head(self, prompt: str = CHAT) -> str:
         """The prompt before the picture, the same for every question; a picture is encoded once for each head."""
         conversation, _ = parse(prompt)

@@ -107,8 +107,88 @@ def settings_for(family: str) -> tuple[Settings, str]:
     return (_LLAVA_15 if family == "llava" else _LATER), note
 
 
+# AD-HH's published heads, most harmful first: (layer, head). Source: TianyunYoung/Hallucination-Attribution @841fc1b.
+_HEADS: Mapping[str, tuple[tuple[int, int], ...]] = {
+    "llava-1.5-7b": (
+        (16, 29),
+        (26, 9),
+        (13, 31),
+        (15, 10),
+        (20, 12),
+        (30, 9),
+        (19, 18),
+        (17, 0),
+        (18, 9),
+        (26, 28),
+        (19, 27),
+        (18, 26),
+        (15, 25),
+        (14, 16),
+        (31, 26),
+        (15, 24),
+        (31, 3),
+        (22, 20),
+        (27, 29),
+        (17, 28),
+    ),
+    "llava-1.5-13b": (
+        (0, 8),
+        (29, 27),
+        (23, 18),
+        (20, 11),
+        (36, 26),
+        (19, 37),
+        (22, 16),
+        (22, 34),
+        (21, 31),
+        (20, 34),
+        (37, 11),
+        (17, 25),
+        (35, 10),
+        (17, 5),
+        (15, 26),
+        (0, 22),
+        (19, 5),
+        (19, 0),
+        (14, 1),
+        (23, 20),
+        (21, 6),
+        (30, 24),
+        (26, 27),
+        (21, 32),
+        (15, 28),
+        (15, 31),
+        (19, 30),
+        (20, 8),
+        (19, 14),
+        (14, 9),
+        (39, 26),
+        (25, 1),
+        (18, 32),
+        (17, 27),
+        (39, 32),
+    ),
+}
+# VAR's sink dimensions. LLaVA-1.5: seilk/VisAttnSink @98e62d6 (which never selects the 13B's own, so that its released
+# 13B runs used those of 7B); the others come from re-implementations, by the language model inside.
+_SINKS: Mapping[str, tuple[int, ...]] = {
+    "llava-1.5-7b": (1415, 2533),
+    "llava-1.5-13b": (2100, 4743),
+    "llava-next-llama3-8b": (788, 1384, 4062),
+    "qwen2-vl-2b": (534, 940, 1073),
+    "qwen2-vl-7b": (458, 2570),
+    "qwen2.5-vl-3b": (318, 1819, 1874),
+    "qwen2.5-vl-7b": (458, 2570),
+    "qwen3-vl-2b": (1401, 1793, 1999),
+    "qwen3-vl-4b": (0,),
+    "qwen3-vl-8b": (1838,),
+}
+
+
 def _card(name: str, label: str, source: str, family: str, size: Size, licence: str, **more: Any) -> ModelCard:
     settings, note = settings_for(family)
+    own: dict[str, dict[str, Any]] = {"var": {"dims": _SINKS.get(name)}, "adhh": {"heads": _HEADS.get(name)}}
+    settings = {**settings, **{method: given for method, given in own.items() if any(given.values())}}
     vision = _VISION[family]
     return ModelCard(name, label, source, family, settings, note, size, licence, vision=vision, **more)
 

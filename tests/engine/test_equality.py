@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from clvs_core import CLVS, Vanilla, load_model
-from clvs_core.engine.branches import Branches
+from clvs_core.engine import branches
 from clvs_core.engine.model import Model
 from clvs_core.models.registry import card_for
 from tests import tiny
@@ -126,14 +126,14 @@ def test_key_heads_one_and_as_many_as_query_heads(kv_heads):
 
 def test_rows_sum_to_one_before_and_after_every_edit(tiny_double, monkeypatch):
     sums = []
-    edit = Branches._edit
+    edited = branches.edited
 
-    def watched(self, layer, weights):
-        edited = edit(self, layer, weights)
-        sums.extend([weights.sum(-1), edited.sum(-1)])
-        return edited
+    def watched(parts, layer, scores, weights, *more):
+        used = edited(parts, layer, scores, weights, *more)
+        sums.extend([weights.sum(-1), used.sum(-1)])
+        return used
 
-    monkeypatch.setattr(Branches, "_edit", watched)
+    monkeypatch.setattr(branches, "edited", watched)
     questions = [QUESTIONS[0], QUESTIONS[2]]  # of different lengths: one is padded
     tiny_double.open_image(tiny.picture()).ask(questions, [s for s in SETTINGS if s], 3)
     assert len(sums) == 2 * 3 * tiny_double.layers

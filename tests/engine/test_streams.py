@@ -195,7 +195,7 @@ def test_more_questions_than_one_pack_holds(tiny_model, monkeypatch):
     image = tiny_model.open_image(tiny.picture(8))
     questions = [f"Is there a thing number {i}?" for i in range(5)]
     together = image.ask(questions, [Vanilla()], 2, keep_logits=True)
-    image._questions.clear()
+    image.root.forget()
     monkeypatch.setattr(segments, "_PACK", 40)
     packed = image.ask(questions, [Vanilla()], 2, keep_logits=True)
     for (a,), (b,) in zip(together, packed, strict=True):

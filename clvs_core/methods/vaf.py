@@ -1,0 +1,83 @@
+"""VAF (Visual Amplification Fusion of ClearSight, arXiv 2503.13107): scores of the picture scaled up, others down.
+
+Settings and formulas from ustc-hyin/ClearSight @5466c94.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, check_layers, check_range, column
+
+PAPER_LAYERS = PaperLayers((9, 14))
+
+
+@dataclass(frozen=True)
+class VAF(Method):
+    """Settings of VAF.
+
+    enhance: factor of the visual tokens' scores, in [0, 10]; repository 1.15.
+    suppress: factor of the scores of what stands before the picture, in [0, 10]; repository 0.95. The paper writes the
+        factors as 1 + alpha and 1 - beta, and prints other strengths than the repository runs (0.15 and 0.1 in one
+        place); it also edits only heads that look at the picture, which the repository does not.
+    layers: first and last layer (0-based); repository 9 to 14 of 32, in proportion for models of another depth unless
+        set.
+
+    A factor above 1 makes a negative score more negative: the weight of such a token falls, as in the original.
+    """
+
+    name: ClassVar[str] = "vaf"
+    label: ClassVar[str] = "VAF"
+    summary: ClassVar[str] = (
+        "Multiplies the middle layers' attention scores: those of the picture by a little more than 1, those of what "
+        "stands before it by a little less, for every word after the picture."
+    )
+    paper: ClassVar[str] = "https://arxiv.org/abs/2503.13107"
+    rows: ClassVar[Any] = "after_image"
+    stage: ClassVar[Any] = "scores"
+    place: ClassVar[int] = 10
+
+    enhance: float = 1.15
+    suppress: float = 0.95
+    layers: Pair = PAPER_LAYERS
+
+    def __post_init__(self) -> None:
+        check_range("enhance", self.enhance, 0, 10)
+        check_range("suppress", self.suppress, 0, 10)
+        check_layers("layers", self.layers)
+
+    def touched(self, layers: int) -> Pair | None:
+        return self.layers
+
+    @classmethod
+    def editor(cls, methods: Sequence[VAF], device: torch.device, dtype: torch.dtype) -> VAFEditor:
+        return VAFEditor(methods, device, dtype)
+
+
+def scale(scores: Tensor, enhance: Tensor, suppress: Tensor, keys: Keys) -> Tensor:
+    """Scores (B, H, K) times the two factors (B, 1, 1) at the picture and before it -> new scores."""
+    scaled = scores.clone()
+    scaled[..., keys.visual] *= enhance
+    scaled[..., keys.prefix] *= suppress
+    return scaled
+
+
+class VAFEditor(Editor):
+    """VAF on a batch of rows, each with its own settings."""
+
+    def __init__(self, settings: Sequence[VAF], device: torch.device, dtype: torch.dtype):
+        self.enhance = column(settings, "enhance", device, dtype, 2)
+        self.suppress = column(settings, "suppress", device, dtype, 2)
+        self.layers = LayerRanges([s.layers for s in settings], device)
+
+    def scores(self, layer: int, scores: Tensor, keys: Keys) -> Tensor:
+        if not self.layers.touch(layer):
+            return scores
+        where = self.layers.flags(layer, 2)
+        enhance, suppress = (torch.where(where, x, 1).to(scores.device) for x in (self.enhance, self.suppress))
+        return scale(scores, enhance, suppress, keys)
