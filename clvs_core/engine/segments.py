@@ -287,7 +287,8 @@ class _QuestionPass:
 def within(weights: Tensor, hidden: Tensor) -> Tensor:
     """Rows with nothing on `hidden`: an edit must not show a layer what lies outside its window. Their sums stay."""
     inside = weights.masked_fill(hidden.to(weights.device), 0)
-    return inside * (weights.sum(-1, keepdim=True) / inside.sum(-1, keepdim=True))
+    left = inside.sum(-1, keepdim=True)  # 0 where a silenced head sees nothing else
+    return inside * (weights.sum(-1, keepdim=True) / left.masked_fill(left == 0, 1))
 
 
 class QuestionBatch:

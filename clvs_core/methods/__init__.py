@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .ad_hh import ADHH
-from .base import Editor, Keys, Method, MethodError, PaperLayers, Target
+from .base import Dashed, Editor, Keys, Method, MethodError, PaperLayers, Target
 from .clvs import CLVS
 from .combine import Combine
 from .pai import PAI
@@ -82,7 +82,7 @@ def _value(name: str, text: str) -> Any:
     if "/" in text:
         return tuple(_value(name, part) for part in text.split("/"))
     if pair := _PAIR.fullmatch(text):
-        return int(pair[1]), int(pair[2])
+        return Dashed((int(pair[1]), int(pair[2])))
     for number in (int, float):
         try:
             return number(text)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, Method, MethodError, Pair, Target, check_range, column
+from .base import Dashed, Editor, Keys, Method, MethodError, Pair, Target, check_range, column, is_index
 
 HELP = "python -m clvs_core find-heads"
 
@@ -73,12 +73,11 @@ class ADHH(Method):
 
 
 def _pairs(given: Any) -> tuple[Pair, ...]:
-    """((16, 29), (26, 9)) of any sequence of pairs, also of one pair alone. Raises ValueError for anything else."""
-    alone = isinstance(given, tuple) and len(given) == 2 and all(isinstance(v, int) for v in given)
-    pairs = (given,) if alone else given
+    """((16, 29), (26, 9)) of any sequence of pairs, also of one written 16-29. Raises ValueError for anything else."""
+    pairs = (given,) if isinstance(given, Dashed) else given
     good = isinstance(pairs, (tuple, list)) and len(pairs) > 0
-    good = good and all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs)
-    if not good or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for pair in pairs for v in pair):
+    good = good and all(isinstance(p, (tuple, list)) and len(p) == 2 and all(map(is_index, p)) for p in pairs)
+    if not good:
         raise ValueError(f"heads must be pairs of layer and head, counted from 0, such as 16-29/26-9, not {given!r}.")
     return tuple((pair[0], pair[1]) for pair in pairs)
 

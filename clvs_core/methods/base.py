@@ -200,6 +200,10 @@ class Method:
         return None
 
 
+class Dashed(tuple):
+    """Two numbers that were written 9-14: a range or a pair, and no list of two."""
+
+
 class PaperLayers(tuple):
     """A range of layers (first, last), both included, of the paper's 32-layer models; other depths in proportion."""
 
@@ -252,9 +256,14 @@ def check_bool(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be true or false, not {value!r}.")
 
 
-def check_layers(name: str, value: Any) -> None:
-    """Raises ValueError unless `value` is a pair of layers, first and last, counted from 0."""
-    whole = isinstance(value, (tuple, list)) and len(value) == 2
-    whole = whole and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-    if not whole or not 0 <= value[0] <= value[1]:
+def is_index(value: Any) -> bool:
+    """Whether it is a whole number from 0 up."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def as_layers(name: str, value: Any) -> Pair:
+    """A range of layers, first and last, counted from 0, as a tuple. Raises ValueError for anything else."""
+    whole = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_index, value))
+    if not whole or value[0] > value[1]:
         raise ValueError(f"{name} must be two layers, first and last, counted from 0, such as 9-14, not {value!r}.")
+    return value if isinstance(value, PaperLayers) else (value[0], value[1])

@@ -68,6 +68,8 @@ class CLVS(Method):
         settings, layers = super().resolve(target), target.layers
         if settings.first_check is None:
             settings = replace(settings, first_check=layers // 2 + 1)
+        if settings.beta is None:  # a model without a card of its own
+            settings = replace(settings, beta=0.8)
         if self.first_check is not None:
             check_range(f"first_check, in this model of {layers} layers,", self.first_check, 0, layers - 1, int)
         return settings

@@ -135,5 +135,6 @@ class CombinedEditor(Editor):
     def recorded(self, layer: int) -> Mapping[str, Tensor]:
         found: dict[str, Any] = {}
         for editor in self.editors:
-            found |= editor.recorded(layer)
+            for name, values in editor.recorded(layer).items():  # heads in which any of them acted
+                found[name] = found[name] | values if name in found else values
         return found

@@ -77,11 +77,11 @@ BUILT_IN: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("vcd", "alpha"): _share(
         "α  contrast",
         "How strongly the answer to a noised picture is subtracted. 0 subtracts nothing.",
-        hint="higher: subtracts more",
+        hint="higher: stronger",
         high=3,
     ),
     ("vcd", "beta"): _share(
-        "β  plausible from",
+        "β  cut-off",
         "Words less likely than this share of the likeliest one are ruled out. 0 rules none out.",
         hint="higher: fewer words",
     ),
@@ -98,7 +98,7 @@ BUILT_IN: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("pai", "gamma"): _share(
         "γ  contrast",
         "Weight of the answer with the picture against the one to the text alone. 1 leaves the contrast out.",
-        hint="higher: contrasts more",
+        hint="higher: stronger",
         low=1,
         high=3,
     ),
@@ -198,6 +198,8 @@ def schema(
     about = {"name": cls.name, "label": cls.label or cls.name, "summary": cls.summary, "paper": cls.paper}
     fields = [found for f in dataclasses.fields(cls) if (found := _field(cls, f, layers))]
     _choose_main(fields)
+    told = [name for method, name in BUILT_IN if method == cls.name]
+    fields.sort(key=lambda entry: told.index(entry["name"]) if entry["name"] in told else len(told))
     try:
         chosen = start(cls, settings)
         usual = _usual(chosen, label, settings, layers)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, Visual, check_layers, check_range, column
+from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, Visual, as_layers, check_range, column
 from .clvs import strongest_head
 
 PAPER_LAYERS = PaperLayers((9, 15))
@@ -48,10 +48,10 @@ class TARAC(Method):
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha, 0, 1)
         check_range("beta", self.beta, 0, 10)
-        check_layers("layers", self.layers)
+        object.__setattr__(self, "layers", as_layers("layers", self.layers))
 
     def touched(self, layers: int) -> Pair | None:
-        return self.layers
+        return self.layers.scaled(layers) if isinstance(self.layers, PaperLayers) else self.layers
 
     @classmethod
     def editor(cls, methods: Sequence[TARAC], device: torch.device, dtype: torch.dtype) -> TARACEditor:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, check_layers, check_range, column
+from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, as_layers, check_range, column
 
 PAPER_LAYERS = PaperLayers((9, 14))
 
@@ -49,10 +49,10 @@ class VAF(Method):
     def __post_init__(self) -> None:
         check_range("enhance", self.enhance, 0, 10)
         check_range("suppress", self.suppress, 0, 10)
-        check_layers("layers", self.layers)
+        object.__setattr__(self, "layers", as_layers("layers", self.layers))
 
     def touched(self, layers: int) -> Pair | None:
-        return self.layers
+        return self.layers.scaled(layers) if isinstance(self.layers, PaperLayers) else self.layers
 
     @classmethod
     def editor(cls, methods: Sequence[VAF], device: torch.device, dtype: torch.dtype) -> VAFEditor:

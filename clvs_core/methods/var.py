@@ -12,7 +12,21 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, Method, MethodError, Pair, Reading, Target, Visual, check_bool, check_range, column
+from .base import (
+    Dashed,
+    Editor,
+    Keys,
+    Method,
+    MethodError,
+    Pair,
+    Reading,
+    Target,
+    Visual,
+    check_bool,
+    check_range,
+    column,
+    is_index,
+)
 
 HELP = "python -m clvs_core find-sinks"
 FIRST = 2  # layers before it have no sinks
@@ -97,8 +111,8 @@ class VAR(Method):
 
 def _dims(given: Any) -> tuple[int, ...]:
     dims = (given,) if isinstance(given, int) else given
-    good = isinstance(dims, (tuple, list)) and len(dims) > 0
-    if not good or not all(isinstance(d, int) and not isinstance(d, bool) and d >= 0 for d in dims):
+    good = isinstance(dims, (tuple, list)) and not isinstance(dims, Dashed) and len(dims) > 0
+    if not good or not all(map(is_index, dims)):
         raise ValueError(f"dims must be dimensions counted from 0, such as 1415/2533, not {given!r}.")
     return tuple(dims)
 

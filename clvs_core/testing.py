@@ -1,0 +1,185 @@
+"""Checks for a method of one's own, for its author's tests.
+
+    from clvs_core.testing import check_method
+    check_method(Gain(strength=1.5), neutral=Gain(strength=1))
+
+The method is run on the embedded model in float64, beside others, with its editor watched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .engine.decode import Run
+from .engine.images import EncodedImage
+from .methods import METHODS, Editor, Keys, Method, Vanilla, method, spec
+from .models.loading import load_model
+from .models.registry import ASSETS
+
+QUESTIONS = ("Is there a dog in the picture?", "What is in the picture?")
+PICTURE = ASSETS / "scenes" / "kite-weather.jpg"
+TOKENS = 3
+CLOSE = 1e-9
+
+
+class MethodCheckError(AssertionError):
+    """What a method does wrong, in one sentence."""
+
+
+def check_method(
+    given: Method,
+    neutral: Method | None = None,
+    *,
+    sums_to_one: bool = True,
+    model: Any = None,
+    picture: str | Image.Image = str(PICTURE),
+    questions: Sequence[str] = QUESTIONS,
+) -> list[str]:
+    """Runs a method and checks what the engine relies on; returns a sentence for each thing that holds.
+
+    neutral: the same method with settings under which it must change nothing; None leaves that out. sums_to_one: False
+    for methods that take weight away without giving it to others, as AD-HH does. model: a float64 model of
+    `load_model`, the embedded one by default; picture, questions: at least two questions of different lengths.
+    Raises MethodCheckError with one sentence for the first thing that does not hold: settings that cannot be hashed or
+    written as a string, an edit that writes to what it was given, changes shape or dtype, gives negative or non-finite
+    weights, or rows of another sum, is not the same when called again, needs gradients, or depends on the other
+    branches of the batch; neutral settings that are not vanilla.
+    """
+    image = (model or load_model("scenes", dtype="float64")).open_image(picture)
+    _expect(
+        image.segment.keys[0].dtype == torch.float64, "the check needs a model in float64; load it with dtype='float64'"
+    )
+    told = [_settings(given)]
+    with _watched(type(given), sums_to_one) as calls:
+        amid = image.ask(list(questions), [Vanilla(), given, Vanilla()], TOKENS, keep_logits=True)
+    _expect(bool(calls) or given.touched(image.model.layers) is None, "none of its edits was ever called")
+    told.append(f"Its edits ({', '.join(sorted(calls)) or 'none'}) are pure, finite and of the right shape and sum.")
+    told.append(_alone(image, given, questions, amid))
+    if neutral is not None:
+        told.append(_neutral(image, neutral, questions))
+    return told
+
+
+def _expect(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise MethodCheckError(sentence[0].upper() + sentence[1:] + ".")
+
+
+def _settings(given: Method) -> str:
+    try:
+        hash(given)
+    except TypeError:
+        raise MethodCheckError("Its settings cannot be hashed; use tuples instead of lists.") from None
+    known = METHODS.get(given.name) is type(given)
+    _expect(not known or method(spec(given)) == given, f"{spec(given)!r} does not read back as the same settings")
+    return f"Its settings can be compared and hashed{' and written as ' + spec(given) if known else ''}."
+
+
+def _alone(image: EncodedImage, given: Method, questions: Sequence[str], amid: Sequence[Sequence[Run]]) -> str:
+    """Each question with the method alone, against the same in a batch."""
+    for question, runs in zip(questions, amid, strict=True):
+        alone = image.ask(question, [given], TOKENS, keep_logits=True)[0]
+        same = _apart(alone, runs[1]) < CLOSE
+        _expect(same, f"its answer to {question!r} depends on the other branches of the batch; edit each row by itself")
+    return "Its rows do not depend on the other branches of a batch."
+
+
+def _neutral(image: EncodedImage, neutral: Method, questions: Sequence[str]) -> str:
+    for runs in image.ask(list(questions), [Vanilla(), neutral], TOKENS, keep_logits=True):
+        apart = _apart(*runs)
+        _expect(apart < CLOSE, f"with neutral settings its answer differs from vanilla's by {apart:.2g}")
+    return "With neutral settings it is vanilla."
+
+
+def _apart(one: Run, other: Run) -> float:
+    """Largest difference between attention weights and between chances of words; infinite for other tokens."""
+    if [t.id for t in one.tokens] != [t.id for t in other.tokens]:
+        return np.inf
+    chances = [torch.as_tensor(run.logits).softmax(-1).numpy() for run in (one, other)]
+    weights = np.abs(one.trace.attention - other.trace.attention).max()
+    return float(max(weights, np.abs(chances[0] - chances[1]).max()))
+
+
+@contextlib.contextmanager
+def _watched(kind: type[Method], sums_to_one: bool) -> Iterator[set[str]]:
+    """While this lasts, editors of this kind of method are checked at every call; yields the names of those called."""
+    calls: set[str] = set()
+    own = kind.__dict__.get("editor")
+    make = kind.editor
+
+    def editor(cls: Any, methods: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Editor | None:
+        made = make(methods, device, dtype)
+        return None if made is None else _Watch(made, sums_to_one, calls)
+
+    kind.editor = classmethod(editor)  # type: ignore[assignment, method-assign]
+    try:
+        yield calls
+    finally:
+        if own is None:
+            del kind.editor
+        else:
+            kind.editor = own  # type: ignore[method-assign]
+
+
+class _Watch(Editor):
+    """An editor that does what another one does, and checks it."""
+
+    def __init__(self, editor: Editor, sums_to_one: bool, calls: set[str]):
+        self.editor, self.sums_to_one, self.calls = editor, sums_to_one, calls
+        self.unified, self.top_k, self.lens_norm = editor.unified, editor.top_k, editor.lens_norm
+
+    def begin(self) -> None:
+        self.editor.begin()
+
+    def scores(self, layer: int, scores: Tensor, keys: Keys) -> Tensor:
+        return self._call("scores", scores, lambda editor: editor.scores(layer, scores, keys))
+
+    def weights(self, layer: int, weights: Tensor, keys: Keys) -> Tensor:
+        used = self._call("weights", weights, lambda editor: editor.weights(layer, weights, keys))
+        _expect(bool((used >= 0).all()), f"its weights of layer {layer} are negative in places")
+        before, after = weights.sum(-1), used.sum(-1)
+        if self.sums_to_one:
+            apart = float((after - before).abs().max())
+            _expect(apart < CLOSE, f"its rows of layer {layer} sum to something else than 1 (off by {apart:.2g})")
+        else:
+            _expect(bool((after <= before + CLOSE).all()), f"its rows of layer {layer} sum to more than 1")
+        return used
+
+    def contrast(self, logits: Tensor, other: Tensor) -> Tensor:
+        said = self._call("contrast", logits, lambda editor: editor.contrast(logits, other), finite=False)
+        _expect(bool(said.isfinite().any(-1).all()), "its contrast rules out every word")
+        return said
+
+    def checks(self, layer: int) -> Tensor | None:
+        return self.editor.checks(layer)
+
+    def observe(self, layer: int, uncertainty: Tensor) -> Tensor | None:
+        return self.editor.observe(layer, uncertainty)
+
+    def recorded(self, layer: int) -> Mapping[str, Tensor]:
+        return self.editor.recorded(layer)
+
+    def _call(self, name: str, given: Tensor, call: Callable[[Editor], Tensor], finite: bool = True) -> Tensor:
+        """One edit, made twice from the same state: on a copy first."""
+        if getattr(type(self.editor), name) is not getattr(Editor, name):
+            self.calls.add(name)
+        before = given.clone()
+        with torch.enable_grad():
+            first = call(copy.deepcopy(self.editor))
+        used = call(self.editor)
+        _expect(torch.equal(given, before), f"its {name} edit writes to what it was given; return a new tensor")
+        _expect(used.shape == given.shape, f"its {name} edit changes the shape {(*given.shape,)} to {(*used.shape,)}")
+        _expect(used.dtype == given.dtype, f"its {name} edit changes {given.dtype} to {used.dtype}")
+        if finite:
+            _expect(bool(used.isfinite().all()), f"its {name} edit gives values that are not finite")
+        _expect(torch.equal(first, used), f"its {name} edit is not the same when it is made again from the same state")
+        _expect(not first.requires_grad, f"its {name} edit needs gradients; detach what it uses")
+        return used
