@@ -203,8 +203,7 @@ class Report:
         return self.converged
 
     def settings(self) -> dict:
-        gamma, layers = self.converged["gamma"], self.workers.bench.model.layers
-        first = PAPER.resolve({}, layers).first_check
+        gamma, first = self.converged["gamma"], PAPER.resolve(self.workers.bench.model.target).first_check
         tried = [
             clvs.CLVS(alpha=alpha, beta=beta, gamma=gamma, first_check=first)
             for alpha in ALPHAS for beta in (BETAS if alpha < 1 else (0.8,))
@@ -230,7 +229,7 @@ class Report:
             for name in found if BY_TYPE[name].kind == "exists"
         }  # fmt: skip
         stops = Counter(answer.stops[1] for answer in self.tested)
-        used = measure.card_settings().resolve({}, self.workers.bench.model.layers)
+        used = measure.card_settings().resolve(self.workers.bench.model.target)
         return {
             "settings": {k: getattr(used, k) for k in ("alpha", "beta", "gamma", "first_check")},
             "types": {name: paired(answers) for name, answers in {**found, "all": self.tested}.items()},

@@ -132,6 +132,9 @@ class Branches:
         self.methods = [branch.method for branch in ordered]
         self.stem = Stem(image, [branch.question for branch in ordered], 0)
         self.contrasts, self.follow = self._contrasts(ordered)
+        self.partners = torch.arange(self.batch, device=self.device)  # which row each branch is contrasted with
+        behind = torch.tensor(self.follow[self.batch :], dtype=torch.long, device=self.device)
+        self.partners[behind] = self.batch + torch.arange(len(behind), device=self.device)
         self.questions = [q for stem in (self.stem, *self.contrasts) for q in stem.questions.segments]
         self.picture_unified = SharedKeys(image.unified, image.values[0])
         self.own = [self._buffers(k) for k in image.keys]
@@ -298,12 +301,9 @@ class Branches:
         seen = logits[: self.batch]
         if not self.contrasts:
             return seen, {}
-        partner = list(range(self.batch))
-        for row in range(self.batch, len(self.follow)):
-            partner[self.follow[row]] = row
-        other, said = logits[torch.tensor(partner, device=logits.device)], seen
+        other, said = logits[self.partners.to(logits.device)], seen
         for group in self.groups:
-            if any(partner[row] != row for row in group.places):
+            if any(self.methods[row].contrasted() for row in group.places):
                 said = group.put(said, group.editor.contrast(group.take(seen), group.take(other)))
         shares = torch.stack([seen.softmax(-1), other.softmax(-1), said.softmax(-1)], 1)
         ids = shares.amax(1).topk(min(CONTRAST_TOP, shares.shape[-1]), -1).indices

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import inspect
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,13 +127,18 @@ def load_method(path: str | Path) -> type[Method]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no method file {str(path)!r}; check the path.")
-    spec_ = importlib.util.spec_from_file_location(f"clvs_method_{path.stem}", path)
+    name = (
+        f"clvs_method_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"  # the same file, the same module
+    )
+    spec_ = importlib.util.spec_from_file_location(name, path)
     if spec_ is None or spec_.loader is None:
         raise ValueError(f"{path.name} is no Python file; give one that ends in .py.")
     module = importlib.util.module_from_spec(spec_)
+    sys.modules[name] = module  # dataclasses and pickle look it up there
     try:
         spec_.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise ValueError(f"{path.name} cannot be run ({type(error).__name__}: {error}); correct it.") from error
     return _register(path.name, [cls for cls in vars(module).values() if _is_own(cls, module.__name__)])
 

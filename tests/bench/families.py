@@ -215,8 +215,8 @@ def attention_bytes(bench: Bench, tokens: int) -> tuple[int, int]:
     stream = bench.model.open_image(bench.pixels).stream(QUESTION, [Vanilla(), CLVS(beta=0.8)], tokens)
     last = [next(stream) for _ in range(tokens)][-1]  # not at its end yet: the engine's own record is alive
     (record,) = (thing for thing in gc.get_objects() if isinstance(thing, Record))
-    tensors = [record.attention, record.original, record.memory, record.uncertainty, record.stop]
-    found = {tensor.data_ptr(): tensor.nbytes for tensor in tensors if tensor is not None}
+    tensors = [record.attention, record.original, *record.extras.values(), record.uncertainty, record.stop]
+    found = {tensor.data_ptr(): tensor.nbytes for tensor in tensors}
     for trace in (run.trace for run in last.runs):
         arrays = [trace.attention, trace.original, trace.memory, trace.uncertainty, trace.stop_layer]
         found |= {array.ctypes.data: array.nbytes for array in arrays if array is not None}
