@@ -51,6 +51,7 @@ class ModelCard:
     page starts from. note: a plain sentence about the model's limits, or "". size: None where only loading tells.
     licence: of the weights, as their page names it. revision: commit, tag or branch of the hub. paper: whether the CLVS
     paper used it. gated: the hub gives it out only after its licence was accepted. vision: how it sees a picture.
+    method_notes: by method name, a sentence about what that method can mean on this model.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ModelCard:
     paper: bool = False
     gated: bool = False
     vision: str = ""
+    method_notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> float | None:
@@ -169,6 +171,8 @@ _HEADS: Mapping[str, tuple[tuple[int, int], ...]] = {
         (39, 32),
     ),
 }
+# Of `find-heads` on fresh scenes.
+_SCENES_HEADS = ((0, 3), (2, 4), (8, 0), (9, 2), (10, 2), (1, 0), (10, 0), (11, 4), (8, 4), (11, 2))
 # VAR's sink dimensions. LLaVA-1.5: seilk/VisAttnSink @98e62d6 (which never selects the 13B's own, so that its released
 # 13B runs used those of 7B); the others come from re-implementations, by the language model inside.
 _SINKS: Mapping[str, tuple[int, ...]] = {
@@ -201,7 +205,16 @@ _CARDS = (
         "scenes",
         "Scenes 8M (embedded)",
         str(ASSETS / "scenes_model"),
-        settings={"clvs": {"alpha": 0.8, "beta": 0.9, "gamma": 0.25, "first_check": 7}},
+        settings={
+            "clvs": {"alpha": 0.8, "beta": 0.9, "gamma": 0.25, "first_check": 7},
+            "var": {"dims": (119, 187), "tau": 3},
+            "adhh": {"heads": _SCENES_HEADS},
+        },
+        method_notes={
+            "var": "This small model has no sink tokens of its own: its dimension and tau here only show how VAR "
+            "works.",
+            "adhh": "This small model hardly invents objects, so the ranking of its heads is weak.",
+        },
         note="This small model was trained on drawn scenes only, with a small vocabulary; "
         "for photographs, start the app with a larger model, e.g. --model llava-1.5-7b.",
         size=Size(0.008, 0.0003, 4.6, 576),
