@@ -218,14 +218,12 @@ class _QuestionPass:
         self.read: dict[Reading, list[Tensor]] = {g.reading: [] for g in self.groups if g.reading}
 
     def before_layer(self, layer: int, hidden: Tensor) -> None:
+        for reading, kept in self.read.items():
+            own = reading(hidden[0]).to(self.image.device)
+            kept.append(torch.cat([self.image.readings[reading][layer], own]))
         for group in self.groups:
-            if group.reading is None:
-                continue
-            found = torch.cat(
-                [self.image.readings[group.reading][layer], group.reading(hidden[0]).to(self.image.device)]
-            )
-            self.read[group.reading].append(found)
-            group.readings.append(found.expand(len(group.places), -1))
+            if group.reading is not None:
+                group.readings.append(self.read[group.reading][-1].expand(len(group.places), -1))
 
     def readings(self, lengths: Sequence[int]) -> list[list[Tensor]]:
         """By question and layer, of the picture's and the question's own tokens."""
