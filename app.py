@@ -18,6 +18,8 @@ with contextlib.suppress(ImportError):
 import gradio as gr
 
 from clvs_core.errors import ClvsError, ModelError
+from clvs_core.methods import load_method
+from clvs_core.methods.schema import schema
 from viz.ui import limits
 from viz.ui.build import build, launch_settings
 from viz.ui.library import Library
@@ -49,6 +51,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         choices=("crop", "pad"),
         help="LLaVA-1.5 only: cut the ends of a picture off, or pad it to a square (default: as published)",
     )
+    parser.add_argument(
+        "--method",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a Python file with a method of your own, which is run, to offer beside the others; may be given several "
+        "times",
+    )
     parser.add_argument("--coco-annotations", help="a file like instances_val2014.json: masks by file name")
     parser.add_argument("--coco-images", help="folder of COCO pictures to offer as examples")
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live address")
@@ -59,6 +69,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
     """The page for these options. ClvsError for files that cannot be used, ModelError for a model."""
+    for path in chosen.method:
+        _offer(path)
     library = Library(coco_annotations=chosen.coco_annotations, coco_images=chosen.coco_images)
     models = Models(
         chosen.model,
@@ -73,6 +85,16 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
         print(f"Loading {models.cards[models.default].label} ...", file=sys.stderr)
         models.get(models.default)
     return build(models, library), models
+
+
+def _offer(path: str) -> None:
+    """Makes the method in a file known, here and on the page. ClvsError, one sentence, when that cannot be."""
+    try:
+        found = load_method(path)
+        schema(found, "any model", {}, None)  # what the page will ask of it
+    except Exception as error:  # it is somebody's own code
+        own = isinstance(error, ValueError)
+        raise ClvsError(str(error) if own else f"{path} has no usable method ({error}); correct it.") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 # All COCO names, so that "hot dog" is no dog even where no hot dog was annotated, and other words for each.
 _COCO = """
@@ -122,21 +123,35 @@ _IRREGULAR = {
 }
 
 
+class Mention(NamedTuple):
+    """A category that a text names, and the characters text[start:end] that do so."""
+
+    name: str
+    start: int
+    end: int
+
+
 def mentioned(question: str, names: Iterable[str]) -> list[str]:
     """Those of `names` that the question names, in the order in which it does so.
 
     Singular and plural, upper and lower case, COCO's usual synonyms ("woman", "bike", "sofa"). The longest
     phrase wins: "hot dog" is not a dog and "teddy bear" not a bear. Other names match literally.
     """
-    wanted = tuple(dict.fromkeys(names))
+    return list(dict.fromkeys(mention.name for mention in mentions(question, names)))
+
+
+def mentions(text: str, names: Iterable[str] | None = None) -> list[Mention]:
+    """Every place where a text names one of `names` (None: all of COCO's), read as `mentioned` reads it."""
+    wanted = tuple(_vocabulary()) if names is None else tuple(dict.fromkeys(names))
     pattern, meaning = _matcher(wanted)
+    plain = text.casefold()
+    place = [i for i, character in enumerate(text) for _ in character.casefold()]  # some letters become two
     found = []
-    text = question.casefold()
-    for match in pattern.finditer(text):
+    for match in pattern.finditer(plain):
         name = meaning[_plain(match.group())]
-        if name in wanted and not _is_colour(text, match, pattern):
-            found.append(name)
-    return list(dict.fromkeys(found))
+        if name in wanted and not _is_colour(plain, match, pattern):
+            found.append(Mention(name, place[match.start()], place[match.end() - 1] + 1))
+    return found
 
 
 def _is_colour(text: str, match: re.Match[str], pattern: re.Pattern[str]) -> bool:

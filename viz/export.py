@@ -12,7 +12,7 @@ import html
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,14 @@ import numpy as np
 from clvs_core.key_objects import together
 from viz.viewer import script, static
 from viz.viewer.payload import decode
+
+# Columns of the table that only some methods fill, and what of a payload's method says so.
+PARTICULARS = {
+    "memory": "memory",
+    "sink_tokens_from_0": "sinks",
+    "acted_heads_from_0": "heads",
+    "contrast": "contrast",
+}
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -97,8 +105,11 @@ def curves_csv(payload: Mapping[str, Any]) -> str:
 
     Columns: step_from_0, token, probability, method, settings, layer_from_0, picture (attention on the whole picture),
     one column for each object (attention on it), followed (on the objects that are switched on, together, as the
-    page's curve), uncertainty, and stops (1 at the layer after which smoothing stopped). An empty field is a number
-    that was not measured. Weights are means of heads, as in the viewer's curves.
+    page's curve), uncertainty, and stops (1 at the layer after which smoothing stopped). Weights are means of heads, as
+    in the viewer's curves. Then, where a method records it: memory (what it carries, summed over what is followed;
+    strongest head, so no share of attention), sink_tokens_from_0 and acted_heads_from_0 (numbers with spaces between)
+    and, at the last layer, contrast (word, chance with the picture, with what it is contrasted with, and outcome).
+    An empty field is a number that was not measured.
     """
     arrays = decode(payload)
     coverage = np.asarray(arrays.get("coverage", np.zeros((0, payload["visual"]))), dtype=np.float64)
@@ -108,19 +119,42 @@ def curves_csv(payload: Mapping[str, Any]) -> str:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\r\n")  # what ends a line is quoted inside a token, and a token may be "\r"
     names = [_cell(item["name"]) for item in payload["objects"]]
+    own = [column for column, part in PARTICULARS.items() if any(m.get(part) for m in payload["methods"])]
     head = ["step_from_0", "token", "probability", "method", "settings", "layer_from_0", "picture", *names]
-    table.writerow([*head, "followed", "uncertainty", "stops"])
+    table.writerow([*head, "followed", "uncertainty", "stops", *own])
     for method in payload["methods"]:
-        attention = np.asarray(arrays[f"attention/{method['key']}"], dtype=np.float64)
-        for step, layers in enumerate(attention @ shares.T):
-            token = method["tokens"][step]
-            start = [step, _cell(token["text"]), token["probability"], _cell(method["label"]), _cell(method["spec"])]
-            for layer, values in enumerate(layers):
-                unsure = method["uncertainty"][step][layer]
-                numbers = [f"{value:.6g}" for value in values]
-                last = ["" if unsure is None else unsure, int(method["stop"][step] == layer)]
-                table.writerow([*start, layer, *numbers, *last])
+        table.writerows(_lines(method, arrays, shares, own))
     return out.getvalue()
+
+
+def _lines(
+    method: Mapping[str, Any], arrays: Mapping[str, np.ndarray], shares: np.ndarray, own: Sequence[str]
+) -> Iterator[list[Any]]:
+    """A method's lines; shares: (columns, visual) what is summed, what is followed last; own: of `PARTICULARS`."""
+    attention = np.asarray(arrays[f"attention/{method['key']}"], dtype=np.float64)
+    carried = arrays.get(f"memory/{method['key']}")
+    memory = None if carried is None else np.asarray(carried, dtype=np.float64) @ shares[-1]
+    for step, layers in enumerate(attention @ shares.T):
+        token = method["tokens"][step]
+        start = [step, _cell(token["text"]), token["probability"], _cell(method["label"]), _cell(method["spec"])]
+        for layer, values in enumerate(layers):
+            unsure = method["uncertainty"][step][layer]
+            numbers = [f"{value:.6g}" for value in values]
+            last = ["" if unsure is None else unsure, int(method["stop"][step] == layer)]
+            more = _particulars(method, memory, step, layer)
+            yield [*start, layer, *numbers, *last, *(more[name] for name in own)]
+
+
+def _particulars(method: Mapping[str, Any], memory: np.ndarray | None, step: int, layer: int) -> dict[str, str]:
+    contrast = method.get("contrast") if layer == len(method["uncertainty"][step]) - 1 else None
+    words = contrast["steps"][step] if contrast else []
+    carried = memory[step, layer] if memory is not None else np.nan
+    return {
+        "memory": f"{carried:.6g}" if np.isfinite(carried) else "",
+        "sink_tokens_from_0": " ".join(map(str, method["sinks"][layer])) if method.get("sinks") else "",
+        "acted_heads_from_0": " ".join(map(str, method["heads"][step][layer])) if method.get("heads") else "",
+        "contrast": _cell("; ".join(f"{word} {with_} {against} {outcome}" for word, with_, against, outcome in words)),
+    }
 
 
 def _cell(text: str) -> str:

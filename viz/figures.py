@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import functools
 import math
+import re
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,22 +31,33 @@ from PIL import Image
 
 from . import scales
 from .labels import labels as method_labels
-from .labels import settings_in_words
+from .labels import name_of, settings_in_words, title
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 200
 _INK, _FAINT, _GRID = "#1f2328", "#667080", "#e3e6ea"
 _OUTLINE = "#7ee0ff"
-# Never by colour alone: each method also has its own dash and marker.
-_STYLES = (
-    {"color": "#6a46c2", "linestyle": (0, (4, 2.2)), "marker": "o", "markerfacecolor": "white"},  # vanilla
-    {"color": "#c2570c", "linestyle": "-", "marker": "o"},  # the first other method
-    {"color": "#0b7a75", "linestyle": "-", "marker": "s"},
-    {"color": "#b3266f", "linestyle": "-", "marker": "D"},
-    {"color": "#4d7a1f", "linestyle": "-", "marker": "^"},
-)
+_MARKERS = {"ring": "o", "dot": "o", "square": "s", "diamond": "D", "triangle": "^"}
+# One more than the viewer compares: a command line may name more traces. The styles after the first then come again.
+_STYLES = (*scales.STYLES, scales.Style("#4d7a1f", "#a9d27a", (7, 2), "triangle"))
 _SIDE = 320  # pixels of the picture in each cell of a grid; more is not visible in print
 _MAX_COLUMNS = 8
+_ABOUT_LINES = 3  # for models and settings below the question
+_LINE = 0.135  # inches of one of them
+_HARD = "\u00a0"  # a space at which no line breaks
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A trace as it is drawn: with the label and style that it has among all that are compared."""
+
+    trace: Any
+    label: str
+    style: dict[str, Any]
+
+    @property
+    def colour(self) -> str:
+        return self.style["color"]
 
 
 def heatmaps(
@@ -72,7 +86,7 @@ def heatmaps(
         ValueError: a layer or token that was not recorded, or a picture or mask of another size.
     """
     chosen = _at_step(traces, step)
-    views = chosen[0].views
+    views = chosen[0].trace.views
     if picture.size != (views.width, views.height):
         raise ValueError(
             f"The traces belong to a picture of {views.width} x {views.height} pixels, "
@@ -80,21 +94,21 @@ def heatmaps(
         )
     if outline is not None and np.shape(outline) != (views.height, views.width):
         raise ValueError(f"The outline must be a mask of {views.height} x {views.width} pixels.")
-    maps = np.stack([_head_mean(trace, step) for trace in chosen])
+    maps = np.stack([_head_mean(one.trace, step) for one in chosen])
     shown = _layers(layers, maps.shape[1], viewed)
     cell = 1.25 * np.array([1.0, views.height / views.width]) / max(1.0, views.height / views.width)
-    figure, axes = _grid_of_cells(len(chosen), len(shown), cell)
+    figure, axes = _grid_of_cells(chosen, len(shown), cell)
     small = picture.convert("RGB")
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     highs = []
-    for row, trace in enumerate(chosen):
+    for row, one in enumerate(chosen):
         for column, layer in enumerate(shown):
             low, high = scales.limits(maps, mode, row, layer)
             highs.append((low, high))
             ax = axes[row][column]
             _draw_map(ax, small, maps[row, layer], views, (low, high), cmap)
             _draw_outline(ax, outline)
-        _mark_stop_on(axes[row], shown, int(trace.stop_layer[step]))
+        _mark_stop_on(axes[row], shown, int(one.trace.stop_layer[step]))
     _label_grid(axes, chosen, shown, step)
     _colour_bar(figure, axes, sorted(set(highs)), cmap, _unit(chosen, step), mode)
     _title(figure, chosen)
@@ -114,7 +128,7 @@ def curves(
     Args:
         traces: one a method, all of the same question.
         values: one (steps, layers) array a trace, as `clvs_core.key_object_attention` gives it.
-        gains: relative gain over vanilla in percent, one (layers,) array a trace or None; drawn below, cut at 100.
+        gains: gain over the reference in percent, one (layers,) array a trace or None; drawn below, cut at 100.
         step: which generated token, from 0. name: what the key object is called.
 
     Raises:
@@ -130,11 +144,11 @@ def curves(
     figure = Figure(figsize=(5.6, 4.4 if bars else 3.5), layout="constrained")
     panels = figure.subplots(2 if bars else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 1.15][: 1 + bool(bars)])
     ax = panels[0, 0]
-    styles = _styles(chosen)
-    _plot_lines(ax, chosen, [lines[id(trace)] for trace in chosen], styles)
-    for trace, style in zip(chosen, styles, strict=True):
-        _mark_stop(ax, trace, step, lines[id(trace)], style["color"])
-    _shade_gain(ax, chosen, lines, styles)
+    own = [lines[id(one.trace)] for one in chosen]
+    _plot_lines(ax, chosen, own)
+    for one, line in zip(chosen, own, strict=True):
+        _mark_stop(ax, one, step, line)
+    _shade_gain(ax, chosen, own)
     _axes(ax, f"attention on {_plain(name, 30)}")
     ax.set_ylim(bottom=0)
     ax.margins(y=0.14)
@@ -143,8 +157,8 @@ def curves(
     decimals = max(0, -math.floor(math.log10(100 * step_size) + 1e-9)) if step_size > 0 else 0
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
     if bars:
-        _draw_gains(panels[1, 0], chosen, bars, styles)
-    _layer_axis(panels[-1, 0], chosen[0].attention.shape[1])
+        _draw_gains(panels[1, 0], [(bars[id(one.trace)], one) for one in chosen if id(one.trace) in bars])
+    _layer_axis(panels[-1, 0], chosen[0].trace.attention.shape[1])
     _legend(ax, chosen, step)
     _title(figure, chosen)
     return figure
@@ -161,15 +175,14 @@ def uncertainty(traces: Sequence[Any], *, step: int = 0) -> Figure:
     chosen = _at_step(traces, step)
     figure = Figure(figsize=(5.6, 3.5), layout="constrained")
     ax = figure.subplots()
-    styles = _styles(chosen)
-    lines = [np.asarray(trace.uncertainty[step], dtype=np.float64) for trace in chosen]
-    _plot_lines(ax, chosen, lines, styles)
-    for trace, line, style in zip(chosen, lines, styles, strict=True):
-        _mark_stop(ax, trace, step, line, style["color"])
+    lines = [np.asarray(one.trace.uncertainty[step], dtype=np.float64) for one in chosen]
+    _plot_lines(ax, chosen, lines)
+    for one, line in zip(chosen, lines, strict=True):
+        _mark_stop(ax, one, step, line)
     _axes(ax, "uncertainty")
     ax.set_ylim(0, 1.08)
     ax.set_yticks(np.linspace(0, 1, 6))
-    depth = chosen[0].attention.shape[1]
+    depth = chosen[0].trace.attention.shape[1]
     _layer_axis(ax, depth)
     _legend(ax, chosen, step, unchecked=_draw_threshold(ax, chosen, depth))
     _title(figure, chosen)
@@ -203,18 +216,21 @@ def _families() -> list[str]:
 
 def labels(traces: Sequence[Any]) -> list[str]:
     """A short name for each trace's method: "Vanilla", "CLVS", with the settings that differ if a name repeats."""
-    specs = [str(trace.meta.get("method", "method")) for trace in traces]
-    names = [spec.partition(":")[0] for spec in specs]
-    titles = [name.capitalize() if name == "vanilla" else name.upper() for name in names]
-    return [_plain(label, 44) for label in method_labels(specs, titles)]
+    specs = _specs(traces)
+    return [_plain(label, 44) for label in method_labels(specs, [title(spec) for spec in specs])]
 
 
-def _at_step(traces: Sequence[Any], step: int) -> list[Any]:
+def _specs(traces: Sequence[Any]) -> list[str]:
+    return [str(trace.meta.get("method", "method")) for trace in traces]
+
+
+def _at_step(traces: Sequence[Any], step: int) -> list[_Shown]:
     if not traces:
         raise ValueError("There is nothing to draw: give at least one trace.")
     if len({(trace.attention.shape[1], trace.views) for trace in traces}) > 1:
         raise ValueError("The traces belong to different models or pictures; draw them one by one.")
-    chosen = [trace for trace in traces if 0 <= step < len(trace.attention)]
+    looks = zip(traces, labels(traces), _styles(traces), strict=True)
+    chosen = [_Shown(*look) for look in looks if 0 <= step < len(look[0].attention)]
     if not chosen:
         longest = max(len(trace.attention) for trace in traces)
         raise ValueError(f"Token {step + 1} was not recorded; the longest answer has {longest}.")
@@ -264,18 +280,20 @@ def _plain(text: Any, limit: int) -> str:
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
-def _unit(traces: Sequence[Any], step: int) -> str:
-    heads = traces[0].attention.shape[2]
+def _unit(chosen: Sequence[_Shown], step: int) -> str:
+    heads = chosen[0].trace.attention.shape[2]
     return f"attention weight,\nmean of {heads} heads, token {step + 1}"
 
 
 # --- heat maps --------------------------------------------------------------------------------------------------
 
 
-def _grid_of_cells(rows: int, columns: int, cell: np.ndarray) -> tuple[Figure, list[list[Axes]]]:
+def _grid_of_cells(chosen: Sequence[_Shown], columns: int, cell: np.ndarray) -> tuple[Figure, list[list[Axes]]]:
     """Cells of the picture's shape in inches, with fixed margins for the labels and the colour bar."""
-    left, right, top, bottom, gap = 1.05, 1.0, 0.7, 0.1, 0.06
+    left, right, top, bottom, gap = 1.2, 1.0, 0.7, 0.1, 0.06
+    rows = len(chosen)
     width = left + columns * cell[0] + (columns - 1) * gap + right
+    top += _LINE * max(0, len(_about(chosen, width)) - 1)
     height = top + rows * cell[1] + (rows - 1) * gap + bottom
     figure = Figure(figsize=(width, height))
     axes = [
@@ -353,14 +371,16 @@ def _mark_stop_on(axes: Sequence[Axes], shown: Sequence[int], stop: int) -> None
     )
 
 
-def _label_grid(axes: list[list[Axes]], traces: Sequence[Any], layers: Sequence[int], step: int) -> None:
+def _label_grid(axes: list[list[Axes]], chosen: Sequence[_Shown], layers: Sequence[int], step: int) -> None:
     for column, layer in enumerate(layers):
         axes[0][column].set_title(f"layer {layer + 1}", fontsize=8, color=_INK, pad=4)
-    for row, (trace, label) in enumerate(zip(traces, labels(traces), strict=True)):
-        name, _, settings = label.partition(" (")
-        under = "\n".join(part for part in (settings.removesuffix(")").replace(", ", "\n"), _said(trace, step)) if part)
+    for row, one in enumerate(chosen):
+        name, _, settings = one.label.partition(" (")
+        about = [*settings.removesuffix(")").split(", "), _said(one.trace, step)]
+        under = "\n".join(line for part in about for line in textwrap.wrap(part, 24))
+        name = "\n".join(textwrap.wrap(name, 12))
         middle: dict[str, Any] = {"transform": axes[row][0].transAxes, "ha": "right", "parse_math": False}
-        axes[row][0].text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", color=_INK, **middle)
+        axes[row][0].text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", color=one.colour, **middle)
         axes[row][0].text(-0.08, 0.48, under, va="top", fontsize=7, color=_FAINT, linespacing=1.35, **middle)
 
 
@@ -392,26 +412,30 @@ def _colour_bar(
 
 
 def _styles(traces: Sequence[Any]) -> list[dict[str, Any]]:
-    """Vanilla always looks the same; the other methods take their styles in order."""
-    others = iter(range(10**6))
-    return [
-        _STYLES[0] if str(trace.meta.get("method", "")) == "vanilla" else _STYLES[1 + next(others) % (len(_STYLES) - 1)]
-        for trace in traces
-    ]
+    """What matplotlib calls the looks that methods have in the viewer, each at its place."""
+    places = scales.places([name_of(spec) for spec in _specs(traces)])
+    return [_style(_STYLES[place and 1 + (place - 1) % (len(_STYLES) - 1)]) for place in places]
 
 
-def _plot_lines(ax: Axes, traces: Sequence[Any], lines: Sequence[np.ndarray], styles: Sequence[dict[str, Any]]) -> None:
-    for label, line, style in zip(labels(traces), lines, styles, strict=True):
+def _style(style: scales.Style) -> dict[str, Any]:
+    dash = (0, tuple(length / 1.4 for length in style.dash)) if style.dash else "-"
+    hollow = {"markerfacecolor": "white"} if style.mark == "ring" else {}
+    return {"color": style.colour, "linestyle": dash, "marker": _MARKERS[style.mark], **hollow}
+
+
+def _plot_lines(ax: Axes, chosen: Sequence[_Shown], lines: Sequence[np.ndarray]) -> None:
+    for one, line in zip(chosen, lines, strict=True):
         size = float(np.clip(150 / len(line), 2.6, 5))
         numbers = np.arange(1, len(line) + 1)
-        ax.plot(numbers, line, label=label, linewidth=1.5, markersize=size, markeredgewidth=1.1, zorder=3, **style)
+        look: dict[str, Any] = {"linewidth": 1.5, "markersize": size, "markeredgewidth": 1.1, **one.style}
+        ax.plot(numbers, line, label=one.label, zorder=3, **look)
 
 
-def _mark_stop(ax: Axes, trace: Any, step: int, line: np.ndarray, colour: str) -> None:
-    layer = int(trace.stop_layer[step])
+def _mark_stop(ax: Axes, one: _Shown, step: int, line: np.ndarray) -> None:
+    layer = int(one.trace.stop_layer[step])
     if layer < 0 or not math.isfinite(line[layer]):
         return
-    ax.axvline(layer + 1, color=colour, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+    ax.axvline(layer + 1, color=one.colour, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
     ax.annotate(
         "▼",
         (layer + 1, line[layer]),
@@ -420,32 +444,26 @@ def _mark_stop(ax: Axes, trace: Any, step: int, line: np.ndarray, colour: str) -
         ha="center",
         va="bottom",
         fontsize=9,
-        color=colour,
+        color=one.colour,
         zorder=4,
     )
 
 
-def _shade_gain(
-    ax: Axes, traces: Sequence[Any], lines: dict[int, np.ndarray], styles: Sequence[dict[str, Any]]
-) -> None:
-    """The band between vanilla and one other method; more than one band would only smear."""
-    vanilla = [lines[id(t)] for t, style in zip(traces, styles, strict=True) if style is _STYLES[0]]
-    others = [(lines[id(t)], style) for t, style in zip(traces, styles, strict=True) if style is not _STYLES[0]]
-    if len(vanilla) == 1 and len(others) == 1:
-        line, style = others[0]
-        numbers = np.arange(1, len(line) + 1)
-        ax.fill_between(numbers, vanilla[0], line, color=style["color"], alpha=0.13, linewidth=0, zorder=1)
+def _shade_gain(ax: Axes, chosen: Sequence[_Shown], lines: Sequence[np.ndarray]) -> None:
+    """The band between the reference and the only other method; more than one band would only smear."""
+    if len(chosen) != 2:
+        return
+    numbers = np.arange(1, len(lines[0]) + 1)
+    other = max(chosen, key=lambda one: one.colour != _STYLES[0].colour)
+    ax.fill_between(numbers, *lines, color=other.colour, alpha=0.13, linewidth=0, zorder=1)
 
 
-def _draw_gains(
-    ax: Axes, traces: Sequence[Any], gains: dict[int, np.ndarray], styles: Sequence[dict[str, Any]]
-) -> None:
-    drawn = [(gains[id(t)], style) for t, style in zip(traces, styles, strict=True) if id(t) in gains]
+def _draw_gains(ax: Axes, drawn: Sequence[tuple[np.ndarray, _Shown]]) -> None:
     width = 0.72 / len(drawn)
-    for index, (gain, style) in enumerate(drawn):
+    for index, (gain, one) in enumerate(drawn):
         height = np.minimum(gain, 100.0)
         numbers = np.arange(1, len(height) + 1) + (index - (len(drawn) - 1) / 2) * width
-        ax.bar(numbers, height, width * 0.92, color=style["color"], linewidth=0, alpha=0.85, zorder=3)
+        ax.bar(numbers, height, width * 0.92, color=one.colour, linewidth=0, alpha=0.85, zorder=3)
         for x in numbers[np.asarray(gain) > 100]:  # cut bars say so
             ax.annotate("+", (x, 100), xytext=(0, 0.5), textcoords="offset points", ha="center", fontsize=7)
     _axes(ax, "gain (≤ 100%)")
@@ -456,21 +474,21 @@ def _draw_gains(
     ax.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
 
 
-def _draw_threshold(ax: Axes, traces: Sequence[Any], depth: int) -> bool:
+def _draw_threshold(ax: Axes, chosen: Sequence[_Shown], depth: int) -> bool:
     """Thresholds that can stop something; True if the layers before the first check are shaded."""
-    pairs = [(trace.meta.get("threshold"), trace.meta.get("first_check")) for trace in traces]
-    known = {pair for pair in pairs if isinstance(pair[0], (int, float)) and isinstance(pair[1], int)}
-    for threshold, first in sorted(known):
-        if not 0 < threshold <= 1.08 or not 0 <= first < depth:
-            continue
+    pairs = [(one.trace.meta.get("threshold"), one.trace.meta.get("first_check")) for one in chosen]
+    pairs = [pair for pair in pairs if isinstance(pair[0], (int, float)) and isinstance(pair[1], int)]
+    known = {(threshold, first) for threshold, first in pairs if 0 < threshold <= 1.08 and 0 <= first < depth}
+    earliest = {threshold: min(f for t, f in known if t == threshold) for threshold, _ in known}
+    for threshold, first in earliest.items():
         ax.plot(
             [first + 0.75, depth + 0.25], [threshold] * 2, color=_INK, linewidth=0.9, linestyle=(0, (6, 2)), zorder=2
         )
         ax.text(
             depth + 0.25, threshold + 0.015, f"threshold {threshold:g}", ha="right", va="bottom", fontsize=7, color=_INK
         )
-    value, first = next(iter(known)) if len(known) == 1 else (0, 0)
-    if value <= 0 or not 0 < first < depth:
+    first = next(iter(known))[1] if len(known) == 1 else 0
+    if not first:
         return False
     ax.axvspan(0.4, first + 0.5, color=_GRID, alpha=0.45, linewidth=0, zorder=0)
     return True
@@ -494,11 +512,11 @@ def _layer_axis(ax: Axes, depth: int) -> None:
     ax.set_xticks([1, *(n for n in range(every, depth + 1, every) if 4 * (n - 1) >= 3 * every)])
 
 
-def _legend(ax: Axes, traces: Sequence[Any], step: int, unchecked: bool = False) -> None:
+def _legend(ax: Axes, chosen: Sequence[_Shown], step: int, unchecked: bool = False) -> None:
     handles, names = ax.get_legend_handles_labels()
-    said = [_said(trace, step) for trace in traces]
+    said = [_said(one.trace, step) for one in chosen]
     texts = [f"{name}  {word}" if word else name for name, word in zip(names, said, strict=True)]
-    if any(int(trace.stop_layer[step]) >= 0 for trace in traces):
+    if any(int(one.trace.stop_layer[step]) >= 0 for one in chosen):
         handles.append(ax.plot([], [], marker="v", color=_FAINT, linestyle="none", markersize=5)[0])
         texts.append("smoothing stops")
     if unchecked:  # beside the plot: inside it, words would lie on a curve
@@ -520,29 +538,41 @@ def _legend(ax: Axes, traces: Sequence[Any], step: int, unchecked: bool = False)
         text.set(parse_math=False, color=_INK)
 
 
-def _title(figure: Figure, traces: Sequence[Any]) -> None:
+def _title(figure: Figure, chosen: Sequence[_Shown]) -> None:
     """The question, and below it how it was asked; untrusted text, so neither mathematics nor line breaks."""
     wide, high = figure.get_figwidth(), figure.get_figheight()
-    question = _plain(traces[0].meta.get("question", ""), int(15 * wide))
-    about = _plain(_made_with(traces), int(20 * wide))
+    question = _plain(chosen[0].trace.meta.get("question", ""), int(15 * wide))
+    about = _about(chosen, wide)
     left = 0.012
     style: dict[str, Any] = {"ha": "left", "parse_math": False}
-    if figure.get_layout_engine():  # it makes room for the title alone, so for two lines
-        figure.suptitle(f"{question}\n ", x=left, fontsize=9.5, color=_INK, **style)
+    if figure.get_layout_engine():  # it makes room for the title alone, so for all its lines
+        lines = "\n ".join([question, *[""] * max(1, len(about))])
+        figure.suptitle(lines, x=left, fontsize=9.5, color=_INK, **style)
     elif question:
         figure.suptitle(question, x=left, y=1 - 0.05 / high, va="top", fontsize=9.5, color=_INK, **style)
-    if about:
-        figure.text(left, 1 - 0.23 / high, about, va="top", fontsize=7.5, color=_FAINT, **style)
+    for number, line in enumerate(about):
+        top = 1 - (0.23 + _LINE * number) / high
+        figure.text(left, top, line, va="top", fontsize=7.5, color=_FAINT, **style)
 
 
-def _made_with(traces: Sequence[Any]) -> str:
-    """Model and settings in words: "scenes · CLVS: β 0.8, first check 8, γ 0.5"."""
-    parts = [str(traces[0].meta.get("model") or "")]
-    for trace, label in zip(traces, labels(traces), strict=True):
-        words = settings_in_words(str(trace.meta.get("method", "")))
-        threshold = trace.meta.get("threshold")
-        if isinstance(threshold, (int, float)) and not any(word.startswith("γ") for word in words):
-            words.append(f"γ {threshold:g}")
+def _about(chosen: Sequence[_Shown], wide: float) -> list[str]:
+    """Model and settings in as many lines as a figure so many inches wide needs, at most `_ABOUT_LINES`."""
+    limit = int(17 * wide)
+    text = _plain(_made_with(chosen), limit * _ABOUT_LINES).replace(" ", _HARD)
+    for end in (",", ":", " ·"):  # lines only break after these: a setting stays with its value
+        text = text.replace(end.replace(" ", _HARD) + _HARD, f"{end.replace(' ', _HARD)} ")
+    lines = textwrap.wrap(text, limit, max_lines=_ABOUT_LINES, placeholder=" …")
+    return [line.replace(_HARD, " ") for line in lines]
+
+
+def _made_with(chosen: Sequence[_Shown]) -> str:
+    """Model and settings in words: "scenes · CLVS: β 0.8, first check at layer 8, γ 0.5"."""
+    parts = [str(chosen[0].trace.meta.get("model") or "")]
+    for one in chosen:
+        spec, threshold = str(one.trace.meta.get("method", "")), one.trace.meta.get("threshold")
+        words = settings_in_words(spec)
+        if isinstance(threshold, (int, float)) and not re.search(r"clvs:[^+]*\bgamma=", spec):
+            words.append(f"γ {threshold:g}" if "+" not in name_of(spec) else f"CLVS γ {threshold:g}")
         if words:
-            parts.append(f"{label.partition(' (')[0]}: {', '.join(words)}")
+            parts.append(f"{one.label.partition(' (')[0]}: {', '.join(words)}")
     return " · ".join(part for part in parts if part)

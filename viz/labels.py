@@ -1,39 +1,118 @@
-"""What runs are called: on the page, in figures and in exports alike.
+"""What runs and their settings are called: on the page, in figures and in exports alike.
 
 A method's name is enough while it is there once; runs that share it are told apart by the settings that differ.
+Specs are those of `clvs_core.methods.spec`, methods combined by "+" among them: "pai:alpha=0.2+clvs".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-GREEK = {"alpha": "α", "beta": "β", "gamma": "γ"}
+GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "tau": "τ", "rho": "ρ"}
+TITLES = {"vanilla": "Vanilla", "adhh": "AD-HH"}  # of the methods whose name in capitals is not their name for people
+# What a switch is called when it is on and when it is off; "" where that goes without saying.
+SWITCHES = {
+    "unified_positions": ("", "no unified positions"),
+    "early_termination": ("", "no early stop"),
+    "lens_norm": ("norm before the lens", ""),
+    "paper_convention": ("the paper's convention", ""),
+}
 
 
 def labels(specs: Sequence[str], titles: Sequence[str]) -> list[str]:
-    """One label a run, such as "CLVS" or "CLVS (α 0.5)".
+    """One label a run, such as "CLVS", "CLVS (α 0.5)" or "PAI + CLVS (CLVS α 0.5)"; no two are alike.
 
-    specs: method and settings as `clvs_core.methods.spec` writes them, or the trace's full ones. titles: the methods'
-    names for people.
+    specs: method and settings of each. titles: the methods' names for people.
     """
-    names = [spec.partition(":")[0] for spec in specs]
-    settings = [[part for part in spec.partition(":")[2].split(",") if part] for spec in specs]
-    found = []
+    settings = [_settings(spec) for spec in specs]
+    names = [name_of(spec) for spec in specs]
+    found: list[str] = []
     for name, own, title in zip(names, settings, titles, strict=True):
         alike = [other for n, other in zip(names, settings, strict=True) if n == name]
-        words = ", ".join(_words(part) for part in own if any(part not in other for other in alike))
-        found.append(f"{title} ({words})" if words else str(title))
-    return found
+        said = ", ".join(_words(part for part in own if any(part not in other for other in alike)))
+        found.append(f"{title} ({said})" if said else str(title))
+    counts = Counter(found)
+    return [f"{label} {found[: n + 1].count(label)}" if counts[label] > 1 else label for n, label in enumerate(found)]
+
+
+def name_of(spec: str) -> str:
+    """The method's name in a spec, "pai+clvs" for combined ones."""
+    return "+".join(part.partition(":")[0].strip() for part in _parts(spec))
+
+
+def title(spec: str) -> str:
+    """A method's name for people, by its spec alone: "CLVS", "AD-HH", "PAI + CLVS"."""
+    return " + ".join(_title(name) for name in name_of(spec).split("+"))
 
 
 def settings_in_words(spec: str) -> list[str]:
-    """The settings of a spec in words, such as ["α 0.5", "first check 8"]."""
-    return [_words(part) for part in spec.partition(":")[2].split(",") if part]
+    """The settings of a spec in words, such as ["α 0.5", "first check at layer 8"].
+
+    Combined methods say whose they are at the first of each: ["PAI α 0.2", "CLVS α 0.5", "β 0.8"].
+    """
+    return _words(_settings(spec))
 
 
-def _words(setting: str) -> str:
-    """A setting for people: Greek letters, layers from 1 as everywhere on the page."""
-    name, _, value = setting.partition("=")
-    if name == "first_check" and value.isdecimal():
-        return f"first check {int(value) + 1}"
-    return f"{GREEK.get(name, name.replace('_', ' '))} {value}"
+def _title(name: str) -> str:
+    return TITLES.get(name, name.upper())
+
+
+def _parts(spec: str) -> list[str]:
+    return re.split(r"\+(?=\s*[a-zA-Z])", spec)
+
+
+def _settings(spec: str) -> list[tuple[str, str]]:
+    """(whose, "setting=value") of a spec; whose is "" unless methods are combined."""
+    parts = [part.partition(":") for part in _parts(spec)]
+    return [
+        (_title(name.strip()) if len(parts) > 1 else "", setting.strip())
+        for name, _, settings in parts
+        for setting in settings.split(",")
+        if setting.strip()
+    ]
+
+
+def _words(settings: Iterable[tuple[str, str]]) -> list[str]:
+    found, last = [], ""
+    for whose, setting in settings:
+        words = _plain(*(part.strip() for part in setting.partition("=")[::2]))
+        if words:
+            found.append(f"{whose} {words}" if whose != last else words)
+            last = whose
+    return found
+
+
+def _plain(name: str, value: str) -> str:
+    """A setting for people: Greek letters, layers from 1 as everywhere on the page, lists by their length."""
+    if value in ("true", "false"):
+        on, off = SWITCHES.get(name, (name.replace("_", " "), f"no {name.replace('_', ' ')}"))
+        return on if value == "true" else off
+    if name == "heads" and re.fullmatch(r"\d+-\d+(/\d+-\d+)*", value):
+        return _count(value.count("/") + 1, "head")
+    if name == "dims" and re.fullmatch(r"\d+(/\d+)*", value):
+        dims = value.split("/")
+        several = f"sink dimensions {', '.join(dims[:-1])} and {dims[-1]}"
+        return (
+            f"sink dimension {value}"
+            if len(dims) == 1
+            else several
+            if len(dims) < 4
+            else f"{len(dims)} sink dimensions"
+        )
+    if name == "layers" and (pair := re.fullmatch(r"(\d{1,9})-(\d{1,9})", value)):
+        first, last = int(pair[1]) + 1, int(pair[2]) + 1
+        return f"layers {first} to {last}" if first != last else f"layer {first}"
+    if name in ("first_check", "start_layer") and re.fullmatch(r"\d{1,9}", value):
+        return f"{'first check at' if name == 'first_check' else 'from'} layer {int(value) + 1}"
+    return f"{GREEK.get(name, name.replace('_', ' '))} {_short(value)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _short(value: str) -> str:
+    """A number without a needless ".0"."""
+    return value[:-2] if re.fullmatch(r"\d+\.0", value) else value

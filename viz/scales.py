@@ -14,6 +14,8 @@ The viewer gets its colour tables from `lut` and is tested to give the same numb
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
@@ -24,6 +26,36 @@ MODES = ("shared", "layer", "map", "uniform")
 CLIP = 99.5
 UNIFORM_HIGH = 10.0
 OPACITY = 0.92
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one method's lines look, here and in the viewer: never by colour alone.
+
+    colour, dark: sRGB on light and on dark paper. dash: pixels drawn and left out, () for a solid line. mark: ring,
+    dot, square or diamond.
+    """
+
+    colour: str
+    dark: str
+    dash: tuple[int, ...]
+    mark: str
+
+
+# By place: the reference first (vanilla, or else the first method), then the others in order. Any two are at least 20
+# apart (CIE 1976) for every kind of colour blindness; tests/viz/test_scales.py works it out.
+STYLES = (
+    Style("#6a46c2", "#b49df2", (5, 4), "ring"),
+    Style("#c2570c", "#f0a050", (), "dot"),
+    Style("#0b7a75", "#4fc4bc", (2, 3), "square"),
+    Style("#7a0f3c", "#fb5184", (9, 3, 2, 3), "diamond"),
+)
+
+
+def places(names: Sequence[str]) -> list[int]:
+    """Each method's place among `STYLES`: 0 for the reference, which is vanilla or else the first."""
+    reference = names.index("vanilla") if "vanilla" in names else 0
+    return [0 if at == reference else at + (at < reference) for at in range(len(names))]
 
 
 @functools.cache

@@ -261,6 +261,8 @@ def _field(cls: type[Method], f: dataclasses.Field, layers: int | None) -> dict[
     label = f.name.replace("_", " ")
     found = {"label": label[:1].upper() + label[1:], "hint": "", "about": "", "low": low, "high": high, "step": step}
     found |= {"main": None} | {name: value for name, value in given.items() if name != "layer"}
+    if kind in ("layer", "layers") and layers is not None:
+        found["high"] = min(found["high"], layers - 1)
     return {"name": f.name, "kind": kind, "value": None} | found
 
 

@@ -16,6 +16,9 @@ import pytest
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_SSR_MODE", "False")
 
+ROOT = "document.querySelector('.cv')"
+APP = f"{ROOT}.__clvs"
+SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HERE = Path(__file__).parent
 
@@ -75,6 +78,24 @@ def open_page(browser):
 def _local(url):
     parts = urlsplit(url)
     return parts.scheme in ("data", "blob", "file", "about") or parts.hostname in ("127.0.0.1", "localhost")
+
+
+@pytest.fixture
+def show(open_page, tmp_path):
+    """show(payload, **page options): the exported page of a viewer payload, drawn."""
+    from tests import viewer_fakes
+    from viz.export import page as export_page
+
+    def show_(payload=None, **options):
+        path = tmp_path / "viewer.html"
+        path.write_text(export_page(payload or viewer_fakes.payload()), encoding="utf-8")
+        # waiting for a condition needs eval, which the page's own policy forbids
+        page = drawn(open_page(path.as_uri(), bypass_csp=True, **options))
+        page.wait_for_function(f"{APP}.picture")
+        page.evaluate(SETTLED)
+        return page
+
+    return show_
 
 
 @pytest.fixture(scope="module")

@@ -75,6 +75,11 @@ def ask(page, question):
     page.get_by_role("button", name="Run", exact=True).click()
 
 
+def chip(page, name):
+    """The chip of a method, by its label."""
+    return page.locator(".mp-chips").get_by_role("button", name=name, exact=True)
+
+
 def error_of(page):
     box = page.locator("#viewer .cv-error")
     box.wait_for(state="visible")
@@ -175,6 +180,11 @@ def slide(page, name, value):
     )
 
 
+def more(page):
+    """Opens the rarer settings of the method that is shown."""
+    page.get_by_role("button", name=re.compile("^More settings of ")).click()
+
+
 def test_a_slider_redraws_without_run(open_page, url):
     page = drawn(open_page(url))
     before = result(page)
@@ -192,6 +202,7 @@ def test_only_a_setting_of_the_method_says_that_it_is_worked_out(open_page, url)
     page.get_by_role("spinbutton", name=re.compile("Longest answer")).fill("8")
     page.wait_for_timeout(1200)
     assert page.locator(".page-said").inner_text() == ""
+    more(page)
     slide(page, "First check", "3")
     when(page, "m.methods[1].spec.includes('first_check=2')")
 
@@ -227,7 +238,7 @@ def test_sliding_fast_ends_at_the_last_value(open_page, url):
 TIMES = """
 async (count) => {
   const app = document.querySelector('#viewer .cv').__clvs;
-  const input = document.querySelector("#live input[type=range]");
+  const input = document.querySelector("#methods input[type=range]");
   const frame = () => new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
   const times = [];
   for (let i = 0; i < count; i++) {
@@ -384,8 +395,8 @@ def test_a_link_to_a_model_that_is_not_loaded_sets_its_depth(open_page, tmp_path
     blocks = build.build(models, library, record.make(models, library))
     page = drawn(open_page(f"{launch(blocks)}?scene=table&model=llava-1.5-7b"))
     assert done(page, pictures.QUESTIONS["table"][0])["methods"][1]["spec"] == "clvs"
-    page.locator("#more button").first.click()
-    page.wait_for_function("document.querySelector('#more input[type=range]')?.max === '32'")
+    more(page)
+    page.wait_for_function("document.querySelector('[data-field=first_check] input[type=range]')?.max === '32'")
     assert page.get_by_role("slider", name="First check").input_value() == "18"
     slide(page, "First check", "20")
     when(page, "m.methods[1].spec.includes('first_check=19')")
@@ -411,6 +422,10 @@ def test_nothing_scrolls_sideways(open_page, url, width, height):
     page = drawn(open_page(url, width=width, height=height))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("#more button").first.click()
+    more(page)
+    for name in ("VCD", "TARAC"):
+        chip(page, name).click()
+    when(page, "m.methods.length === 4")
     page.wait_for_timeout(200)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for button in ("Run", "Copy link", "Download"):
@@ -421,7 +436,7 @@ def test_nothing_scrolls_sideways(open_page, url, width, height):
 
 def test_the_first_screen_holds_picture_question_answers_and_maps(open_page, url):
     page = drawn(open_page(url))
-    for part in ("#picture", "#question", "#viewer .cv-answers", "#viewer .cv-maps"):
+    for part in ("#picture", "#question", "#viewer .cv-answers", "#viewer .cv-maps", "#methods"):
         box = page.locator(part).bounding_box()
         assert box["y"] + box["height"] <= 900, part
 
@@ -460,7 +475,9 @@ CONTRAST = r"""
 def test_text_stands_out_in_light_and_dark(open_page, url, theme):
     page = drawn(open_page(url, theme=theme))
     assert page.evaluate("document.body.classList.contains('dark')") is (theme == "dark")
-    for selector in (".page-title p", "#suggestions button", "#live label span", "#question textarea", "#go button"):
+    for selector in (".page-title p", "#suggestions button", ".mp-label", ".mp-hint", ".mp-soft",
+                     ".mp-chip[aria-pressed=false]", ".mp-chip[aria-pressed=true]", ".mp-tab", "#question textarea",
+                     "#go button"):  # fmt: skip
         page.locator(selector).first.wait_for()
         assert page.evaluate(CONTRAST.strip(), selector) >= 4.5, selector
 
@@ -507,7 +524,7 @@ def test_the_settings_stay_in_sight_on_a_phone(open_page, url):
     page = drawn(open_page(url, width=390, height=844))
     for part in ("#viewer .cv-maps", "#viewer .cv-curve"):
         page.locator(part).evaluate("(e) => e.scrollIntoView({ block: 'center' })")
-        box = page.locator("#live").first.bounding_box()
+        box = page.locator(".mp-set").bounding_box()
         assert 0 < box["height"] < 120
         assert box["y"] + box["height"] == pytest.approx(844, abs=1)
         assert box["y"] > page.locator(part).bounding_box()["y"]
@@ -518,8 +535,9 @@ def test_settings_say_what_they_mean(open_page, url):
     page.get_by_role("slider", name=re.compile("γ")).hover()
     page.get_by_text("Smoothing stops once").wait_for(state="visible")
     page.locator("#more button").first.click()
+    more(page)
     for text in ("same position", "looked at", "every layer", "at the latest", "--model"):
-        page.locator("#more", has_text=text).wait_for(state="visible")
+        page.locator("#ask", has_text=text).wait_for(state="visible")
 
 
 def test_the_menu_works_from_the_keyboard(open_page, url):

@@ -9,31 +9,10 @@ import pytest
 import clvs_core as clvs
 from clvs_core.models.views import llava_views
 from tests import viewer_fakes as fakes
-from tests.browser.conftest import drawn
+from tests.browser.conftest import APP, ROOT, SETTLED
 from viz import scales
 from viz.export import curves_csv, data_url
-from viz.export import page as export_page
 from viz.viewer.payload import build
-
-ROOT = "document.querySelector('.cv')"
-APP = f"{ROOT}.__clvs"
-SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-@pytest.fixture
-def show(open_page, tmp_path):
-    """show(payload, **page options): the exported page of a payload, drawn."""
-
-    def show_(payload=None, **options):
-        path = tmp_path / "viewer.html"
-        path.write_text(export_page(payload or fakes.payload()), encoding="utf-8")
-        # waiting for a condition needs eval, which the page's own policy forbids
-        page = drawn(open_page(path.as_uri(), bypass_csp=True, **options))
-        page.wait_for_function(f"{APP}.picture")
-        page.evaluate(SETTLED)
-        return page
-
-    return show_
 
 
 def state(page, name):
@@ -281,7 +260,7 @@ def test_the_memory_row_is_there_for_methods_that_have_one(show):
     assert page.locator(".cv-rows").inner_text().split() == ["Vanilla", "CLVS"]
     page.evaluate(f"{APP}.set({{ memory: true }})")
     page.evaluate(SETTLED)
-    assert page.locator(".cv-rows").inner_text().split() == ["Vanilla", "CLVS", "memory"]
+    assert page.locator(".cv-rows b").all_inner_texts() == ["Vanilla", "CLVS", "CLVS memory"]
 
 
 def test_tab_leaves_the_viewer_and_every_control_can_be_reached(show):
@@ -348,7 +327,8 @@ def test_the_stop_is_marked_at_its_layer_on_curve_uncertainty_and_strip(show):
         const [r, g, b] = [1, 3, 5].map((i) => parseInt(orange.slice(i, i + 2), 16));
         return values.map((value, layer) => {
             const x = box.at ? box.at.x(layer) : (layer + 0.5) * box.clientWidth / values.length;
-            const [top, height] = box.at ? [box.at.y(value) - 13, 4] : [0, canvas.clientHeight];
+            const row = box.closest('.cv').__clvs.stripRows[1].y; // CLVS's thumbnails; its mark stands on them
+            const [top, height] = box.at ? [box.at.y(value) - 13, 4] : [row - 9, 6];
             const { data } = canvas.getContext('2d').getImageData(x * scale, top * scale, 1, height * scale);
             for (let i = 0; i < data.length; i += 4) {
                 if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12) return layer;
@@ -655,7 +635,7 @@ def test_while_nothing_has_come_the_panels_keep_their_room_and_the_last_result_f
     page.evaluate("(next) => document.querySelector('.cv').__clvs.update(next)", waiting)
     page.evaluate(SETTLED)
     assert page.locator(".cv").bounding_box()["height"] == height
-    assert page.locator(".cv-answer").first.inner_text().endswith("waiting for the first word …")
+    assert page.locator(".cv-tokens").first.inner_text() == "waiting for the first word …"
     assert page.locator(".cv-context").inner_text() == "Waiting for the first token"
     assert page.get_by_role("slider", name="Layer", exact=True).is_disabled()
     page.wait_for_function("getComputedStyle(document.querySelector('.cv-curve')).opacity < 0.3")

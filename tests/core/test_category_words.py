@@ -2,6 +2,7 @@
 
 import pytest
 
+from clvs_core.category_words import mentions
 from clvs_core.key_objects import mentioned
 
 NAMES = """person, bicycle, car, motorcycle, airplane, bus, boat, traffic light, bird, cat, dog, sheep, bear,
@@ -63,3 +64,10 @@ def test_names_outside_coco_match_with_their_plurals():
 
 def test_a_long_question_takes_no_time():
     assert mentioned("hot " * 20_000 + "dog", ["hot dog"]) == ["hot dog"]
+
+
+def test_mentions_say_where_each_stands_even_behind_letters_that_fold_into_two():
+    text = "Großer Spaß: two dogs, one hot dog and a DOG."
+    found = mentions(text)
+    assert [(m.name, text[m.start : m.end]) for m in found] == [("dog", "dogs"), ("hot dog", "hot dog"), ("dog", "DOG")]
+    assert mentions("Die Straße!", ["Straße"]) == [("Straße", 4, 10)]

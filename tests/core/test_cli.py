@@ -12,6 +12,7 @@ from PIL import Image
 
 from clvs_core import cli
 from clvs_core import key_objects as ko
+from clvs_core.methods import method
 from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 from clvs_core.trace import Trace
@@ -281,7 +282,7 @@ def test_interruption_is_code_130(run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load_model", interrupted)
+    monkeypatch.setattr(cli, "load", interrupted)
     code, out, err = run("ask")
     assert (code, out, err.splitlines()[-1]) == (130, "", "clvs_core: interrupted")
 
@@ -290,7 +291,7 @@ def test_a_bug_is_not_hidden(run, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(cli, "load_model", broken)
+    monkeypatch.setattr(cli, "load", broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run("ask")
 
@@ -315,7 +316,7 @@ def test_one_trace_file_a_method(run, tmp_path):
 
 
 def test_a_plain_name_is_kept_for_one_method_and_split_for_several(tmp_path):
-    one, two = [cli.method("clvs")], [cli.method("vanilla"), cli.method("clvs")]
+    one, two = [method("clvs")], [method("vanilla"), method("clvs")]
     assert cli._paths("dog.npz", "x.jpg", one) == [Path("dog.npz")]
     assert cli._paths("dog.npz", "x.jpg", two) == [Path("dog-vanilla.npz"), Path("dog-clvs.npz")]
     assert cli._paths("dog.v2", "x.jpg", two) == [Path("dog.v2-vanilla.npz"), Path("dog.v2-clvs.npz")]

@@ -1,10 +1,10 @@
-"""CLVS read literally: float64, full attention matrices, everything recomputed for every token, loops over rows.
+"""Methods read literally: float64, full attention matrices, everything recomputed for every token, loops over rows.
 
-`Reference` is a plain Llama decoder written from its equations; weights come from the transformers model, image
-features too. `StockReference` reads any family: the stock model runs on the whole sequence, with its own positions and
-masks, and only attention is a matrix written out here. Neither shares code with the engine. Two roundings of
-transformers are kept, because they are part of the stock model even in float64: RMS norms and the angles of the rotary
-positions are taken in float32.
+`Reference` is a plain Llama decoder with CLVS, written from its equations; weights come from the transformers model,
+image features too. `StockReference` reads any family and any method: the stock model runs on the whole sequence, with
+its own positions and masks, and only attention is a matrix written out here. Neither shares code with the engine.
+Two roundings of transformers are kept, because they are part of the stock model even in float64: RMS norms and the
+angles of the rotary positions are taken in float32.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from clvs_core import CLVS
+from clvs_core.methods import Method
+
+from .reference_methods import MethodReading, contrasted, readings, softmax
 
 
 @dataclass
@@ -32,6 +35,11 @@ class Row:
     memory: list[np.ndarray] = field(default_factory=list)  # NaN once smoothing has stopped
     uncertainty: list[float] = field(default_factory=list)
     stop: int = -1
+    accumulation: list[np.ndarray] = field(default_factory=list)  # of TARAC
+    sinks: list[np.ndarray] = field(default_factory=list)  # of VAR
+    acted_heads: list[np.ndarray] = field(default_factory=list)  # of VAR and AD-HH; the latter's where both work
+    seen: np.ndarray | None = None  # logits behind the picture and behind the contrast, where there is one
+    other: np.ndarray | None = None
 
 
 class Reading:
@@ -186,51 +194,68 @@ AttentionMaskInterface.register("literal", sdpa_mask)
 
 
 class StockReference(Reading):
-    """Greedy decoding of one prompt by a stock model of any family, with CLVS or (settings None) without any edit.
+    """Greedy decoding of one prompt by a stock model of any family, with any method or (method None) without an edit.
 
-    inputs: the processor's, for one prompt.
+    inputs: the processor's, for one prompt. contrast: a reference on other inputs, without a method, whose logits the
+    method contrasts with its own; both are fed the same tokens.
     """
 
-    def __init__(self, hf, inputs, settings: CLVS | None):
-        self.hf, self.settings = hf, settings
+    def __init__(self, hf, inputs, method: Method | None, contrast: StockReference | None = None):
+        self.hf, self.method, self.contrast = hf, method, contrast
+        self.settings = next((m for m in ([] if method is None else method.parts) if isinstance(m, CLVS)), None)
         self.decoder, self.head = hf.get_decoder(), hf.get_output_embeddings()
         self.inputs = {k: v.to(hf.dtype) if v.is_floating_point() else v for k, v in inputs.items()}
         self.visual = (inputs["input_ids"][0] == hf.config.image_token_id).nonzero().flatten().tolist()
+        self.first = self.length - 1  # the row of the last prompt token predicts the first new one
+        self.readings: list[MethodReading] = readings(method, self.visual, self.length)
+        self.entered: dict[int, np.ndarray] = {}  # hidden states entering each layer in the latest pass
 
     @property
     def length(self):
         return self.inputs["input_ids"].shape[1]
 
     def run(self, steps: int) -> list[Row]:
-        first, rows = self.length - 1, []
+        rows = []
         for _ in range(steps):
-            hidden, seen = self.forward(first)
-            row = seen[-1]
-            row.logits = self.head(hidden).detach().numpy()
+            row = self.step()
+            row.logits = row.seen
+            if self.contrast is not None:
+                row.other = self.contrast.step().seen
+                row.logits = contrasted(self.method, row.seen, row.other)
             row.token = int(row.logits.argmax())
             rows.append(row)
             self.append(row.token)
         return rows
 
+    def step(self) -> Row:
+        """The row of the newest token, with its logits in `seen`."""
+        hidden, rows = self.forward()
+        rows[-1].seen = self.head(hidden).detach().numpy()
+        return rows[-1]
+
     def append(self, token: int) -> None:
-        """One more token of text: what belongs to tokens grows with them."""
+        """One more token of text: what belongs to tokens grows with them; the contrast takes it, too."""
         for name, new in {"input_ids": token, "attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}.items():
             if name in self.inputs:
                 more = torch.full((1, 1), new, dtype=self.inputs[name].dtype)
                 self.inputs[name] = torch.cat([self.inputs[name], more], 1)
+        if self.contrast is not None:
+            self.contrast.append(token)
 
-    def forward(self, first: int):
-        """The last token's hidden state after the final norm, and one Row per token from `first` on."""
+    def forward(self):
+        """The last token's hidden state after the final norm, and one Row per token that predicts a generated one."""
         unified = self.layer_zero(self.unified(self.layer_zero()[0]))[3] if self.settings else None
-        self.seen, self.unified_weights = {r: Row() for r in range(first, self.length)}, unified
+        self.seen, self.unified_scores = {r: Row() for r in range(self.first, self.length)}, unified
         self.memory, self.active = {}, dict.fromkeys(self.seen, self.settings is not None)
         self.only_layer_zero = False
+        for reading in self.readings:
+            reading.begin()
         with self.attached():
             hidden = self.hf.model(**self.inputs, use_cache=False, literal=self).last_hidden_state
         return hidden[0, -1], list(self.seen.values())
 
     def layer_zero(self, positions=None):
-        """Positions, queries, keys and weights of layer 0, at the stock positions or at the given ones."""
+        """Positions, queries, keys and scores of layer 0, at the stock positions or at the given ones."""
         self.only_layer_zero = True
         ids = None if positions is None else torch.tensor(positions)
         if ids is not None and len(ids) > 1:
@@ -241,14 +266,22 @@ class StockReference(Reading):
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """The model with written-out attention, its rotary positions and the output of its layers watched."""
+        """The model with written-out attention, its rotary positions and what enters and leaves its layers watched."""
         before = self.hf.config.get_text_config()._attn_implementation
 
         def positions(module, args, kwargs):
             found = kwargs.get("position_ids", args[1] if len(args) > 1 else None)
             self.positions = found.reshape(-1, found.shape[-1]).numpy()  # one prompt: (axes, N)
 
-        def layer(index):
+        def entering(index):
+            def hook(module, args):
+                self.entered[index] = args[0][0].numpy()
+                for reading in self.readings:
+                    reading.enter(index, self.entered[index])
+
+            return hook
+
+        def leaving(index):
             def hook(module, args, output):
                 for r, row in self.seen.items():
                     self.check(index, r, output[0, r], row, self.active)
@@ -260,7 +293,9 @@ class StockReference(Reading):
             stack.callback(self.hf.set_attn_implementation, {"text_config": before})
             stack.callback(self.decoder.rotary_emb.register_forward_pre_hook(positions, with_kwargs=True).remove)
             for index, module in enumerate(self.decoder.layers):
-                stack.callback(module.register_forward_hook(layer(index)).remove)
+                if not self.only_layer_zero:
+                    stack.callback(module.register_forward_pre_hook(entering(index)).remove)
+                stack.callback(module.register_forward_hook(leaving(index)).remove)
             yield
 
     def attend(self, layer, query, key, value, mask, scaling):
@@ -268,24 +303,50 @@ class StockReference(Reading):
         groups = query.shape[1] // key.shape[1]
         allowed = torch.ones(query.shape[2], query.shape[2]).tril().bool() if mask is None else mask[0, 0]
         scores = torch.einsum("hid,hjd->hij", query[0], key[0].repeat_interleave(groups, 0)) * scaling
-        weights = torch.softmax(scores.masked_fill(~allowed, -torch.inf), -1).numpy()
         if self.only_layer_zero:
-            self.caught = query, key, weights
+            self.caught = query, key, scores.numpy()
             raise Enough
-        self.rows(layer, weights, allowed.numpy())
+        weights = torch.softmax(scores.masked_fill(~allowed, -torch.inf), -1).numpy()
+        for r in range(self.visual[-1] + 1 if self.visual else self.first, self.length):
+            weights[:, r] = self.row(layer, r, scores.numpy()[:, r], weights[:, r], allowed.numpy()[r])
         mixed = torch.einsum("hij,hjd->ihd", torch.from_numpy(weights), value[0].repeat_interleave(groups, 0))
         return mixed[None]
 
-    def rows(self, layer, weights, allowed):
-        for r, row in self.seen.items():
-            row.original.append(weights[:, r, self.visual].copy())
-            if self.settings is not None:
-                unified = self.unified_weights[:, r] if layer == 0 else None
-                used = self.edit(layer, r, weights[:, r], unified, self.memory, self.active) * allowed[r]
-                weights[:, r] = used / used.sum(-1, keepdims=True)  # a layer's window holds for what is mixed in, too
-            row.attention.append(weights[:, r, self.visual].copy())
-            kept = self.active[r]
-            row.memory.append(self.memory[r].copy() if kept else np.full(len(self.visual), np.nan))
+    def row(self, layer, r, scores, original, allowed):
+        """The weights (heads, keys) that token `r` uses in a layer; what the trace keeps is written into its Row."""
+        active = [reading for reading in self.readings if reading.all_rows or r >= self.first]
+        smoothed = self.settings is not None and r >= self.first
+        used = original
+        if active or smoothed:
+            unify = smoothed and layer == 0 and self.settings.unified_positions
+            used = self.edited(layer, r, self.unified_scores[:, r] if unify else scores, active, allowed)
+        if r >= self.first:
+            row = self.seen[r]
+            row.original.append(original[:, self.visual].copy())
+            row.attention.append(used[:, self.visual].copy())
+            for name, value in (item for reading in active for item in reading.records(layer).items()):
+                kept = getattr(row, name)
+                kept[layer:] = [kept[layer] | value if layer < len(kept) else value]  # heads may be acted on twice
+            if smoothed:
+                kept = self.active[r]
+                row.memory.append(self.memory[r].copy() if kept else np.full(len(self.visual), np.nan))
+        return used
+
+    def edited(self, layer, r, scores, active, allowed):
+        """Section 14: scores one after another, the softmax over what may be seen, weights one after another."""
+        for reading in active:
+            scores = reading.scores(layer, scores)
+        weights = softmax(np.where(allowed, scores, -np.inf))
+        for reading in (x for x in active if x.before_memory):
+            weights = reading.weights(layer, weights)
+        if self.settings is not None and r >= self.first:
+            weights = self.edit(layer, r, weights, weights, self.memory, self.active)
+        for reading in (x for x in active if not x.before_memory):
+            weights = reading.weights(layer, weights)
+        # a layer's window holds for what is mixed in, too; the row keeps its sum, where anything is left of it
+        inside = weights * allowed
+        left = inside.sum(-1, keepdims=True)
+        return inside * np.divide(weights.sum(-1, keepdims=True), left, out=np.zeros_like(left), where=left > 0)
 
     def lens(self, hidden, norm):
         return self.head(self.decoder.norm(hidden) if norm else hidden).numpy()

@@ -8,21 +8,28 @@ from __future__ import annotations
 import dataclasses
 import time
 
-import clvs_core as clvs
-from clvs_core.methods import spec
+from clvs_core.methods import Target, spec
 from clvs_core.models.registry import card_for
 from clvs_core.models.views import llava_views
 from tests import viewer_fakes
 
 
 class FakeModel:
-    """The part of `clvs_core.Model` that the page uses. `opened`, `finished` and `closed` count streams."""
+    """The part of `clvs_core.Model` that the page uses. `opened`, `finished` and `closed` count streams.
+
+    CLVS's alpha scales its weights, so that a changed setting changes what is drawn.
+    """
 
     def __init__(self, name="scenes"):
         self.name, self.card = name, card_for(name)
         self.layers, self.heads = viewer_fakes.LAYERS, viewer_fakes.HEADS
         self.opened = self.closed = self.finished = self.steps = 0
         self.asked, self.prompts = [], []
+
+    @property
+    def target(self):
+        card = card_for(self.name)
+        return Target(card.label, self.layers, self.heads, 4096, card.settings)
 
     def unknown_words(self, question, prompt="chat"):
         return [word for word in question.rstrip("?").split() if word == "unicorn"]
@@ -69,9 +76,12 @@ class Step:
 
 
 def _run(method, words, question, views):
+    for part in method.parts:  # of a method of one's own nothing is known
+        viewer_fakes.SPECS.setdefault(part.name, part.name)
     run = viewer_fakes.run(method, words=words, views=views)
     trace = run.trace
     trace.meta |= {"question": question, "method": spec(method)}
-    if isinstance(method, clvs.CLVS):
-        trace.attention = trace.original = (trace.attention * method.alpha).astype("float16")
+    for part in method.parts:
+        if part.name == "clvs":
+            trace.attention = trace.original = (trace.attention * part.alpha).astype("float16")
     return run

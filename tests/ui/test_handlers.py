@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+from starlette.datastructures import QueryParams
 
 import clvs_core as clvs
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.key_objects import relative_gain, together
+from clvs_core.methods import METHODS
 from clvs_core.models.prompts import SUFFIXES
 from tests import viewer_fakes
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
 from viz import figures
+from viz.ui import limits
 from viz.ui.exports import KINDS, Exports
 from viz.ui.library import Library
 from viz.ui.models import Models
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import Setting
+from viz.ui.widgets import MethodPicker, Setting
 from viz.viewer.payload import decode
 
-CONTROLS = vars(Settings("scenes", 0.8, 0.8, 0.5, first_check=6, unified=True, early=True, tokens=16))
+CONTROLS = {"model": "scenes", "methods": ["vanilla", "clvs"], "tokens": 16, "prompt": "chat"}
+FOUR = ["vanilla", "clvs", "vcd", "pai"]
 
 
 def event(**data):
     return SimpleNamespace(_data=data)
 
 
-def controls(**changes):
-    return tuple({**CONTROLS, **changes}.values())
+def controls(*methods, clvs="", **changes):
+    """The page's controls: these methods, or vanilla and CLVS with the given settings."""
+    picked = list(methods) or ["vanilla", f"clvs:{clvs}" if clvs else "clvs"]
+    return tuple({**CONTROLS, "methods": picked, **changes}.values())
 
 
-def run(handlers, session, scene="street", question="Is there a dog in the image?", path=None, **changes):
+def run(handlers, session, *methods, scene="street", question="Is there a dog in the image?", path=None, **changes):
     path = path or str(handlers.library.named(scene).path)
-    return list(handlers.run(session, session.begin(), path, question, *controls(**changes)))
+    return list(handlers.run(session, session.begin(), path, question, *controls(*methods, **changes)))
 
 
 def attention(payload, key):
@@ -69,7 +77,7 @@ def test_a_switched_object_stays_for_a_setting_and_not_for_a_new_question(handle
     session = Session()
     run(handlers, session)
     handlers.switch_objects(session, event(on=["car"]))
-    moved = handlers.adjust(session, *controls(alpha=0.5))
+    moved = handlers.adjust(session, *controls(clvs="alpha=0.5"))
     assert {item["name"] for item in moved["objects"] if item["on"]} == {"car"}
     assert {item["name"] for item in run(handlers, session)[-1]["objects"] if item["on"]} == {"dog"}
 
@@ -77,7 +85,7 @@ def test_a_switched_object_stays_for_a_setting_and_not_for_a_new_question(handle
 def test_a_setting_asks_only_the_changed_method_again(handlers, fake):
     session = Session()
     before = run(handlers, session)[-1]
-    after = handlers.adjust(session, *controls(alpha=0.5))
+    after = handlers.adjust(session, *controls(clvs="alpha=0.5"))
     assert fake.asked == [["clvs:alpha=0.5"]]
     assert after["id"] == before["id"], "the viewer keeps its layer and token"
     assert after["status"] == "done"
@@ -86,7 +94,7 @@ def test_a_setting_asks_only_the_changed_method_again(handlers, fake):
 
 
 def test_a_setting_of_the_recorded_example_needs_no_run(handlers):
-    payload = handlers.adjust(Session(), *controls(alpha=0.5))
+    payload = handlers.adjust(Session(), *controls(clvs="alpha=0.5"))
     assert payload["error"] == ""
     assert payload["id"] == handlers.recording.payload["id"]
     assert payload["question"] == handlers.recording.question
@@ -96,7 +104,7 @@ def test_a_setting_of_the_recorded_example_needs_no_run(handlers):
 def test_a_setting_ignores_an_edited_question(handlers):
     session = Session()
     run(handlers, session, question="Is there a car?")
-    payload = handlers.adjust(session, *controls(beta=0.1))
+    payload = handlers.adjust(session, *controls(clvs="beta=0.1"))
     assert payload["question"] == "Is there a car?"
 
 
@@ -107,7 +115,7 @@ def test_a_setting_that_moves_while_an_answer_comes_waits_for_its_end(handlers, 
     for _ in range(3):
         next(stream)
     for alpha in (0.1, 0.5):
-        assert "value" not in handlers.adjust(session, *controls(alpha=alpha))
+        assert "value" not in handlers.adjust(session, *controls(clvs=f"alpha={alpha}"))
     payloads = list(stream)
     assert [m["spec"] for m in payloads[-1]["methods"]] == ["vanilla", "clvs:alpha=0.5"]
     assert payloads[-1]["question"] == "Count slowly."
@@ -119,28 +127,150 @@ def test_a_setting_that_comes_after_a_newer_request_changes_nothing(handlers, mo
     run(handlers, session)
     kept = session.result
     ask = handlers.models.ask
-    monkeypatch.setattr(handlers.models, "ask", lambda *args: (session.begin(), ask(*args))[1])
-    assert "value" not in handlers.adjust(session, *controls(alpha=0.5))
+    monkeypatch.setattr(handlers.models, "ask", lambda *args, **named: (session.begin(), ask(*args, **named))[1])
+    assert "value" not in handlers.adjust(session, *controls(clvs="alpha=0.5"))
     assert session.result is kept
 
 
 def test_usual_settings_are_left_to_the_card():
     card = SimpleNamespace(name="scenes", settings={"clvs": {"beta": 0.7, "gamma": 0.4}})
-    usual = Settings.of(card, layers=12)
-    assert (usual.beta, usual.gamma, usual.first_check) == (0.7, 0.4, 8)
-    vanilla, method = usual.methods(usual)
-    assert vanilla == clvs.Vanilla()
-    assert method == clvs.CLVS(gamma=0.4)
-    assert method.resolve(card.settings["clvs"], 12).first_check == 7
-    changed = Settings(**{**vars(usual), "first_check": 1, "beta": 0.0, "early": False}).methods(usual)[1]
-    assert (changed.first_check, changed.beta, changed.early_termination) == (0, 0.0, False)
+    assert Settings.of(card).methods == ("vanilla", "clvs:gamma=0.4")
+
+
+def test_only_the_method_that_came_is_asked(handlers, fake):
+    session = Session()
+    before = run(handlers, session)[-1]
+    after = handlers.adjust(session, *controls("vanilla", "clvs", "vcd"))
+    assert fake.asked == [["vcd"]]
+    assert [m["name"] for m in after["methods"]] == ["vanilla", "clvs", "vcd"]
+    assert after["id"] == before["id"], "the viewer keeps its layer and token"
+    for key in ("vanilla", "clvs"):
+        np.testing.assert_array_equal(attention(after, key), attention(before, key))
+    moved = handlers.adjust(session, *controls("vanilla", "clvs", "vcd:alpha=2"))
+    assert fake.asked == [["vcd"], ["vcd:alpha=2"]], "one setting costs one branch"
+    assert [m["spec"] for m in moved["methods"]] == ["vanilla", "clvs", "vcd:alpha=2"]
+
+
+def test_taking_methods_away_or_in_another_order_computes_nothing(handlers, fake):
+    session = Session()
+    before = run(handlers, session, *FOUR)[-1]
+    streams = fake.opened
+    after = handlers.adjust(session, *controls("pai", "vanilla"))
+    assert [m["name"] for m in after["methods"]] == ["pai", "vanilla"]
+    for key in ("vanilla", "pai"):
+        np.testing.assert_array_equal(attention(after, key), attention(before, key))
+    assert (fake.asked, fake.opened) == ([], streams)
+    assert len(session.result.runs) == 2
+
+
+def test_a_stopped_answer_is_not_taken_for_a_finished_one(handlers, fake):
+    session = Session()
+    path = str(handlers.library.named("street").path)
+    stream = handlers.run(session, session.begin(), path, "Count slowly.", *controls(tokens=4))
+    for _ in range(4):
+        next(stream)
+    handlers.stop(session)
+    handlers.adjust(session, *controls("vanilla", "clvs", "pai"))
+    assert fake.asked == [["vanilla", "clvs", "pai"]]
+
+
+def test_methods_that_work_together_are_one(handlers, fake):
+    session = Session()
+    payload = run(handlers, session, "vanilla", "clvs:alpha=0.7+pai")[-1]
+    assert [m["spec"] for m in payload["methods"]] == ["vanilla", "pai+clvs:alpha=0.7"]
+    assert "method=pai%2Bclvs:alpha=0.7" in payload["link"]
+    handlers.adjust(session, *controls("vanilla", "pai+clvs:alpha=0.7"))
+    assert fake.asked == [], "in whatever order they were written"
+
+
+def test_waiting_says_what_is_looked_at(handlers):
+    told = [payload["progress"] for payload in run(handlers, Session(), *FOUR)]
+    assert told[:3] == ["Reading the picture…", "Reading the picture once more, with noise…", "Token 1…"]
+    assert run(handlers, Session())[1]["progress"] == "Reading the question…"
+
+
+@pytest.mark.parametrize("picked", [[], ["vanilla"] * 5, "vanilla", None, {"0": "vanilla"}, [["vanilla"]], [5]])
+def test_what_a_browser_may_send_as_methods(handlers, picked):
+    session = Session()
+    before = run(handlers, session)[-1]
+    kept = session.result
+    for payload in (run(handlers, session, methods=picked)[-1], handlers.adjust(session, *controls(methods=picked))):
+        assert "1 to 4 methods" in payload["error"] or "must be a text" in payload["error"]
+        assert payload["blob"] == before["blob"]
+    assert session.result is kept
+
+
+def test_the_picker_says_what_each_method_is(handlers):
+    shown = handlers.picker("scenes", ["vanilla", "clvs:alpha=0.7", "pai+clvs"])
+    found = {method["name"]: method for method in shown["methods"]}
+    assert [*found] == [*METHODS]
+    assert shown["limit"] == 4
+    assert shown["entries"] == [
+        [{"name": "vanilla", "set": {}}],
+        [{"name": "clvs", "set": {"alpha": 0.7}}],
+        [{"name": "pai", "set": {}}, {"name": "clvs", "set": {}}],
+    ]
+    assert {name for name, method in found.items() if method["reason"]} == {"var", "adhh"}
+    assert "none is known for Scenes 8M" in found["adhh"]["reason"]
+    (first_check,) = (field for field in found["clvs"]["fields"] if field["name"] == "first_check")
+    assert (first_check["high"], first_check["value"]) == (7, 5), "of 8 layers"
+    assert shown["specs"] == MethodPicker(shown).preprocess(shown) == ["vanilla", "clvs:alpha=0.7", "pai+clvs"]
+    json.dumps(shown, allow_nan=False)
+
+
+def test_a_method_that_cannot_run_on_the_model_says_why(handlers):
+    session = Session()
+    before = run(handlers, session)[-1]
+    refused = handlers.adjust(session, *controls("vanilla", "clvs", "adhh"))
+    assert refused["error"].startswith("AD-HH needs a list of heads, and none is known for Scenes 8M")
+    assert refused["blob"] == before["blob"]
+    own = handlers.adjust(session, *controls("vanilla", "adhh:heads=2-1/4-0"))
+    assert own["error"] == ""
+    assert [m["name"] for m in own["methods"]] == ["vanilla", "adhh"]
+
+
+def test_what_a_method_means_on_this_model_is_said_beside_its_answer(handlers, monkeypatch):
+    card = replace(handlers.models.cards["scenes"], method_notes={"pai": "PAI was made for others."})
+    monkeypatch.setitem(handlers.models.cards, "scenes", card)
+    session = Session()
+    assert run(handlers, session)[-1]["notes"] == []
+    assert handlers.adjust(session, *controls("vanilla", "pai+clvs"))["notes"] == ["PAI was made for others."]
+    assert handlers.adjust(session, *controls("vanilla"))["notes"] == []
+    notes = {method["name"]: method["note"] for method in handlers.picker("scenes", ["vanilla"])["methods"]}
+    assert (notes["pai"], notes["clvs"]) == ("PAI was made for others.", "")
+
+
+@pytest.mark.parametrize(("spec", "told"), [
+    ("clvs:first_check=30", "The model has 8 layers; set First check of CLVS to one of them."),
+    ("pai:start_layer=20+clvs", "The model has 8 layers; set First layer of PAI to one of them."),
+    ("tarac:layers=3-8", "The model has 8 layers; set Layers of TARAC to one of them."),
+    ("var:dims=5000", "dims names dimension 5000, but this model's hidden states have 0 to 4095."),
+])  # fmt: skip
+def test_settings_that_this_model_cannot_have_are_told_in_the_pages_words(handlers, spec, told):
+    assert run(handlers, Session(), "vanilla", spec)[-1]["error"] == told
+
+
+def test_answers_are_cut_where_their_maps_would_not_fit(handlers, fake, monkeypatch):
+    token = 2 * 3 * fake.layers * fake.heads * viewer_fakes.SIDE**2  # vanilla has one map for each head, CLVS two
+    monkeypatch.setattr(limits, "MAX_RESULT", 5 * token + 1)
+    session = Session()
+    last = run(handlers, session, question="Count slowly.", tokens=16)[-1]
+    assert [len(method["tokens"]) for method in last["methods"]] == [5, 5]
+    assert "Answers end after 5 tokens here: maps of more would not fit into memory." in last["notes"]
+    more = handlers.adjust(session, *controls("vanilla", "clvs", "pai"))
+    assert len(more["methods"][2]["tokens"]) == 3, "three methods have room for fewer"
+    monkeypatch.undo()
+    assert run(handlers, Session())[-1]["notes"] == []
 
 
 @pytest.mark.parametrize(("changes", "told"), [
     ({"question": " "}, "no question"),
     ({"question": "x" * 513}, "513 characters"),
-    ({"alpha": 2}, "alpha must be"),
-    ({"gamma": None}, "gamma must be"),
+    ({"clvs": "alpha=2"}, "alpha must be"),
+    ({"clvs": "gamma=none"}, "gamma must be"),
+    ({"clvs": "delta=1"}, "not a setting of CLVS"),
+    ({"methods": ["magic"]}, "no method 'magic'"),
+    ({"methods": ["clvs:alpha=0.5" + " " * 2000]}, "2014 characters; shorten them to 2000"),
     ({"tokens": 65}, "1 to 64"),
     ({"model": "gpt"}, "no model 'gpt'"),
     ({"path": "/nowhere.png"}, "no picture"),
@@ -247,7 +377,7 @@ def test_two_visitors_never_see_each_other(handlers):
     seen = {question: [] for question in sessions}
 
     def visit(question):
-        seen[question] += run(handlers, sessions[question], scenes[question], question, tokens=8)
+        seen[question] += run(handlers, sessions[question], scene=scenes[question], question=question, tokens=8)
 
     threads = [threading.Thread(target=visit, args=(question,)) for question in sessions]
     for thread in threads:
@@ -269,7 +399,8 @@ def test_one_model_call_at_a_time(library):
     busy = []
 
     class Watched:
-        layers = 8
+        layers, heads = 8, 2
+        views = SimpleNamespace(visual=36)
         inside = 0
 
         def unknown_words(self, question, prompt="chat"):
@@ -284,8 +415,6 @@ def test_one_model_call_at_a_time(library):
             time.sleep(0.02)
             self.inside -= 1
             return []
-
-        views = None
 
     watched = Watched()
     models = Models(load=lambda name, **settings: watched)
@@ -342,7 +471,9 @@ def test_choosing_fills_the_page_in(handlers):
 
 
 def arrive(handlers, session, **query):
-    return handlers.arrive(session, SimpleNamespace(query_params=query))
+    """query: by name; several texts for one that comes several times."""
+    pairs = [(name, text) for name, given in query.items() for text in ([given] if isinstance(given, str) else given)]
+    return handlers.arrive(session, SimpleNamespace(query_params=QueryParams(pairs)))
 
 
 def test_a_link_fills_the_page_in(handlers):
@@ -354,9 +485,13 @@ def test_a_link_fills_the_page_in(handlers):
     assert path.endswith("table.png")
     assert question == "Is it red?"
     assert chips == pictures.QUESTIONS["table"]
-    assert values[4] == {"value": 3, "maximum": viewer_fakes.LAYERS, "__type__": "update"}
-    values[4] = values[4]["value"]
-    assert values == ["scenes", 0.3, 0.8, 0.5, 3, True, False, 4, "chat"]
+    model, picker, *others = values
+    assert (model, others) == ("scenes", [4, "chat"])
+    assert picker["entries"] == [
+        [{"name": "vanilla", "set": {}}],
+        [{"name": "clvs", "set": {"alpha": 0.3, "first_check": 2, "early_termination": False}}],
+    ]
+    values[1] = picker["specs"]
     last = list(handlers.run(session, ticket, path, question, *values))[-1]
     assert last["view"] == {"layer": 2}
     assert last["link"] == (
@@ -371,10 +506,10 @@ def test_a_prompt_stays_for_a_setting_and_goes_into_the_link(handlers, fake):
     assert payload["link"].endswith("&tokens=16&prompt=vicuna%2Bone-word")
     assert payload["notes"] == ["Prompt: Vicuna + one word (VCD, IMCCD)."]
     assert payload["question"] == "Is there a dog in the image?"
-    moved = handlers.adjust(session, *controls(alpha=0.5))
+    moved = handlers.adjust(session, *controls(clvs="alpha=0.5"))
     assert moved["link"].endswith("prompt=vicuna%2Bone-word"), "it applies at the next Run"
     assert fake.prompts[-2:] == ["vicuna+one-word"] * 2
-    back = arrive(handlers, session, **dict(parse_qsl(payload["link"])))
+    back = arrive(handlers, session, **parse_qs(payload["link"]))
     assert back[-2] == "vicuna+one-word"
     assert "vicuna+one-word" in {name for _, name in handlers.prompts("scenes")}
     assert arrive(handlers, session, scene="street", prompt="magic")[-2] == "chat"
@@ -396,8 +531,21 @@ def test_a_link_to_nowhere_is_said(handlers):
     assert "not here" in payload["error"]
     assert "value" not in ticket
     payload, *rest, _ = arrive(handlers, Session(), scene="street", method="clvs:alpha=7", model="other")
-    rest[8] = rest[8]["value"]
-    assert rest[4:] == [*controls(first_check=6)], "wrong settings are left out"
+    model, picker, *others = rest[4:]
+    assert (model, picker["specs"], *others) == controls(), "wrong settings are left out"
+
+
+def test_a_link_with_several_methods(handlers):
+    session = Session()
+    query = {"scene": "street", "method": ["vcd:alpha=2", "pai+clvs", "magic", "vaf"]}
+    _, path, question, *_, picker, tokens, prompt, ticket = arrive(handlers, session, **query)
+    assert picker["specs"] == ["vcd:alpha=2", "pai+clvs", "vaf"]
+    last = list(handlers.run(session, ticket, path, question, "scenes", picker["specs"], tokens, prompt))[-1]
+    assert [m["name"] for m in last["methods"]] == ["vcd", "pai+clvs", "vaf"]
+    again = arrive(handlers, Session(), **parse_qs(last["link"]))
+    assert again[-4]["specs"] == picker["specs"]
+    alone = run(handlers, session, "tarac")[-1]["link"]
+    assert arrive(handlers, Session(), **parse_qs(alone))[-4]["specs"] == ["tarac"]
 
 
 def offer(handlers, name, model):
@@ -410,24 +558,29 @@ def test_a_link_to_a_model_of_unknown_depth_runs_with_its_own_first_check(handle
     deep = FakeModel("llava-1.5-7b")
     deep.layers = 32
     name, session = offer(handlers, "llava-1.5-7b", deep), Session()
-    _, path, question, _, _, *values, ticket = arrive(handlers, session, scene="street", model=name)
-    assert "value" not in values[4], "not the recorded model's"
-    values[4] = 6  # what stands on the page
-    last = list(handlers.run(session, ticket, path, question, *values))[-1]
+    _, path, question, _, _, _, picker, *others, ticket = arrive(handlers, session, scene="street", model=name)
+    assert first_check(picker) == (None, None), "not the recorded model's"
+    last = list(handlers.run(session, ticket, path, question, name, picker["specs"], *others))[-1]
     assert last["methods"][1]["spec"] == "clvs"
-    assert session.result.settings.first_check == 18
-    assert handlers.fit(session, name, 6) == {"maximum": 32, "value": 18, "__type__": "update"}
-    assert "value" not in handlers.fit(session, name, 6), "once is enough"
+    fitted = handlers.fit(session, name, ["vanilla"])
+    assert first_check(fitted) == (31, 17)
+    assert fitted["specs"] == ["vanilla"]
+    assert "entries" not in fitted, "what is picked stays"
+    assert "value" not in handlers.fit(session, name, ["vanilla"]), "once is enough"
 
 
-def test_a_link_with_a_first_check_that_is_too_deep_is_told_and_mended(handlers):
+def first_check(picker):
+    """Its last layer and its usual one."""
+    fields = {method["name"]: method["fields"] for method in picker["methods"]}["clvs"]
+    return next((field["high"], field["value"]) for field in fields if field["name"] == "first_check")
+
+
+def test_a_link_with_a_first_check_that_is_too_deep_is_told(handlers):
     session = Session()
-    _, path, question, _, _, *values, ticket = arrive(handlers, session, scene="street", method="clvs:first_check=30")
-    assert values[4]["maximum"] == values[4]["value"] == 31
-    values[4] = 31
-    last = list(handlers.run(session, ticket, path, question, *values))[-1]
-    assert "has 8 layers; set First check" in last["error"]
-    assert handlers.fit(session, "scenes", 31) == {"maximum": 8, "value": 6, "__type__": "update"}
+    query = {"scene": "street", "method": "clvs:first_check=30"}
+    _, path, question, _, _, model, picker, *others, ticket = arrive(handlers, session, **query)
+    last = list(handlers.run(session, ticket, path, question, model, picker["specs"], *others))[-1]
+    assert "has 8 layers; set First check of CLVS" in last["error"]
 
 
 def test_a_new_picture_is_checked_when_it_comes(handlers, tmp_path):
@@ -462,7 +615,7 @@ def test_a_region_stays_while_the_picture_does(handlers):
     last = run(handlers, session, question="Is there a car?")[-1]
     assert session.region == {"box": [0, 0, 50, 50]}
     handlers.switch_objects(session, event(on=[]))  # the viewer follows a region alone
-    moved = handlers.adjust(session, *controls(alpha=0.5))
+    moved = handlers.adjust(session, *controls(clvs="alpha=0.5"))
     for payload in (last, moved):
         assert {o["name"] for o in payload["objects"] if o["on"]} == {"car"}, "followed again without the region"
     assert [item.name for item in handlers.key_objects(session, session.result)] == ["region"]
@@ -527,12 +680,12 @@ def test_another_model_brings_its_own_settings(handlers, fake):
     offer(handlers, "llava-1.5-7b", fake)
     first, second = handlers.switch_model(session, "llava-1.5-7b")
     assert "Loading LLaVA-1.5 7B" in first[0]["progress"]
-    assert second[1:4] == (0.8, 0.8, 0.5)
-    assert second[4]["maximum"] == fake.layers
+    assert second[1]["specs"] == ["vanilla", "clvs"]
+    assert first_check(second[1]) == (fake.layers - 1, 5)
     (payload, *_), *_ = handlers.switch_model(session, "evil/model")
     assert "not offered" in payload["error"]
     assert session.result is kept
-    moved = handlers.adjust(session, *controls(model="llava-1.5-7b", alpha=0.5))
+    moved = handlers.adjust(session, *controls(model="llava-1.5-7b", clvs="alpha=0.5"))
     assert moved["question"] == kept.question, "not the recorded example's"
     assert moved["id"] != kept.id
     assert (moved["model"]["label"], session.result.settings.model) == ("LLaVA-1.5 7B", "llava-1.5-7b")
@@ -549,7 +702,7 @@ def test_a_broken_region_is_no_region(handlers, data):
     assert session.region == {}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "vanilla.npz", "clvs.npz"])
 def test_every_download_is_what_it_says(handlers, kind):
     session = Session()
     run(handlers, session)
@@ -572,6 +725,17 @@ def test_a_trace_download_loads_again(handlers, tmp_path):
     np.testing.assert_array_equal(trace.attention, session.result.runs[1].trace.attention)
 
 
+def test_every_method_has_its_own_trace(handlers, tmp_path):
+    session, exports = Session(), Exports(handlers)
+    last = run(handlers, session, "clvs:alpha=0.5", "clvs", "pai+clvs")[-1]
+    assert [m["key"] for m in last["methods"]] == ["clvs", "clvs-2", "pai+clvs"]
+    for method in last["methods"]:
+        path = tmp_path / "t.npz"
+        path.write_bytes(exports.make(session, f"{method['key']}.npz", {}))
+        assert clvs.Trace.load(path).meta["method"] == method["spec"]
+    assert "no answer of vanilla" in exports.handle(session, event(kind="vanilla.npz"))["error"]
+
+
 def test_downloads_are_of_the_visitors_own_result(handlers):
     one, other = Session(), Session()
     run(handlers, one, question="Is there a car?")
@@ -581,7 +745,8 @@ def test_downloads_are_of_the_visitors_own_result(handlers):
     assert b"Is it an apple?" in exports.make(other, "page.html", {})
     first, second = (exports.handle(one, event(kind="numbers.csv")) for _ in range(2))
     assert first["url"] != second["url"], "an address cannot be guessed from another"
-    assert exports.handle(one, event(kind="../etc"))["error"]
+    for kind in ("../etc", "../x.npz", ["clvs.npz"], {}, None, "clvs.npz\n"):
+        assert "no such download" in exports.handle(one, event(kind=kind))["error"]
     assert exports.handle(one, SimpleNamespace(_data=None))["error"]
 
 
@@ -592,7 +757,7 @@ def test_a_download_before_any_run_is_the_recorded_examples(handlers):
 
 def test_a_download_while_an_answer_comes_has_to_wait(handlers):
     session = Session()
-    run(handlers, session, alpha=0.3)
+    run(handlers, session, clvs="alpha=0.3")
     handlers.begin(session)
     told = Exports(handlers).handle(session, event(kind="numbers.csv"))
     assert "still coming" in told["error"]
@@ -622,7 +787,7 @@ def test_the_oldest_results_make_room(handlers):
     assert one.result is one.picture is None
     assert other.result is not None
     assert payload["error"] == ""
-    assert "no longer kept" in handlers.adjust(one, *controls(alpha=0.5))["error"]
+    assert "no longer kept" in handlers.adjust(one, *controls(clvs="alpha=0.5"))["error"]
     assert "no longer kept" in Exports(handlers).handle(one, event(kind="clvs.npz"))["error"]
     assert run(handlers, one)[-1]["error"] == ""
 
@@ -632,14 +797,14 @@ def test_only_the_newest_of_two_settings_is_shown(handlers, monkeypatch):
     run(handlers, session)
     ask, inner = handlers.models.ask, []
 
-    def slow(*args):
+    def slow(*args, **named):
         if not inner:
             inner.append(None)
-            inner.append(handlers.adjust(session, *controls(alpha=0.5, beta=0.3)))
-        return ask(*args)
+            inner.append(handlers.adjust(session, *controls(clvs="alpha=0.5,beta=0.3")))
+        return ask(*args, **named)
 
     monkeypatch.setattr(handlers.models, "ask", slow)
-    assert "value" not in handlers.adjust(session, *controls(alpha=0.5))
+    assert "value" not in handlers.adjust(session, *controls(clvs="alpha=0.5"))
     assert inner[1]["methods"][1]["spec"] == session.payload["methods"][1]["spec"] == "clvs:alpha=0.5,beta=0.3"
 
 
@@ -660,7 +825,7 @@ def test_a_token_that_comes_during_stop_does_not_run_on(handlers, monkeypatch):
     assert all("value" not in update for update in stream)
     assert session.payload["status"] == "done"
     monkeypatch.undo()
-    assert handlers.adjust(session, *controls(alpha=0.5))["status"] == "done", "a setting does not wait for it"
+    assert handlers.adjust(session, *controls(clvs="alpha=0.5"))["status"] == "done", "a setting does not wait for it"
 
 
 def test_loading_one_model_keeps_nobody_from_another():

@@ -66,9 +66,9 @@ def rows(found, name="scenes"):
     return {row["name"]: row for row in found.menu(name)["rows"]}
 
 
-def choose(handlers, session, name, current="scenes", request=HERE):
+def choose(handlers, session, name, current="scenes", request=HERE, specs=("vanilla", "clvs:alpha=0.5")):
     event = SimpleNamespace(_data={"name": name})
-    return list(handlers.choose_model(session, current, event, request))
+    return list(handlers.choose_model(session, current, specs, event, request))
 
 
 def test_the_owner_may_choose_any_card_and_others_what_was_named():
@@ -140,8 +140,8 @@ def test_a_model_that_cannot_be_had_leaves_the_old_one(library, name, told):
     *_, last = choose(handlers, session, name)
     assert last[0]["error"] == told
     assert last[0]["status"] == "done"
-    assert all(value.get("__type__") == "update" for value in last[1:7]), "the settings stay"
-    assert (last[7]["name"], last[7]["status"]) == ("scenes", "")
+    assert "entries" not in last[1], "the methods stay"
+    assert (last[2]["name"], last[2]["status"]) == ("scenes", "")
     assert found.get("scenes") is kept
 
 
@@ -149,15 +149,31 @@ def test_the_page_follows_a_switch(library):
     found = own(Loader())
     handlers, session = Handlers(found, library, record.make(found, library)), Session()
     first, far, last = choose(handlers, session, "qwen2.5-vl-3b")
-    assert first[0]["progress"] == first[7]["status"] == "Loading Qwen2.5-VL 3B…"
-    assert far[0]["progress"] == far[7]["status"] == "Downloading qwen2.5-vl-3b: 0.1 of 0.2 GB"
-    assert {first[7]["name"], far[7]["name"]} == {"scenes"}, "chosen is only what is there"
+    assert first[0]["progress"] == first[2]["status"] == "Loading Qwen2.5-VL 3B…"
+    assert far[0]["progress"] == far[2]["status"] == "Downloading qwen2.5-vl-3b: 0.1 of 0.2 GB"
+    assert {first[2]["name"], far[2]["name"]} == {"scenes"}, "chosen is only what is there"
     assert last[0]["progress"] == "Qwen2.5-VL 3B is ready: press Run."
-    assert last[2] == 0.7, "its own beta"
-    assert (last[7]["name"], last[7]["status"]) == ("qwen2.5-vl-3b", "")
-    assert last[8]["value"] == "chat"
-    assert "vicuna" not in {name for _, name in last[8]["choices"]}, "only what belongs to this model is offered"
+    assert last[1]["entries"] == [[{"name": "vanilla", "set": {}}], [{"name": "clvs", "set": {}}]]
+    fields = {method["name"]: method["fields"] for method in last[1]["methods"]}["clvs"]
+    assert {field["name"]: field["value"] for field in fields}["beta"] == 0.7, "its own beta"
+    assert (last[2]["name"], last[2]["status"]) == ("qwen2.5-vl-3b", "")
+    assert last[3]["value"] == "chat"
+    assert "vicuna" not in {name for _, name in last[3]["choices"]}, "only what belongs to this model is offered"
     assert "vicuna+short" in {name for _, name in handlers.prompts("llava-1.5-7b")}
+
+
+def test_methods_are_taken_along_to_a_model_that_can_run_them(library):
+    found = own(Loader())
+    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    picked = ["vcd:alpha=2", "clvs:gamma=0.1", "pai+clvs:alpha=0.2", "adhh:heads=1-1"]
+    *_, last = choose(handlers, session, "qwen2.5-vl-3b", specs=picked)
+    assert [[part["name"] for part in entry] for entry in last[1]["entries"]] == [["vcd"], ["clvs"], ["pai", "clvs"]]
+    assert all(not part["set"] for entry in last[1]["entries"] for part in entry), "as the new model's card has them"
+    assert last[0]["progress"] == "Qwen2.5-VL 3B is ready: press Run. It cannot be asked with AD-HH."
+    for picked in (["adhh"], ["magic"], [], [5], ["vanilla"] * 9):
+        *_, last = choose(handlers, session, "scenes", current="qwen2.5-vl-3b", specs=picked)
+        assert [entry[0]["name"] for entry in last[1]["entries"]] == ["vanilla", "clvs"]
+        *_, last = choose(handlers, session, "qwen2.5-vl-3b", specs=picked)
 
 
 def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
@@ -188,7 +204,7 @@ def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
     before = list(loader.loads)
     ((payload, *rest),) = choose(handlers, session, "llava-1.5-7b", request=request_)
     assert "Only who runs this page" in payload["error"]
-    assert len(rest) == 8
+    assert len(rest) == 3
     with pytest.raises(ModelError, match="choose one of scenes"):
         found.ask("llava-1.5-7b", None, *QUESTION)
     link = SimpleNamespace(query_params={"scene": "street", "model": "llava-1.5-7b"})
@@ -196,7 +212,7 @@ def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
     assert loader.loads == before
     list(found.switch("llava-1.5-7b"))
     (_, last) = choose(handlers, session, "llava-1.5-7b", request=request_)
-    assert last[7]["name"] == "llava-1.5-7b", "what is loaded may be asked by anybody"
+    assert last[2]["name"] == "llava-1.5-7b", "what is loaded may be asked by anybody"
 
 
 @pytest.mark.parametrize(("host", "share", "space", "mine"), [

@@ -18,6 +18,7 @@ from PIL import Image
 
 import app
 from clvs_core.errors import ModelError
+from tests import viewer_fakes
 from tests.ui import fake as fakes
 from tests.ui.test_limits import png_header
 from viz.ui import build, limits, record
@@ -80,6 +81,20 @@ def test_ask(client, picture):
     assert clvs["tokens"][0]["uncertainty"][5:] == [0.9, 0.4, 0.2]
 
 
+def test_ask_with_methods_that_tell_more(client, picture):
+    specs = ["vcd:alpha=0.5", "var:dims=3/11", "adhh:heads=2-1/4-0", "pai+clvs"]
+    told = client.predict(picture, "Is there a dog?", specs, 16, api_name="/ask")
+    contrasting, sinking, silencing, both = (answer["tokens"][0] for answer in told["answers"])
+    assert [answer["method"] for answer in told["answers"]] == specs
+    assert contrasting["contrast"][1] == {"text": "no", "with_picture": 0.3, "contrasted": 0.1, "outcome": 0.7}
+    assert not {"sinks", "acted_heads"} & set(contrasting)
+    assert sinking["sinks"] == [viewer_fakes.SINKS.get(layer, []) for layer in range(8)]
+    assert silencing["acted_heads"] == [[2, 1], [4, 0]]
+    assert "contrast" not in silencing
+    assert len(both["contrast"]) == len(viewer_fakes.WORDS)
+    assert both["stop_layer"] == 6
+
+
 def test_a_prompt_is_asked_for_by_name(client, picture, model):
     told = client.predict(image=picture, question="Is it?", prompt="vicuna+one-word", api_name="/ask")
     assert told["prompt"] == model.prompts[-1] == "vicuna+one-word"
@@ -107,10 +122,14 @@ def test_key_object_curve(client, picture):
 @pytest.mark.parametrize(("changes", "told"), [
     ({"question": ""}, "no question"),
     ({"question": "x" * 513}, "513"),
-    ({"methods": ["vcd"]}, "no method 'vcd'"),
+    ({"methods": ["magic"]}, "no method 'magic'"),
     ({"methods": ["clvs:alpha=9"]}, "alpha must be"),
+    ({"methods": ["clvs+tarac"]}, "CLVS and TARAC both carry a vision memory"),
+    ({"methods": ["adhh"]}, "AD-HH needs a list of heads"),
+    ({"methods": ["clvs:first_check=9"]}, "The model has 8 layers"),
     ({"methods": []}, "list of 1 to 4"),
     ({"methods": ["clvs"] * 5}, "list of 1 to 4"),
+    ({"methods": ["adhh:heads=" + "1-1/" * 500 + "1-1"]}, "2014 characters; shorten them to 2000"),
     ({"max_new_tokens": 1000}, "1 to 64"),
     ({"model": "meta/other"}, "choose one of scenes"),
     ({"prompt": "magic"}, "no prompt 'magic'; choose one of chat, vicuna"),
@@ -268,6 +287,7 @@ def test_visitors_files_are_known_to_gradios_clean_up(library, tmp_path):
     (["--model", "/nowhere/model"], 3, "There is no model folder"),
     (["--dtype", "float7", "--model", "llava-1.5-7b"], 3, "dtype must be"),
     (["--port", "many"], 2, "invalid int value"),
+    (["--method", "/nowhere/mine.py"], 2, "There is no method file '/nowhere/mine.py'; check the path."),
 ])  # fmt: skip
 def test_the_command_fails_with_one_sentence(capsys, arguments, code, told):
     try:

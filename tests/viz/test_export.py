@@ -62,6 +62,22 @@ def test_followed_objects_are_summed_together_and_not_the_others():
     assert [r["followed"] for r in off] == [r["picture"] for r in off]
 
 
+def test_the_table_carries_what_only_some_methods_record():
+    runs = fakes.several("vanilla", "var", "tarac", "vcd")
+    rows = {(r["method"], int(r["layer_from_0"])): r for r in table(fakes.payload(runs)) if r["step_from_0"] == "0"}
+    assert [rows["VAR", layer]["sink_tokens_from_0"] for layer in range(5)] == ["", "", "0", "0 7", "7"]
+    assert [rows["VAR", layer]["acted_heads_from_0"] for layer in range(5)] == ["", "", "0 1", "1", ""]
+    dog = np.zeros((fakes.SIDE, fakes.SIDE))
+    dog[:3, :3] = 1
+    expected = runs[2].trace.accumulation[0].astype(float) @ dog.ravel()
+    assert float(rows["TARAC", 2]["memory"]) == pytest.approx(expected[2], rel=1e-3)
+    assert rows["TARAC", 1]["memory"] == rows["VAR", 2]["memory"] == ""
+    assert rows["VCD", fakes.LAYERS - 1]["contrast"].startswith("yes 0.5 0.8 0.2; no 0.3 0.1 0.7")
+    assert rows["VCD", 0]["contrast"] == rows["VAR", fakes.LAYERS - 1]["contrast"] == ""
+    plain = table(fakes.payload(fakes.several("vanilla", "vaf")))[0]
+    assert not {"memory", "sink_tokens_from_0", "acted_heads_from_0", "contrast"} & set(plain)
+
+
 def test_a_spreadsheet_does_not_run_a_name_as_a_formula():
     runs = fakes.pair()
     evil = fakes.box_object("=cmd()", runs[0].trace.views, 0, 0, 48, 48)
@@ -100,7 +116,7 @@ def test_the_page_holds_everything_and_nothing_it_holds_ends_its_script():
 
 
 def test_the_page_carries_the_payload_unchanged():
-    payload = fakes.payload()
+    payload = fakes.payload(fakes.several("var", "pai+clvs", "adhh", "tarac"))
     text = page(payload)
     carried = re.search(r"mount\(document.querySelector\('.cv'\), (\{.*\})\);", text).group(1)
     assert json.loads(carried) == payload

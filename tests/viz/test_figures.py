@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib.colors
+import matplotlib.text
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from clvs_core.models.views import View, Views, llava_views
@@ -272,7 +274,54 @@ def test_settings_tell_two_runs_of_one_method_apart():
     assert figures.labels(traces) == ["CLVS (α 0.5)", "CLVS (α 0.9)", "Vanilla"]
     lines = _lines(figures.curves(traces, [CURVES[0]] * 3).axes[0])
     assert len({(line.get_color(), line.get_marker()) for line in lines.values()}) == 3
-    assert [line.is_dashed() for line in lines.values()] == [False, False, True]
+    assert [line.is_dashed() for line in lines.values()] == [False, True, True]
+
+
+FOUR = ["tarac:layers=2-3", "var:dims=3/11,tau=10", "pai+clvs:alpha=0.7", "adhh:heads=1-0/2-1,threshold=0.4"]
+
+
+@pytest.mark.parametrize("specs", [["vanilla", *FOUR[1:]], FOUR, ["adhh", "vcd", "vanilla", "vaf:layers=1-2"]])
+def test_four_methods_look_as_in_the_viewer_the_reference_first(specs):
+    traces = [_trace(spec, seed=n) for n, spec in enumerate(specs)]
+    lines = _lines(figures.curves(traces, [CURVES[0]] * 4).axes[0])
+    assert list(lines) == figures.labels(traces)
+    places = [specs.index("vanilla") if "vanilla" in specs else 0]
+    places += [n for n in range(4) if n not in places]
+    markers = {"ring": "o", "dot": "o", "square": "s", "diamond": "D"}
+    for style, place in zip(scales.STYLES, places, strict=True):
+        line = list(lines.values())[place]
+        assert (line.get_color(), line.get_marker()) == (style.colour, markers[style.mark])
+        assert line.is_dashed() == bool(style.dash)
+        assert (line.get_markerfacecolor() == "white") == (style.mark == "ring")
+
+
+def test_methods_are_called_what_they_are_called_on_the_page():
+    assert figures.labels([_trace(spec) for spec in FOUR]) == ["TARAC", "VAR", "PAI + CLVS", "AD-HH"]
+
+
+def test_a_method_keeps_its_look_where_the_reference_has_ended(pair):
+    pair[0].attention = pair[0].attention[:1]
+    line = _lines(figures.curves(pair, [CURVES[0][:1], CURVES[1]], step=1).axes[0])["CLVS"]
+    assert (line.get_color(), line.is_dashed()) == (scales.STYLES[1].colour, False)
+
+
+def test_settings_of_four_methods_stay_within_the_figure():
+    specs = [f"{spec},{'' if 'clvs' in spec else 'rho=0.4,summ=0.3,'}first_check=3,beta=0.25" for spec in FOUR]
+    traces = [_trace(spec, model="llava-1.5-7b") for spec in specs]
+    for figure in (
+        figures.heatmaps(PICTURE, traces),
+        figures.curves(traces, [CURVES[0]] * 4),
+        figures.uncertainty(traces),
+    ):
+        FigureCanvasAgg(figure).draw()
+        about = [text for text in figure.texts if text.get_text().startswith("llava") or "β" in text.get_text()]
+        assert len(about) > 1
+        for text in figure.findobj(matplotlib.text.Text):
+            box = text.get_window_extent()
+            if text.get_text().strip():
+                assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1, text.get_text()
+        lowest = min(text.get_window_extent().y0 for text in about)
+        assert all(ax.get_tightbbox().y1 <= lowest + 1 for ax in figure.axes)
 
 
 def test_curves_of_another_shape_are_refused(pair):
@@ -336,7 +385,7 @@ def test_percentages_on_the_axis_are_what_they_stand_at(pair):
 def test_model_and_settings_stand_below_the_question(pair):
     for trace in pair:
         trace.meta["model"] = "scenes"
-    about = "scenes · CLVS: β 0.8, first check 4, γ 0.5"
+    about = "scenes · CLVS: β 0.8, first check at layer 4, γ 0.5"
     for figure in (figures.heatmaps(PICTURE, pair), figures.curves(pair, CURVES), figures.uncertainty(pair)):
         assert about in _texts(figure)
         figures.save(figure, io.BytesIO())

@@ -9,6 +9,7 @@ import pytest
 import clvs_core as clvs
 from clvs_core.models.views import llava_views
 from tests import viewer_fakes as fakes
+from viz.viewer.particulars import CONTRAST_WORDS
 from viz.viewer.payload import HEADS_BUDGET, _affordable, build, contours, decode, empty, simplify
 
 
@@ -93,7 +94,10 @@ def test_the_first_token_is_always_sent(monkeypatch):
 
 def test_the_embedded_models_longest_answer_fits_while_it_is_written():
     cheap = np.broadcast_to(np.float16(0.001), (64, 12, 1, 144))
-    traces = [SimpleNamespace(attention=cheap, memory=None), SimpleNamespace(attention=cheap, memory=cheap[:, :, 0])]
+    traces = [
+        SimpleNamespace(attention=cheap, memory=None, accumulation=None),
+        SimpleNamespace(attention=cheap, memory=cheap[:, :, 0]),
+    ]
     assert _affordable([SimpleNamespace(trace=trace) for trace in traces]) >= 64
 
 
@@ -161,3 +165,123 @@ def test_two_parts_of_an_object_are_two_outlines():
 def test_simplify_keeps_ends_and_corners():
     line = np.array([[0.0, 0], [1, 0.01], [2, 0], [2, 1], [2, 2]])
     assert simplify(line, 0.1).tolist() == [[0, 0], [2, 0], [2, 2]]
+
+
+# ---- what is particular to methods -------------------------------------------------------------------------------
+
+
+def entry(name, **options):
+    return fakes.payload(fakes.several(name), **options)["methods"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "rows", "layers", "contrast"),
+    [
+        ("vanilla", "", "last", None, ""),
+        ("clvs", "weights", "last", [0, 7], ""),
+        ("vcd", "logits", "last", None, "a noised picture"),
+        ("pai", "scores", "last", [2, 7], "no picture"),
+        ("var", "weights", "after_image", [2, 7], ""),
+        ("adhh", "weights", "last", [2, 4], ""),
+        ("vaf", "scores", "after_image", [2, 3], ""),
+        ("tarac", "weights", "last", [2, 3], ""),
+    ],
+)
+def test_a_card_says_what_a_method_does_where(name, stage, rows, layers, contrast):
+    card = entry(name)["card"]
+    assert [card[part] for part in ("stage", "rows", "layers", "contrast")] == [stage, rows, layers, contrast]
+    method = fakes.METHODS[name]
+    assert (card["summary"], card["paper"], card["records"]) == (method.summary, method.paper, list(method.records))
+    assert card["parts"] == []
+
+
+def test_layers_left_to_the_paper_are_those_of_this_depth():
+    run = fakes.run(clvs.VAF())
+    run.trace.meta["method"] = "unknown to this process"  # then the method itself is asked
+    assert fakes.payload([run])["methods"][0]["card"]["layers"] == [2, 3]  # 9 to 14 of 32
+
+
+def test_a_card_of_combined_methods_has_their_own():
+    card = entry("pai+clvs")["card"]
+    assert [part["label"] for part in card["parts"]] == ["PAI", "CLVS"]
+    assert [part["layers"] for part in card["parts"]] == [[2, 7], [0, 7]]
+    assert (card["layers"], card["contrast"], card["records"]) == ([0, 7], "no picture", ["memory"])
+    assert entry("pai+clvs")["label"] == "PAI + CLVS"
+
+
+@pytest.mark.parametrize("paper", ["javascript:alert(1)", "arxiv.org/abs/1", "data:text/html,x", ""])
+def test_only_web_addresses_become_links(paper):
+    run = fakes.run(type("Own", (clvs.Vanilla,), {"name": "own", "label": "Own", "paper": paper})())
+    assert fakes.payload([run])["methods"][0]["card"]["paper"] == ""
+
+
+def test_sink_tokens_and_heads_are_told_by_their_numbers():
+    var, ad_hh = entry("var"), entry("adhh")
+    assert var["sinks"] == [[], [], [0], [0, 7], [7], [], [], []]
+    assert var["heads"] == [[[], [], [0, 1], [1], [], [], [], []]] * 2
+    assert ad_hh["heads"][1] == [[], [], [1], [], [0], [], [], []]
+    assert ad_hh["sinks"] is None
+    assert (var["card"]["acted"], ad_hh["card"]["acted"]) == ("redistributed", "silenced")
+    assert (var["card"]["tau"], ad_hh["card"]["tau"]) == (20, None)
+    assert entry("clvs")["heads"] is None
+
+
+def test_memories_of_layers_and_of_words_arrive_under_one_name():
+    runs = fakes.several("clvs", "tarac", "vcd")
+    payload = fakes.payload(runs)
+    assert [method["memory"] for method in payload["methods"]] == ["layers", "words", None]
+    arrays = decode(payload)
+    assert np.array_equal(arrays["memory/clvs"], runs[0].trace.memory)
+    assert np.array_equal(arrays["memory/tarac"], runs[1].trace.accumulation, equal_nan=True)
+    assert "memory/vcd" not in arrays
+
+
+def test_a_contrast_tells_the_likeliest_words_by_their_chance_with_the_picture():
+    run = fakes.several("vcd")[0]
+    last = len(fakes.WORDS) - 1
+    run.trace.contrast_probabilities[:, 1, last] = 0.9  # the noise would say it, the picture hardly
+    run.trace.contrast_probabilities[:, 2, 0] = np.nan
+    contrast = fakes.payload([run])["methods"][0]["contrast"]
+    assert contrast["against"] == "a noised picture"
+    first = contrast["steps"][0]
+    assert [word for word, *_ in first] == ["yes", "no", "dog", "cat", "the", "it"]
+    assert len(first) == CONTRAST_WORDS
+    assert first[0] == ["yes", 0.5, 0.8, 0.0]
+    assert first[1] == ["no", 0.3, 0.1, 0.7]
+    assert first[-1] == ["it", 0.01, 0.9, 0.0]
+    run.trace.meta.pop("contrast")  # a trace of another program
+    assert fakes.payload([run])["methods"][0]["contrast"]["against"] == "a noised picture"
+    assert entry("vaf")["contrast"] is None
+
+
+def test_four_methods_with_everything_are_strict_json_and_small():
+    runs = fakes.several("var", "pai+clvs", "adhh", "tarac", lens=True)
+    text = json.dumps({**fakes.payload(runs), "blob": ""}, allow_nan=False)
+    plain = json.dumps({**fakes.payload(fakes.several("vanilla", "clvs", lens=True)), "blob": ""})
+    assert len(text) < 4 * len(plain)
+
+
+def test_particulars_of_a_long_answer_wait_with_its_maps(monkeypatch):
+    maps = 2 * 4 * fakes.LAYERS * fakes.SIDE**2  # three attentions and TARAC's memory, of one token
+    monkeypatch.setattr("viz.viewer.payload.STREAM_BUDGET", maps)
+    runs = fakes.several("tarac", "var", "vcd")
+    tarac, var, vcd = fakes.payload(runs, status="running")["methods"]
+    assert len(decode(fakes.payload(runs, status="running"))["memory/tarac"]) == 1
+    assert (len(var["heads"]), len(vcd["contrast"]["steps"])) == (1, 1)
+    assert len(tarac["tokens"]) == 2
+    assert len(fakes.payload(runs)["methods"][1]["heads"]) == 2
+
+
+def test_before_the_first_token_cards_are_there_and_layers_are_not():
+    views = fakes.pair()[0].trace.views
+    methods = [fakes.METHODS[name] for name in ("vanilla", "var", "clvs")] + [clvs.CLVS(alpha=0.5)]
+    waiting = build([], views=views, methods=methods, image_url="x", status="running")["methods"]
+    assert [m["label"] for m in waiting] == ["Vanilla", "VAR", "CLVS", "CLVS (α 0.5)"]
+    assert waiting[1]["card"]["layers"] is None
+    assert waiting[1]["card"]["records"] == ["sinks", "acted_heads"]
+    assert {waiting[1][part] for part in ("sinks", "heads", "contrast", "memory")} == {None}
+
+
+def test_settings_are_told_in_words():
+    assert entry("adhh")["settings"] == "2 heads"
+    assert entry("pai+clvs")["settings"] == "CLVS α 0.8, β 0.8"

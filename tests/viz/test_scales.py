@@ -1,5 +1,9 @@
 """Scales by hand-worked numbers; that the browser agrees is tested in tests/browser/test_viewer_model.py."""
 
+import itertools
+import re
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import pytest
@@ -99,3 +103,59 @@ def test_sinks_are_strong_in_every_layer_not_only_in_one():
     layers[3, 1] = 9.0
     assert scales.sinks(layers, 1).tolist() == [2]
     assert scales.sinks(layers, 0).tolist() == []
+
+
+# ---- styles of methods -------------------------------------------------------------------------------------------
+
+# Machado, Oliveira and Fernandes 2009, full strength; on linear sRGB.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def linear(colour):
+    value = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """CIE L*a*b* of linear sRGB, white D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ np.clip(rgb, 0, 1) / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+@pytest.mark.parametrize("theme", ["colour", "dark"])
+def test_any_two_methods_can_be_told_apart_by_their_colours(theme, blindness):
+    seen = [lab(np.array(BLINDNESS[blindness]) @ linear(getattr(style, theme))) for style in scales.STYLES]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 20
+
+
+def test_methods_differ_by_dash_and_marker_too():
+    assert len({style.dash for style in scales.STYLES}) == len({style.mark for style in scales.STYLES}) == 4
+
+
+def test_the_viewer_has_the_same_colours():
+    css = (Path(scales.__file__).parent / "viewer" / "static" / "viewer.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--cv-(m\d): (#\w+);", part)) for part in css.split(".cv *")[0].split("data-theme"))
+    for place, style in enumerate(scales.STYLES):
+        assert (light[f"m{place}"], dark[f"m{place}"]) == (style.colour, style.dark)
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (["vanilla", "clvs", "pai"], [0, 1, 2]),
+        (["clvs", "vanilla", "pai"], [1, 0, 2]),
+        (["var", "clvs", "adhh", "vanilla"], [1, 2, 3, 0]),
+        (["tarac", "clvs"], [0, 1]),
+        ([], []),
+    ],
+)
+def test_the_reference_has_the_first_place_and_the_others_follow(names, places):
+    assert scales.places(names) == places

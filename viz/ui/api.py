@@ -20,7 +20,7 @@ from clvs_core.errors import ClvsError
 from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
 from clvs_core.models.prompts import CHAT, parse
 from viz.ui import limits
-from viz.ui.handlers import sentence
+from viz.ui.handlers import check, sentence
 from viz.ui.library import Library
 from viz.ui.models import Answer, Models
 
@@ -38,8 +38,11 @@ def endpoints(models: Models, library: Library) -> None:
         model: str = "",
         prompt: str = CHAT,
     ) -> dict:
-        """Answers a question about a picture with one or several methods, e.g. "vanilla" and "clvs:alpha=0.7".
+        """Answers a question about a picture with one to four methods, e.g. "vanilla", "clvs:alpha=0.7", "pai+clvs".
 
+        The methods are vanilla, clvs, vcd, pai, var, adhh, vaf and tarac; settings are written name:setting=value, and
+        "+" joins methods that work together. Where a method says more than its answer, a token tells that, too: the
+        words it contrasts, the heads it acted on ([layer, head]), the sink tokens it found in each layer.
         The prompt is the model's own chat template, or by name what papers use, e.g. "one-word" or "vicuna+one-word".
         """
         _, answer, text = _answer(models, library, image, question, methods, max_new_tokens, model, prompt)
@@ -93,23 +96,15 @@ def _answer(
 ) -> tuple[tuple[Path, Any], Answer, str]:
     text = limits.question(question)
     parse(prompt)
-    methods = _methods(specs)
+    methods = limits.methods(specs)
     count = limits.new_tokens(max_new_tokens)
     path = _path(image, library)
     picture = limits.open_picture(path)
     name = model if isinstance(model, str) and model else models.default
+    target = models.get(name).target
+    for method in methods:
+        check(method, target)
     return (path, picture), models.ask(name, picture, text, methods, count, prompt), text
-
-
-def _methods(specs: Any) -> list[Any]:
-    if not isinstance(specs, list) or not 1 <= len(specs) <= limits.MAX_METHODS:
-        raise ClvsError(f"methods must be a list of 1 to {limits.MAX_METHODS} names, for example {METHODS}.")
-    if not all(isinstance(item, str) and len(item) <= 200 for item in specs):
-        raise ClvsError(f"Each method must be a short text, for example {METHODS}.")
-    try:
-        return [clvs.method(item) for item in specs]
-    except ValueError as error:
-        raise ClvsError(str(error)) from None
 
 
 def _path(image: Any, library: Library) -> Path:
@@ -158,12 +153,27 @@ def _told(run: Any) -> dict[str, Any]:
             {
                 "text": token.text,
                 "probability": float(token.probability),
-                "stop_layer": int(stop),
-                "uncertainty": _plain(row),
+                "stop_layer": int(trace.stop_layer[step]),
+                "uncertainty": _plain(trace.uncertainty[step]),
+                **_particulars(trace, step),
             }
-            for token, stop, row in zip(run.tokens, trace.stop_layer, trace.uncertainty, strict=True)
+            for step, token in enumerate(run.tokens)
         ],
     }
+
+
+def _particulars(trace: Any, step: int) -> dict[str, Any]:
+    """What only some methods record of a token."""
+    found: dict[str, Any] = {}
+    if trace.contrast_words is not None:
+        kinds = ("with_picture", "contrasted", "outcome")
+        shares = zip(trace.contrast_words[step], *trace.contrast_probabilities[step], strict=True)
+        found["contrast"] = [{"text": word, **dict(zip(kinds, map(float, row), strict=True))} for word, *row in shares]
+    if trace.acted_heads is not None:
+        found["acted_heads"] = np.argwhere(trace.acted_heads[step]).tolist()
+    if trace.sinks is not None:
+        found["sinks"] = [np.flatnonzero(layer).tolist() for layer in trace.sinks[step]]
+    return found
 
 
 def _curves(runs: Sequence[Any], curves: Sequence[np.ndarray]) -> list[dict[str, Any]]:

@@ -18,24 +18,17 @@ from viz.ui import limits
 from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import Chips, Download, Header, ModelMenu, PictureInput, Setting, Strip
+from viz.ui.widgets import Chips, Download, Header, MethodPicker, ModelMenu, PictureInput, Setting, Strip
 from viz.viewer import Viewer
 
 ABOUT = {
     "model": "Which vision-language model answers. Grey ones need more memory than there is here; "
     "the option --model of the app offers others.",
-    "alpha": "Weight of a layer's own attention; the rest comes from the vision memory. 1 leaves attention as it is.",
-    "beta": "How much of the memory is kept from one layer to the next. Higher remembers earlier layers longer.",
-    "gamma": "Smoothing stops once the model's uncertainty falls below this. 0 never stops.",
-    "first_check": "The first layer after which the uncertainty is looked at.",
-    "unified": "In the first layer every image token stands at the same position, so none is favoured for being near.",
-    "early": "Leave the last layers alone once the model is certain. Off smooths every layer.",
     "tokens": "The answer ends here at the latest; applies at the next Run.",
     "prompt": "How the question is put to the model: its own chat template, or with what papers add to it, the Vicuna "
     "system sentence before and a request for a short answer after; applies at the next Run.",
 }
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-METHOD = "method-setting"
 TYPED = 2000  # more than a question may have: one that is too long is told, not cut
 QUICK: dict[str, Any] = {**HIDDEN, "queue": False}
 
@@ -115,7 +108,7 @@ def _picture(path: str) -> PictureInput:
         sources=["upload", "clipboard"],
         show_label=False,
         container=False,
-        height=208,
+        height=200,
         buttons=[],
         placeholder="Drop a picture here, paste one, or click to choose",
         elem_id="picture",
@@ -125,31 +118,9 @@ def _picture(path: str) -> PictureInput:
 def _controls(handlers: Handlers) -> list[Any]:
     models = handlers.models
     start = handlers.defaults(models.default)
-
-    def share(name: str, label: str, step: float) -> gr.Slider:
-        value, about = getattr(start, name), ABOUT[name]
-        return Setting(
-            0, 1, value, step=step, label=label, info=about, buttons=[], elem_classes=METHOD, elem_id=f"set-{name}"
-        )
-
-    with gr.Group(elem_id="live"):
-        alpha = share("alpha", "α  own attention", 0.05)
-        beta = share("beta", "β  memory kept", 0.05)
-        gamma = share("gamma", "γ  certain below", 0.01)
+    methods = MethodPicker(handlers.picker(start.model, start.methods), elem_id="methods")
     with gr.Accordion("More settings", open=False, elem_id="more"):
         model = ModelMenu(models.menu, start.model, about=ABOUT["model"], elem_id="model")
-        first_check = Setting(
-            1,
-            handlers.depth(start.model) or handlers.recording.layers,
-            start.first_check,
-            step=1,
-            label="First check",
-            info=ABOUT["first_check"],
-            buttons=[],
-            elem_classes=METHOD,
-        )
-        unified = gr.Checkbox(start.unified, label="Unified positions", info=ABOUT["unified"], elem_classes=METHOD)
-        early = gr.Checkbox(start.early, label="Early termination", info=ABOUT["early"], elem_classes=METHOD)
         tokens = Setting(
             1,
             limits.MAX_TOKENS,
@@ -160,7 +131,7 @@ def _controls(handlers: Handlers) -> list[Any]:
             buttons=[],
         )
         prompt = _prompt(handlers, start)
-    return [model, alpha, beta, gamma, first_check, unified, early, tokens, prompt]
+    return [model, methods, tokens, prompt]
 
 
 def _prompt(handlers: Handlers, start: Settings) -> gr.Dropdown:
@@ -187,7 +158,8 @@ def _connect(page: Page, handlers: Handlers) -> None:
         handlers.run, page.inputs, page.viewer, trigger_mode="multiple", **HIDDEN, **limits.MODEL_QUEUE
     )
     run.failure(handlers.refused, [session], page.viewer, **QUICK)
-    run.then(handlers.fit, [session, page.controls[0], page.controls[4]], page.controls[4], **QUICK)
+    model, methods, *_ = page.controls
+    run.then(handlers.fit, [session, model, methods], methods, **QUICK)
     page.stop.click(handlers.stop, [session], page.viewer, cancels=[run], **QUICK)
     uploaded = [page.viewer, page.chips, page.strip, page.ticket, session]
     page.picture.upload(_keeping(handlers.new_picture), [session, page.picture, page.question], uploaded, **QUICK)
@@ -212,11 +184,9 @@ def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _connect_settings(page: Page, handlers: Handlers) -> None:
-    model, *settings, _, prompt = page.controls
-    for control in settings:  # past the queue, which costs a quarter of the time; the models let one call in at a time
-        control.input(handlers.adjust, [page.session, *page.controls], page.viewer, trigger_mode="always_last", **QUICK)
-    changed = [page.viewer, *page.controls[1:7], model, prompt]
-    model.pick(handlers.choose_model, [page.session, model], changed, **HIDDEN, **limits.MODEL_QUEUE)
-
-
-assert [*Settings.__dataclass_fields__] == [*ABOUT], "the controls stand in the order of Settings"
+    model, methods, _, prompt = page.controls
+    inputs = [page.session, *page.controls]
+    # past the queue, which costs a quarter of the time; the models let one call in at a time
+    methods.adjust(handlers.adjust, inputs, page.viewer, trigger_mode="always_last", **QUICK)
+    changed = [page.viewer, methods, model, prompt]
+    model.pick(handlers.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)

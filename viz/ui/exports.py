@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,11 +22,10 @@ from viz.viewer.payload import MapObject, build
 FIGURES = ("heatmaps", "curves", "uncertainty")
 KINDS = (
     *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
-    "vanilla.npz",
-    "clvs.npz",
     "page.html",
     "numbers.csv",
 )
+TRACE = re.compile(r"[a-z0-9+-]{1,200}\.npz")  # by the key that a method has in the payload
 
 
 class Exports:
@@ -38,7 +38,7 @@ class Exports:
         """The download component's value: {"url", "name"}, or {"error"}."""
         data = event._data if isinstance(event._data, Mapping) else {}
         kind, view = data.get("kind"), links.view(data.get("view"))
-        if kind not in KINDS:
+        if kind not in KINDS and not (isinstance(kind, str) and TRACE.fullmatch(kind)):
             return {"error": "There is no such download; choose one of the menu."}
         try:
             content = self.make(session, kind, view)
@@ -55,15 +55,16 @@ class Exports:
             return self._recorded(ending, view)
         result = self.handlers.result(session)
         if ending == "npz":
-            return self._trace(result, name)
+            return self._trace(session, result, name)
         if ending in ("html", "csv"):
             return self._page(session, result, ending, view)
         return self._figure(session, result, name, ending, view)
 
-    def _trace(self, result: Result, name: str) -> bytes:
-        run = next((run for run in result.runs if run.method.name == name), None)
+    def _trace(self, session: Session, result: Result, key: str) -> bytes:
+        keys = [method["key"] for method in (session.payload or {}).get("methods", ())]
+        run = result.runs[keys.index(key)] if key in keys[: len(result.runs)] else None
         if run is None:
-            raise ClvsError(f"The result has no answer of {name}; press Run first.")
+            raise ClvsError(f"The result has no answer of {key}; press Run first.")
         out = io.BytesIO()
         run.trace.save(out)
         return out.getvalue()
@@ -81,7 +82,7 @@ class Exports:
             objects=objects,
             label=self.handlers.models.cards[result.settings.model].label,
             question=result.question,
-            notes=result.notes,
+            notes=self.handlers.notes(result),
             view=view,
         )
         return _exported(payload, ending, limits.jpeg(result.picture.image))

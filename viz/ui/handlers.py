@@ -20,7 +20,9 @@ from gradio.utils import get_upload_folder
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
-from clvs_core.methods import spec
+from clvs_core.methods import METHODS, Combine, Method, spec
+from clvs_core.methods.base import NoisedPicture
+from clvs_core.methods.schema import explicit, schema, start
 from clvs_core.models.prompts import CHAT, presets
 from clvs_core.models.registry import card_for
 from viz.ui import limits, links
@@ -87,7 +89,7 @@ class Handlers:
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a permalink fills it in, anything else leaves the recorded example as it is."""
         nothing = (gr.skip(),) * (6 + len(Settings.__dataclass_fields__))
-        link = links.parse(dict(request.query_params))
+        link = links.parse(_pairs(request.query_params))
         if link is None:
             return nothing
         scene = self.library.named(link.scene)
@@ -98,16 +100,29 @@ class Handlers:
         question = link.question or scene.questions[0]
         shown = self._shown(session, status="running", progress="Opening the link…")
         ticket = session.begin()
-        session.view, session.unsure = dict(link.view), settings.first_check is None
-        values = replace(settings, first_check=self._first_check(settings))
-        return shown, str(scene.path), question, list(scene.questions), scene.name, *_values(values), ticket
+        session.view = dict(link.view)
+        model, _, *others = _values(settings)
+        controls = (model, self.picker(model, settings.methods), *others)
+        return shown, str(scene.path), question, list(scene.questions), scene.name, *controls, ticket
 
-    def _first_check(self, settings: Settings) -> Any:
-        """The slider's update; a first check that is too deep is told as an error of the run."""
-        if settings.first_check is None:
-            return gr.skip()
-        depth = self.depth(settings.model) or self.recording.layers
-        return gr.update(value=settings.first_check, maximum=max(depth, settings.first_check))
+    def picker(self, name: str, specs: Sequence[str]) -> dict[str, Any]:
+        """What the method picker shows for a model, with these methods picked.
+
+        {limit, methods: what `clvs_core.methods.schema` says of each, and what the card notes of it, specs, entries:
+        [[{name, set}, ...], ...] what is picked: the parts of each method, a single one having one, with the settings
+        that its spec names}.
+        """
+        picked = limits.methods(specs)
+        entries = [[{"name": part.name, "set": explicit(part)} for part in method.parts] for method in picked]
+        return self._offered(name) | {"specs": list(map(spec, picked)), "entries": entries}
+
+    def _offered(self, name: str) -> dict[str, Any]:
+        card, depth = self.models.cards[name], self.depth(name)
+        methods = [
+            schema(cls, card.label, card.settings, depth) | {"note": card.method_notes.get(cls.name, "")}
+            for cls in METHODS.values()
+        ]
+        return {"limit": limits.MAX_METHODS, "methods": methods}
 
     def prompts(self, *names: str) -> list[tuple[str, str]]:
         """What the prompt menu offers for these models: label and name."""
@@ -116,42 +131,24 @@ class Handlers:
             found |= presets(self.models.cards[name].family)
         return [(label, prompt) for prompt, label in found.items()]
 
-    def fit(self, session: Session, name: str, first_check: int) -> Any:
-        """After a run the model's depth is known: the slider of the first check goes to it."""
-        depth = self.depth(name)
-        if depth is None or (session.depth == depth and not session.unsure):
+    def fit(self, session: Session, name: str, specs: Sequence[str]) -> Any:
+        """After a run the model's depth is known: layers can be chosen up to it. specs: what is picked stays picked."""
+        depth = self.depth(name) if name in self.models.cards else None
+        if depth is None or session.fitted == (name, depth):
             return gr.skip()
-        update = {"maximum": depth}
-        if session.unsure or first_check > depth:
-            update["value"] = self.defaults(name).first_check or depth
-        session.depth, session.unsure = depth, False
-        return gr.update(**update)
+        session.fitted = (name, depth)
+        return self._offered(name) | {"specs": specs}
 
     def _linked(self, link: links.Link) -> Settings:
         known = link.model in self.models.cards and self.models.offered(link.model)  # a link loads no other model
         name = link.model if known else self.models.default
-        settings = self.defaults(name)
+        usual = self.defaults(name)
         prompt = link.prompt if link.prompt in presets(self.models.cards[name].family) else None
-        settings = replace(settings, tokens=link.tokens or settings.tokens, prompt=prompt or settings.prompt)
-        try:
-            method = clvs.method(link.method) if link.method else None
-        except ValueError:
-            method = None
-        if method is None:
-            return settings
-        return replace(
-            settings,
-            alpha=method.alpha,
-            gamma=method.gamma,
-            beta=settings.beta if method.beta is None else method.beta,
-            first_check=settings.first_check if method.first_check is None else method.first_check + 1,
-            unified=method.unified_positions,
-            early=method.early_termination,
-        )
+        return Settings(name, link.methods or usual.methods, link.tokens or usual.tokens, prompt or usual.prompt)
 
     def defaults(self, name: str) -> Settings:
         """The controls' starting values for a model."""
-        return Settings.of(self.models.cards[name], self.depth(name))
+        return Settings.of(self.models.cards[name])
 
     def depth(self, name: str) -> int | None:
         """How many layers a model has: known once it is loaded, and for the recorded example's model."""
@@ -160,51 +157,54 @@ class Handlers:
         return self.recording.layers if name == self.recording.model else None
 
     def choose_model(
-        self, session: Session, current: str, event: gr.EventData, request: gr.Request
+        self, session: Session, current: str, specs: Sequence[str], event: gr.EventData, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
         """A line of the model menu was picked: as `switch_model`, for those who may load it."""
         name = _text(event, "name")
         if name in self.models.cards and not self.models.offered(name) and not limits.is_owner(request):
             told = "Only who runs this page, at the machine it runs on, can load another model."
-            yield self._failed(session, told), *(gr.skip(),) * 8
+            yield self._failed(session, told), *(gr.skip(),) * 3
             return
-        yield from self.switch_model(session, name, current)
+        yield from self.switch_model(session, name, current, specs)
 
-    def switch_model(self, session: Session, name: str, current: str = "") -> Iterator[tuple[Any, ...]]:
-        """Another model was chosen: loads it, then sets the controls to what its card recommends.
+    def switch_model(
+        self, session: Session, name: str, current: str = "", specs: Sequence[str] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Another model was chosen: loads it, then sets the picked methods to what its card recommends.
 
-        current: the model on the page, which stays there, and stays as it is, if this cannot be done.
+        current, specs: the model and the methods on the page, which stay as they are if this cannot be done.
         """
-        ticket, unchanged = session.interrupt(), (gr.skip(),) * 6
+        ticket, unchanged = session.interrupt(), gr.skip()
         if name not in self.models.cards:
             told = "This model is not offered here; choose one of the list."
-            yield self._failed(session, told), *unchanged, gr.skip(), gr.skip()
+            yield self._failed(session, told), *(unchanged,) * 3
             return
         current = current if current in self.models.cards else self.models.default
         label = self.models.cards[name].label
         loading = f"Loading {label}…"
         shown = self._shown(session, status="running", progress=loading)
-        yield shown, *unchanged, self.models.menu(current, loading), gr.skip()
+        yield shown, unchanged, self.models.menu(current, loading), unchanged
         try:
             for far in self.models.switch(name):
                 shown = self._shown(session, status="running", progress=far) if session.current(ticket) else gr.skip()
-                yield shown, *unchanged, self.models.menu(current, far), gr.skip()
-            layers = self.models.get(name).layers
+                yield shown, unchanged, self.models.menu(current, far), unchanged
+            target = self.models.get(name).target
         except Exception as error:
             failed = self._failed(session, sentence(error)) if session.current(ticket) else gr.skip()
-            yield failed, *unchanged, self.models.menu(current), gr.skip()
+            yield failed, unchanged, self.models.menu(current), unchanged
             return
-        yield self._switched(session, ticket, name, layers)
+        yield self._switched(session, ticket, name, target, specs)
 
-    def _switched(self, session: Session, ticket: int, name: str, layers: int) -> tuple[Any, ...]:
+    def _switched(self, session: Session, ticket: int, name: str, target: Any, specs: Sequence[str]) -> tuple[Any, ...]:
         """What the page shows once a model is there."""
-        values = _values(Settings.of(self.models.cards[name], layers))
-        first_check = gr.update(maximum=layers, value=values[4])
-        session.depth, session.unsure = layers, False
+        methods, left_out = _carried(specs, target)
+        session.fitted = (name, target.layers)
         told = f"{self.models.cards[name].label} is ready: press Run."
+        if left_out:
+            told += f" It cannot be asked with {' and '.join(left_out)}."
         shown = self._shown(session, progress=told) if session.current(ticket) else gr.skip()
         prompt = gr.update(choices=self.prompts(name), value=CHAT)
-        return shown, *values[1:4], first_check, *values[5:7], self.models.menu(name), prompt
+        return shown, self.picker(name, methods or self.defaults(name).methods), self.models.menu(name), prompt
 
     # --- answering ------------------------------------------------------------------------------------------------
 
@@ -232,7 +232,7 @@ class Handlers:
         question = limits.question(question)
         settings = replace(settings, tokens=limits.new_tokens(settings.tokens))
         yield self._shown(session, status="running", error="", progress=self._waiting(settings.model))
-        settings, methods = self._methods(session, settings)
+        settings, methods = self._methods(settings)
         picture = self._picture(session, path)
         result = Result(picture, question, settings, methods, id=uuid.uuid4().hex[:12])
         session.on = None  # the viewer starts afresh with a new id, too
@@ -253,18 +253,16 @@ class Handlers:
             moved, session.moved = session.moved, None
             yield self.adjust(session, *_values(moved))
 
-    def _methods(self, session: Session, settings: Settings) -> tuple[Settings, list[Any]]:
-        """Loads the model, which says how deep it is; then what to ask it with."""
-        layers = self.models.get(settings.model).layers
-        usual = self.defaults(settings.model)
-        if session.unsure or settings.first_check is None:
-            settings = replace(settings, first_check=usual.first_check)
-        if settings.first_check is not None and settings.first_check > layers:
-            raise ClvsError(f"The model has {layers} layers; set First check to one of them.")
-        return settings, settings.methods(usual)
+    def _methods(self, settings: Settings) -> tuple[Settings, list[Method]]:
+        """The methods to ask with, once their model is loaded. ClvsError, one sentence, for one that cannot be."""
+        methods = limits.methods(settings.methods)
+        target = self.models.get(settings.model).target
+        for method in methods:
+            check(method, target)
+        return replace(settings, methods=tuple(map(spec, methods))), methods
 
     def adjust(self, session: Session, *controls: Any) -> Any:
-        """A method setting moved: the question on the page again, from the tree, only the changed method anew.
+        """A method came, went or was set anew: the question on the page again, from the tree, with what changed only.
 
         While an answer is still coming the setting waits for its end; the page has one result at a time.
         """
@@ -284,16 +282,25 @@ class Handlers:
         last = self._last(session)
         same = settings.model == last.settings.model  # else the prompt may not be one of the new model's
         prompt = last.settings.prompt if same else settings.prompt
-        settings, methods = self._methods(session, replace(settings, tokens=last.settings.tokens, prompt=prompt))
+        settings, methods = self._methods(replace(settings, tokens=last.settings.tokens, prompt=prompt))
         if settings.model != last.settings.model:  # another one was chosen: it answers all of the question
             last = Result(last.picture, last.question, settings, [], id=uuid.uuid4().hex[:12])
-        reused = last.runs[:1] if last.finished else []
-        asked = methods[len(reused) :]
-        answer = self.models.ask(
-            settings.model, last.picture.image, last.question, asked, settings.tokens, settings.prompt
-        )
+        found = dict(zip(map(spec, last.methods), last.runs, strict=True)) if last.finished else {}
+        asked = [method for method in methods if spec(method) not in found]
         changed = replace(last, settings=settings, methods=methods, finished=True)
-        return self._progressed(changed, replace(answer, runs=[*reused, *answer.runs]))
+        if not asked:
+            return replace(changed, runs=[found[text] for text in settings.methods])
+        answer = self.models.ask(
+            settings.model,
+            last.picture.image,
+            last.question,
+            asked,
+            settings.tokens,
+            settings.prompt,
+            beside=[method for method in methods if spec(method) in found],
+        )
+        found |= zip(map(spec, asked), answer.runs, strict=True)
+        return self._progressed(changed, replace(answer, runs=[found[text] for text in settings.methods]))
 
     def stop(self, session: Session) -> Any:
         """Stop was pressed: the run ends at its next token, what has come stays, with all that it has maps for."""
@@ -328,7 +335,7 @@ class Handlers:
         if scene is None:
             raise ClvsError("There is no result yet; press Run first.")
         card = self.models.cards.get(model) or card_for(model)
-        picture, settings = self._picture(session, str(scene.path)), Settings.of(card, self.recording.layers)
+        picture, settings = self._picture(session, str(scene.path)), Settings.of(card)
         return Result(picture, self.recording.question, settings, [], id=str(self.recording.payload["id"]))
 
     def _picture(self, session: Session, path: str | None) -> Picture:
@@ -356,17 +363,25 @@ class Handlers:
         return f"Loading {self.models.cards[name].label}…" if loading else "Reading the picture…"
 
     def _progressed(self, result: Result, answer: Answer) -> Result:
-        if result.views != answer.views:
+        if (result.views, result.tokens) != (answer.views, answer.tokens):
             seen = result.picture.seen_by(answer.views)
-            result = replace(result, views=answer.views, layers=answer.layers, seen=seen)
+            result = replace(result, views=answer.views, layers=answer.layers, seen=seen, tokens=answer.tokens)
             result = replace(result, notes=self._notes(result, answer.unknown))
         return replace(result, runs=answer.runs)
+
+    def notes(self, result: Result) -> list[str]:
+        """What has to be said of an answer, and of its methods on this model."""
+        known = self.models.cards[result.settings.model].method_notes
+        names = dict.fromkeys(part.name for method in result.methods for part in method.parts)
+        return [*result.notes, *(known[name] for name in names if name in known)]
 
     def _notes(self, result: Result, unknown: Sequence[str]) -> list[str]:
         card = self.models.cards[result.settings.model]
         notes = []
         if result.settings.prompt != CHAT:
             notes.append(f"Prompt: {presets(card.family).get(result.settings.prompt, result.settings.prompt)}.")
+        if result.tokens < result.settings.tokens:
+            notes.append(f"Answers end after {result.tokens} tokens here: maps of more would not fit into memory.")
         if unknown:
             words = ", ".join(word[:40] for word in unknown[:12])
             notes.append(f"The demo model does not know: {words}.")
@@ -429,7 +444,7 @@ class Handlers:
             question=result.question,
             status=status,
             progress=progress,
-            notes=result.notes,
+            notes=self.notes(result),
             view=session.view,
             id=result.id if result.runs else f"{result.id}-waiting",  # a link's layer is set once there are layers
         )
@@ -443,9 +458,8 @@ class Handlers:
             return ""  # a visitor's picture, and a model in a folder, mean nothing elsewhere
         model = None if settings.model == self.models.default else settings.model
         prompt = None if settings.prompt == CHAT else settings.prompt
-        return links.query(
-            links.Link(scene.name, result.question, spec(result.methods[-1]), model, settings.tokens, prompt=prompt)
-        )
+        methods = tuple(map(spec, result.methods))
+        return links.query(links.Link(scene.name, result.question, methods, model, settings.tokens, prompt=prompt))
 
     def _shown(self, session: Session, **changes: Any) -> Payload:
         """What is on the page now, with a few words changed: nothing jumps, nothing is lost."""
@@ -494,7 +508,58 @@ def _values(settings: Settings) -> tuple[Any, ...]:
 
 def _progress(result: Result) -> str:
     count = max((len(run.tokens) for run in result.runs), default=0)
-    return f"Token {count}…" if count else "Reading the question…"
+    if count:
+        return f"Token {count}…"
+    noised = any(isinstance(method.contrasted(), NoisedPicture) for method in result.methods)
+    return "Reading the picture once more, with noise…" if noised else "Reading the question…"
+
+
+def check(method: Method, target: Any) -> None:
+    """ClvsError, in a visitor's words, for a method that the model of `target` cannot be asked with."""
+    try:
+        method.resolve(target)
+    except ClvsError:
+        raise
+    except ValueError as error:
+        raise ClvsError(_too_deep(method, target) or str(error)) from None
+
+
+def _too_deep(method: Method, target: Any) -> str:
+    """The sentence for a layer that the model does not have, counted as on the page; "" where nothing names one."""
+    for part in method.parts:
+        fields = schema(type(part), target.label, target.settings, target.layers)["fields"]
+        for name, value in explicit(part).items():
+            field = next((f for f in fields if f["name"] == name and f["kind"] in ("layer", "layers")), None)
+            deepest = value[-1] if isinstance(value, list) else value
+            if field and deepest is not None and deepest >= target.layers:
+                told = f"{field['label']} of {part.label}"
+                return f"The model has {target.layers} layers; set {told} to one of them."
+    return ""
+
+
+def _carried(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:
+    """Methods taken along to another model, set as its card recommends; and the labels of those it cannot run."""
+    kept: dict[str, None] = {}
+    left_out: list[str] = []
+    try:
+        picked = limits.methods(specs)
+    except ClvsError:  # nothing that this page could have sent
+        return [], []
+    for method in picked:
+        try:
+            parts = [start(type(part), target.settings) for part in method.parts]
+            usual = parts[0] if len(parts) == 1 else Combine(*parts)
+            usual.resolve(target)
+        except ValueError:
+            left_out.append(method.label)
+        else:
+            kept[spec(usual)] = None
+    return list(kept), left_out
+
+
+def _pairs(params: Any) -> list[tuple[str, Any]]:
+    """Names and texts of a request's query parameters, also of those that come several times."""
+    return list(params.multi_items() if hasattr(params, "multi_items") else params.items())
 
 
 def _region(data: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import gradio as gr
 from gradio import processing_utils
 from PIL import Image, UnidentifiedImageError
 
+import clvs_core as clvs
 from clvs_core.engine.images import read_picture
 from clvs_core.errors import ClvsError, ImageError, QuestionError
 
@@ -27,10 +28,12 @@ MAX_RATIO = 50
 MAX_QUESTION = 512
 MAX_TOKENS = 64
 MAX_METHODS = 4
+MAX_SPEC = 2000  # characters of one method's settings: a list of heads is long
 MAX_POLYGON = 2000
 QUEUE_SIZE = 20
 MAX_VISITORS = 40  # whose results are kept at a time
 MAX_KEPT = 2**30  # bytes of all their results together
+MAX_RESULT = 2**30  # bytes of one answer's maps, of all methods together: longer answers are cut
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -55,6 +58,37 @@ def new_tokens(value: Any) -> int:
     if not whole or not 1 <= value <= MAX_TOKENS:
         raise ClvsError(f"The number of new tokens must be a whole number from 1 to {MAX_TOKENS}, not {value!r:.40}.")
     return int(value)
+
+
+def specs(value: Any) -> list[str]:
+    """One to MAX_METHODS methods with their settings, as text; ClvsError otherwise."""
+    if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= MAX_METHODS:
+        raise ClvsError(f"Choose a list of 1 to {MAX_METHODS} methods, for example vanilla and clvs.")
+    if not all(isinstance(text, str) for text in value):
+        raise ClvsError("Each method must be a text, for example clvs:alpha=0.7.")
+    if longest := max((len(text) for text in value if len(text) > MAX_SPEC), default=0):
+        raise ClvsError(f"A method's settings have {longest} characters; shorten them to {MAX_SPEC}.")
+    return list(value)
+
+
+def method(text: str) -> clvs.Method:
+    """The method of one spec; ClvsError, one sentence, for what is none."""
+    try:
+        return clvs.method(text)
+    except ClvsError:
+        raise
+    except (ValueError, TypeError, ArithmeticError) as error:  # of any method, also one of the owner's own
+        raise ClvsError(str(error)) from None
+
+
+def methods(value: Any) -> list[clvs.Method]:
+    """The methods of one to MAX_METHODS specs; ClvsError otherwise."""
+    return [method(text) for text in specs(value)]
+
+
+def tokens_within(asked: int, token_bytes: int) -> int:
+    """How many of the tokens asked for fit into one answer's maps, at least one; token_bytes: of one token's."""
+    return max(1, min(asked, MAX_RESULT // max(1, token_bytes)))
 
 
 def open_picture(path: str | Path | None) -> Image.Image:

@@ -39,12 +39,16 @@ BUSY = "Too many people are asking at this moment; try again in a minute."
 
 @dataclass(frozen=True)
 class Answer:
-    """What has come so far of one question: geometry, and one run per method (none before the first token)."""
+    """What has come so far of one question: geometry, and one run per method (none before the first token).
+
+    tokens: how many the answer may have, those asked for or as many as there is room for the maps of.
+    """
 
     views: Any
     runs: Sequence[Any]
     layers: int
     unknown: Sequence[str]
+    tokens: int
 
 
 class Models:
@@ -265,16 +269,17 @@ class Models:
             with self._busy:
                 unknown = model.unknown_words(question, prompt)
                 image = model.open_image(picture, prompt)
-            yield Answer(image.views, [], model.layers, unknown)
+            count = _room(model, image.views, methods, max_new_tokens)
+            yield Answer(image.views, [], model.layers, unknown, count)
             with self._busy:
-                steps = image.stream(question, methods, max_new_tokens=max_new_tokens, lens=True, prompt=prompt)
+                steps = image.stream(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
             try:
                 while True:
                     with self._busy:
                         step = next(steps, None)
                     if step is None:
                         return
-                    yield Answer(image.views, step.runs, model.layers, unknown)
+                    yield Answer(image.views, step.runs, model.layers, unknown, count)
             finally:
                 steps.close()
                 del image, steps
@@ -287,18 +292,29 @@ class Models:
         methods: Sequence[Any],
         max_new_tokens: int,
         prompt: str = CHAT,
+        beside: Sequence[Any] = (),
     ) -> Answer:
-        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already."""
+        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
+
+        beside: methods whose runs are there already and will be kept together with these.
+        """
         self.get(name)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
             with self._using(name) as model, self._busy:
                 image = model.open_image(picture, prompt)
-                runs = image.ask(question, methods, max_new_tokens=max_new_tokens, lens=True, prompt=prompt)
-                return Answer(image.views, runs, model.layers, model.unknown_words(question, prompt))
+                count = _room(model, image.views, [*methods, *beside], max_new_tokens)
+                runs = image.ask(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
+                return Answer(image.views, runs, model.layers, model.unknown_words(question, prompt), count)
         finally:
             self._room.release()
+
+
+def _room(model: Any, views: Any, methods: Sequence[Any], asked: int) -> int:
+    """How many of the tokens asked for can be kept with their maps, in float16, before and after each method's edit."""
+    maps = sum(1 if method.name == "vanilla" else 2 for method in methods)
+    return limits.tokens_within(asked, 2 * maps * model.layers * model.heads * views.visual)
 
 
 def _sources(names: Sequence[str]) -> dict[str, str]:

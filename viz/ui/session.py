@@ -13,57 +13,25 @@ import numpy as np
 from PIL import Image
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError
+from clvs_core.methods import spec
+from clvs_core.methods.schema import start
 from clvs_core.models.prompts import CHAT
 from viz.ui.objects import Seen, see
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The page's controls. `first_check` is 1-based, as shown, and None while the model's depth is unknown."""
+    """The page's controls. methods: one to four specs, as `clvs_core.methods.spec` writes them, in the page's order."""
 
     model: str
-    alpha: float
-    beta: float
-    gamma: float
-    first_check: int | None
-    unified: bool
-    early: bool
-    tokens: int
+    methods: tuple[str, ...]
+    tokens: int = 16
     prompt: str = CHAT
 
     @classmethod
-    def of(cls, card: Any, layers: int | None, tokens: int = 16) -> Settings:
-        """What a model's card recommends; layers: how deep the model is, None when it has not been loaded."""
-        given = card.settings.get("clvs", {})
-        own = clvs.CLVS(**{k: v for k, v in given.items() if v is not None})
-        usual = None if layers is None else layers // 2 + 2
-        first = usual if own.first_check is None else own.first_check + 1
-        beta = 0.8 if own.beta is None else own.beta
-        return cls(card.name, own.alpha, beta, own.gamma, first, own.unified_positions, own.early_termination, tokens)
-
-    def methods(self, usual: Settings) -> list[Any]:
-        """Vanilla and CLVS with these settings; what is as `usual` for the model is left to its card.
-
-        ClvsError names a setting out of range.
-        """
-        try:
-            method = clvs.CLVS(
-                alpha=self.alpha,
-                beta=None if self.beta == usual.beta else self.beta,
-                gamma=self.gamma,
-                first_check=self._first_check(usual),
-                unified_positions=self.unified,
-                early_termination=self.early,
-            )
-        except (TypeError, ValueError) as error:
-            raise ClvsError(str(error)) from None
-        return [clvs.Vanilla(), method]
-
-    def _first_check(self, usual: Settings) -> int | None:
-        if self.first_check is None or self.first_check == usual.first_check:
-            return None
-        return int(self.first_check) - 1
+    def of(cls, card: Any) -> Settings:
+        """What the page starts with for a model: vanilla, and CLVS as the model's card recommends it."""
+        return cls(card.name, (spec(clvs.Vanilla()), spec(start(clvs.CLVS, card.settings))))
 
 
 @dataclass(frozen=True)
@@ -85,7 +53,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Result:
-    """The last answer, with everything needed to draw it again or to change one setting of it."""
+    """The last answer, with everything needed to draw it again or to change one method of it.
+
+    methods, runs: in the same order; runs are empty before the first token.
+    """
 
     picture: Picture
     question: str
@@ -95,6 +66,7 @@ class Result:
     layers: int = 0
     runs: Sequence[Any] = ()
     seen: Seen = field(default_factory=lambda: Seen((), (), np.zeros((0, 0))))
+    tokens: int = 0  # how many an answer may have: those asked for, or fewer where more maps would not fit
     notes: Sequence[str] = ()
     id: str = ""
     finished: bool = False
@@ -114,8 +86,7 @@ class Session:
     ticket: int = 0
     running: int = 0  # the ticket that is being answered or waits for its turn, 0 for none
     moves: int = 0  # counts moved settings, so that only the newest is shown
-    depth: int = 0  # layers the page's slider goes to, 0 before that was looked at
-    unsure: bool = False  # the first check on the page is a guess: a link's model had not been loaded
+    fitted: tuple[str, int] | None = None  # model and depth that the page's settings were last made for
     picture: Picture | None = None
     result: Result | None = None
     payload: Mapping[str, Any] | None = None

@@ -1,14 +1,16 @@
-"""Small components that Gradio does not have: picture input, slider, strip, chips, model menu, header, download.
+"""Small components that Gradio does not have: picture input, slider, strip, chips, menus, header, download.
 
-Like the viewer, each of the last five is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so text
-that is not ours arrives in the value and reaches the page through `textContent` only.
+Like the viewer, each but the first two is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so
+text that is not ours arrives in the value and reaches the page through `textContent` only.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import html
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
 from clvs_core.errors import ImageError
+from viz import scales
 from viz.ui import limits
 from viz.ui.library import Scene
 
@@ -147,6 +150,26 @@ class ModelMenu(_Fixed):
 
     def postprocess(self, value: Any) -> Any:
         return self._menu(value) if isinstance(value, str) else value
+
+
+class MethodPicker(_Fixed):
+    """The methods to compare and their settings; event `adjust` after each change. The value is `Handlers.picker`'s.
+
+    For handlers its value is the list of specs that the browser sent, of whatever kind: `limits.methods` checks it.
+    """
+
+    def __init__(self, value: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        styles = json.dumps([dataclasses.asdict(style) for style in scales.STYLES])
+        super().__init__(
+            value,
+            html_template=static("methods.html"),
+            js_on_load=f"const STYLES = {styles};\n{static('methods.js')}",
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> list[Any]:
+        specs = payload.get("specs") if isinstance(payload, Mapping) else None
+        return specs if isinstance(specs, list) else []
 
 
 class Header(_Fixed):

@@ -44,10 +44,10 @@ watch('value', () => viewer.update(payload()));
 """
 
 
-SCRIPTS = ("model.js", "draw.js", "panels.js", "viewer.js")
+SCRIPTS = ("model.js", "draw.js", "panels.js", "particulars.js", "viewer.js")
 EXPORTS = """mount, decode, float16, limits, signedLimit, normalise, normaliseSigned, colour, sinks, together,
 regionCoverage, curve, summarise, gain, firstDifference, patchAt, sentence, startLayer, share,
-signedPercent, ticks, percentile, CLVS_LUTS, bytes"""
+signedPercent, ticks, percentile, CLVS_LUTS, bytes, doesWords, actedWords, headsText, contrastHeads"""
 
 
 @functools.cache
@@ -58,11 +58,13 @@ def static(name: str) -> str:
 
 @functools.cache
 def script() -> str:
-    """The viewer's JavaScript with the colour tables of `viz.scales`; defines `window.__clvsViewer` once per page."""
+    """The viewer's JavaScript with the tables of `viz.scales`; defines `window.__clvsViewer` once per page."""
     tables = {
         name: base64.b64encode(scales.lut(name).tobytes()).decode("ascii") for name in (*scales.MAPS, scales.DIVERGING)
     }
-    parts = [f"const CLVS_LUTS = {json.dumps(tables)};", *map(static, SCRIPTS), f"return {{ {EXPORTS} }};"]
+    styles = [{"dash": style.dash, "mark": style.mark} for style in scales.STYLES]
+    tables_and_styles = [f"const CLVS_LUTS = {json.dumps(tables)};", f"const CLVS_STYLES = {json.dumps(styles)};"]
+    parts = [*tables_and_styles, *map(static, SCRIPTS), f"return {{ {EXPORTS} }};"]
     return f"window.__clvsViewer ??= (() => {{\n{chr(10).join(parts)}\n}})();\n"
 
 

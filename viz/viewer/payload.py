@@ -8,10 +8,12 @@ Weights are raw: the browser applies every scale, and `viz.scales` is the Python
     payload = build([], views=image.views, methods=methods, image_url=url, status="running")  # before the first token
 
 Beside contract v1, `progress` and `error` are plain sentences, and `view` may set the controls of a new `id`, for
-permalinks: layer, step, scale, power, cmap, smooth, contours, sinks, head, memory.
+permalinks: layer, step, scale, power, cmap, smooth, contours, sinks, head, memory. A method's entry also has its
+settings in words, its `card` and what only some methods record; `viz.viewer.particulars` says what these are.
 
-While an answer is still coming, `attention` and `memory` hold no more tokens than fit into `STREAM_BUDGET` (always the
-first), so that a long answer of a large model is not sent again with every token; the finished payload holds all.
+While an answer is still coming, maps, memories, acted heads and contrasts hold no more tokens than fit into
+`STREAM_BUDGET` (always the first), so that a long answer of a large model is not sent again with every token; the
+finished payload holds all.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ from typing import Any
 import numpy as np
 from contourpy import contour_generator
 
-from viz.labels import labels
+from clvs_core.methods import spec as written
+from viz.labels import labels, settings_in_words
+from viz.viewer.particulars import card, memory, recorded
 
 VERSION = 1
 HEADS_BUDGET = 768 * 1024  # bytes of float16 for the per-head maps of all methods together; more is left out
-STREAM_BUDGET = 1024 * 1024  # bytes of float16 while running; the embedded model's longest answer takes 0.6 MiB
+STREAM_BUDGET = 1024 * 1024  # bytes of float16 while running; the embedded model's longest pair takes 0.6 MiB
 MAX_METHODS = 4
 
 
@@ -78,8 +82,8 @@ def build(
         raise ValueError("The viewer needs runs, or the views of the picture when nothing has run yet.")
     meta = dict(runs[0].trace.meta) if runs else {}
     views = views if views is not None else runs[0].trace.views
-    entries = _methods([run.method for run in runs] or methods, runs)
     steps = _affordable(runs) if status == "running" else None
+    entries = _methods([run.method for run in runs] or methods, runs, steps)
     arrays = _arrays(entries, runs, steps, objects, views.visual, heads and status == "done")
     layout, blob = _pack(arrays)
     shape = runs[0].trace.attention.shape if runs else (0, 0, 0, views.visual)
@@ -158,8 +162,9 @@ def simplify(line: np.ndarray, tolerance: float) -> np.ndarray:
     return line[keep]
 
 
-def _methods(methods: Sequence[Any], runs: Sequence[Any]) -> list[dict[str, Any]]:
-    specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or [m.name for m in methods]
+def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> list[dict[str, Any]]:
+    specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or list(map(written, methods))
+    layers = runs[0].trace.attention.shape[1] if runs else 0
     entries = []
     shown = labels(specs, [method.label for method in methods])
     for index, (method, spec) in enumerate(zip(methods, specs, strict=True)):
@@ -169,8 +174,11 @@ def _methods(methods: Sequence[Any], runs: Sequence[Any]) -> list[dict[str, Any]
             "name": method.name,
             "label": shown[index],
             "spec": spec,
+            "settings": ", ".join(settings_in_words(spec)),
+            "card": card(method, spec, layers),
         }
-        entries.append(entry | _answer(runs[index] if runs else None))
+        run = runs[index] if runs else None
+        entries.append(entry | _answer(run) | recorded(run, steps))
     return entries
 
 
@@ -215,7 +223,7 @@ def _affordable(runs: Sequence[Any]) -> int:
     has the same blob, which Gradio's stream of differences does not send again.
     """
     layers, visual = runs[0].trace.attention.shape[1::2] if runs else (0, 0)
-    maps = sum(1 + (run.trace.memory is not None) for run in runs)
+    maps = sum(1 + (memory(run.trace) is not None) for run in runs)
     return max(1, STREAM_BUDGET // max(1, 2 * maps * layers * visual))
 
 
@@ -231,8 +239,9 @@ def _arrays(
     for entry, run in zip(entries, runs, strict=False):
         attention = np.asarray(run.trace.attention[:steps])
         arrays[f"attention/{entry['key']}"] = attention.astype(np.float32).mean(axis=2)
-        if run.trace.memory is not None:
-            arrays[f"memory/{entry['key']}"] = np.asarray(run.trace.memory[:steps])
+        carried = memory(run.trace)
+        if carried is not None:
+            arrays[f"memory/{entry['key']}"] = np.asarray(carried[:steps])
     if heads and 2 * sum(run.trace.attention.size for run in runs) <= HEADS_BUDGET:
         for entry, run in zip(entries, runs, strict=False):
             arrays[f"heads/{entry['key']}"] = np.asarray(run.trace.attention)

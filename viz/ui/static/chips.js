@@ -1,14 +1,24 @@
-// Suggested questions. They are text from files and visitors: textContent only.
+// Suggested questions, the first few of many until asked for more. Text from files and visitors: textContent only.
+const FEW = 4;
 const box = element.querySelector('.ask-chips');
+const chip = (text, click) => {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.textContent = text;
+  button.addEventListener('click', click);
+  return button;
+};
 const draw = () => {
   const questions = Array.isArray(props.value) ? props.value : [];
-  box.replaceChildren(...questions.map((question) => {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = question;
-    button.addEventListener('click', () => trigger('pick', { question }));
-    return button;
-  }));
+  const all = questions.map((question) => chip(question, () => trigger('pick', { question })));
+  if (all.length <= FEW + 1) return box.replaceChildren(...all);
+  const rest = all.splice(FEW);
+  const more = chip(`${rest.length} more`, () => {
+    more.replaceWith(...rest);
+    rest[0].focus();
+  });
+  more.className = 'ask-more';
+  return box.replaceChildren(...all, more);
 };
 watch('value', draw);
 draw();

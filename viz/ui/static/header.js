@@ -11,7 +11,24 @@ function say(text) {
   hush = setTimeout(() => { said.textContent = ''; }, 6000);
 }
 
+/** One full trace for each method of the result. Their labels may come from a file: textContent only. */
+function listTraces() {
+  const row = menu.querySelector('.page-traces');
+  const buttons = (viewer()?.model?.methods ?? []).map((method) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.setAttribute('role', 'menuitem');
+    button.dataset.kind = `${method.key}.npz`;
+    button.textContent = method.label;
+    button.setAttribute('aria-label', `Full traces, .npz, ${method.label}`);
+    return button;
+  });
+  row.replaceChildren(row.firstElementChild, ...buttons);
+  row.hidden = buttons.length === 0;
+}
+
 function open(on) {
+  if (on) listTraces();
   menu.hidden = !on;
   opener.setAttribute('aria-expanded', String(on));
   if (on) menu.querySelector('button').focus();
@@ -80,11 +97,10 @@ head.addEventListener('keydown', (event) => {
   }
 });
 document.addEventListener('click', (event) => { if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false); });
-// A setting that takes longer than a blink says so.
-document.addEventListener('input', (event) => {
-  if (!event.target.closest('.method-setting')) return;
+// A method or a setting that takes longer than a blink says so.
+document.addEventListener('clvs-working', (event) => {
   const before = viewer()?.model;
-  setTimeout(() => { if (before && viewer().model === before) say('Working out the new setting…'); }, 900);
+  setTimeout(() => { if (event.detail && before && viewer().model === before) say(event.detail); }, 900);
 });
 // An error stands above the answers, which may have been scrolled away.
 new MutationObserver((changes) => {

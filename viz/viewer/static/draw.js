@@ -1,7 +1,8 @@
 // Numbers to pixels: heat maps over the picture, the decay strip, curves. Canvas only, no state of its own.
 
-const DASH = [[5, 4], [], [2, 3], [9, 3, 2, 3]]; // methods differ by dash and marker too, never by colour alone
-const MARKS = ['ring', 'dot', 'square', 'diamond'];
+const RING = '#9dff57'; // of sink tokens: in none of the colour maps
+const SAMPLE = 34; // pixels, enough to show every dash on both sides of the marker
+const HEAD_ROOM = 96; // pixels that all heads of a layer get in the strip, at most
 
 /** Sizes the backing store to the canvas's box in device pixels; returns a context in CSS pixels. */
 function prepare(canvas, width, height) {
@@ -61,8 +62,8 @@ function mutedPicture(picture, width, height, dark) {
   return canvas;
 }
 
-/** One heat map. `spec`: {picture, image, views, values, paint, over, smooth, outlines, region, hover}; pixels of the
- * picture are scaled to the box; `over(value)` marks weights beyond the scale. */
+/** One heat map. `spec`: {picture, image, views, values, paint, over, smooth, outlines, rings, region, hover}; pixels
+ * of the picture are scaled to the box; `over(value)` marks weights beyond the scale; tokens in `rings` get one. */
 function drawMap(ctx, width, height, spec) {
   const sx = width / spec.image.w;
   const sy = height / spec.image.h;
@@ -80,6 +81,7 @@ function drawMap(ctx, width, height, spec) {
   }
   shadeUnseen(ctx, spec.image, width, height, sx, sy);
   for (const line of spec.outlines) outline(ctx, line, sx, sy, 'rgba(255,255,255,.95)', []);
+  for (const token of spec.rings) drawRing(ctx, token, spec.views, sx, sy);
   if (spec.region) outline(ctx, regionLine(spec.region), sx, sy, spec.regionColour, [5, 3]);
   if (spec.hover) drawPatch(ctx, spec.hover, sx, sy);
 }
@@ -165,15 +167,73 @@ function drawPatch(ctx, { row: r, col: c, view }, sx, sy) {
   ctx.strokeRect(x0 * sx + c * w, y0 * sy + r * h, w, h);
 }
 
-/** Thumbnails of what the model sees: `rows` of {layers, paint, stop, colour, empty}, one column for each layer. */
+/** A ring on a visual token, if one of the grids on the map has it. */
+function drawRing(ctx, token, views, sx, sy) {
+  const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
+  const col = view && (token - view.start) % view.stride;
+  if (!view || col >= view.cols) return;
+  const [x0, y0, x1, y1] = view.region;
+  const w = ((x1 - x0) / view.cols) * sx;
+  const h = ((y1 - y0) / view.rows) * sy;
+  const x = x0 * sx + (col + 0.5) * w;
+  const y = y0 * sy + (Math.floor((token - view.start) / view.stride) + 0.5) * h;
+  const r = Math.max(2.5, Math.min(w, h) * 0.32);
+  for (const [width, stroke] of [
+    [Math.min(4, r * 1.1), 'rgba(0,0,0,.7)'],
+    [Math.min(1.8, r * 0.5), RING],
+  ]) {
+    ctx.beginPath();
+    ctx.arc(x, y, r, 0, 2 * Math.PI);
+    ctx.lineWidth = width;
+    ctx.strokeStyle = stroke;
+    ctx.stroke();
+  }
+}
+
+/** Height of one head's cell in the strip. */
+function headHeight(heads) {
+  return Math.max(2, Math.min(8, HEAD_ROOM / heads));
+}
+
+/** Heads by layers: `line` is {acted: [layer][..] heads, count, colour, acts}; the acted ones are filled. */
+function drawHeads(ctx, line, y, spec) {
+  const { column, cell } = spec;
+  const h = headHeight(line.count);
+  const gap = h > 4 ? 1 : 0.5;
+  for (let layer = 0; layer < spec.layers; layer++) {
+    const acted = new Set(line.acted[layer]);
+    const x = layer * column + (column - cell.w) / 2;
+    for (let head = 0; head < line.count; head++) {
+      ctx.fillStyle = acted.has(head) ? line.colour : spec.faint;
+      ctx.fillRect(x, y + head * h, cell.w, h - gap);
+    }
+  }
+}
+
+/** A line below a row of thumbnails, from the first layer to the last in which the method acts. */
+function drawActs(ctx, line, y, spec) {
+  const { column, cell } = spec;
+  ctx.fillStyle = line.colour;
+  for (const [first, last] of line.acts) {
+    ctx.fillRect(first * column + (column - cell.w) / 2, y, (last - first) * column + cell.w, 2);
+  }
+}
+
+/** What the model sees, one column for each layer: `rows` of {y, layers, paint, stop, colour, empty, acts} are
+ * thumbnails, rows with `acted` heads by layers. */
 function drawStrip(ctx, spec) {
-  const { image, views, rows, column, cell, gap, top, dark } = spec;
+  const { image, views, rows, column, cell, dark } = spec;
   const [left, over, right, under] = image.seen;
   const sx = cell.w / (right - left);
   const sy = cell.h / (under - over);
   const snap = toPixels(ctx);
-  rows.forEach((line, j) => {
-    const y = top + j * (cell.h + gap);
+  rows.forEach((line) => {
+    const { y } = line;
+    if (line.acted) {
+      drawHeads(ctx, line, y, spec);
+      return;
+    }
+    drawActs(ctx, line, y + cell.h + 2, spec);
     line.layers.forEach((values, i) => {
       const x = i * column + (column - cell.w) / 2;
       ctx.save();
@@ -228,12 +288,7 @@ function drawPlot(ctx, width, height, spec) {
   const at = frame(width, height, spec.layers, spec.high);
   drawAxes(ctx, at, spec);
   if (spec.band) drawBand(ctx, at, spec.band);
-  if (spec.first !== null && spec.first !== undefined) {
-    level(ctx, at.x(spec.first), at.top, at.x(spec.first), at.bottom, spec.look.muted, [2, 3]);
-    const late = at.x(spec.first) > at.right - 60; // no room to the right of it
-    const x = at.x(spec.first) + (late ? -6 : 4);
-    label(ctx, 'first check', x, at.top + 4, spec.look.muted, late ? 'right' : 'left', spec.look.paper);
-  }
+  drawFirsts(ctx, at, spec);
   for (const t of spec.thresholds || []) {
     level(ctx, at.left, at.y(t.value), at.right, at.y(t.value), t.colour, [6, 3]);
     const settled = spec.lines.every((line) => (line.values[spec.layers - 1] ?? 0) < t.value * 0.7);
@@ -251,6 +306,17 @@ function drawPlot(ctx, width, height, spec) {
       stopMark(ctx, at.x(line.stop), at.y(value) - 6, line.colour, spec.look.paper);
   }
   return at;
+}
+
+/** Where uncertainty is looked at first: a line for each such layer, words at the first of them. */
+function drawFirsts(ctx, at, { firsts = [], look }) {
+  const layers = [...firsts].sort((a, b) => a - b);
+  for (const first of layers) level(ctx, at.x(first), at.top, at.x(first), at.bottom, look.muted, [2, 3]);
+  if (!layers.length) return;
+  const text = layers.length > 1 ? 'first checks' : 'first check';
+  const x = at.x(layers[layers.length - 1]);
+  if (x <= at.right - 66) label(ctx, text, x + 4, at.top + 4, look.muted, 'left', look.paper);
+  else label(ctx, text, at.x(layers[0]) - 6, at.top + 4, look.muted, 'right', look.paper); // no room beside the last
 }
 
 function drawAxes(ctx, at, spec) {
@@ -290,7 +356,7 @@ function drawLine(ctx, at, line, spec) {
   ctx.strokeStyle = line.colour;
   ctx.lineWidth = 1.8;
   ctx.lineJoin = 'round';
-  ctx.setLineDash(DASH[line.index]);
+  ctx.setLineDash(CLVS_STYLES[line.index].dash);
   ctx.beginPath();
   let open = false;
   line.values.forEach((value, i) => {
@@ -307,7 +373,7 @@ function drawLine(ctx, at, line, spec) {
   line.values.forEach((value, i) => {
     const current = i === spec.cursor;
     if (value !== null && (current || !dense))
-      marker(ctx, at.x(i), at.y(value), MARKS[line.index], current ? 4.6 : 3, line.colour, spec.look.paper);
+      marker(ctx, at.x(i), at.y(value), CLVS_STYLES[line.index].mark, current ? 4.6 : 3, line.colour, spec.look.paper);
   });
 }
 
@@ -357,16 +423,21 @@ function label(ctx, text, x, y, fill, align, halo) {
 
 /** The sample of a method's line for headings: dash and marker, as an image that needs no alternative text. */
 function drawSample(canvas, index, colour, paper) {
-  const ctx = prepare(canvas, 26, 12);
-  ctx.setLineDash(DASH[index]);
+  const ctx = prepare(canvas, SAMPLE, 12);
+  ctx.setLineDash(CLVS_STYLES[index].dash);
   ctx.strokeStyle = colour;
   ctx.lineWidth = 2;
   ctx.beginPath();
   ctx.moveTo(0, 6);
-  ctx.lineTo(26, 6);
+  ctx.lineTo(SAMPLE, 6);
   ctx.stroke();
   ctx.setLineDash([]);
-  marker(ctx, 13, 6, MARKS[index], 3.6, colour, paper);
+  marker(ctx, SAMPLE / 2, 6, CLVS_STYLES[index].mark, 3.6, colour, paper);
+}
+
+/** A method's marker alone, beside its rows in the strip. */
+function drawMark(canvas, index, colour, paper) {
+  marker(prepare(canvas, 11, 11), 5.5, 5.5, CLVS_STYLES[index].mark, 3.4, colour, paper);
 }
 
 /** A colour bar of the painted scale, opaque, from low to high. */

@@ -3,10 +3,10 @@
 const TIPS = {
   map: 'Each square is one visual token: a patch of the picture. Its colour is the share of its attention that the answering position gives it in this layer; the rest goes to other patches and to the words. A white corner marks a weight beyond the scale.',
   strip:
-    'Every layer of the network, first to last, on the same scale. Click or drag to move to a layer; ▼ is the layer after which CLVS stopped smoothing.',
+    'Every layer of the network, first to last, on the same scale. Click or drag to move to a layer. A line below a row marks the layers in which the method acts.',
   curve: 'How much of all its attention, on picture and words, the model spends on the chosen objects while it writes this token, layer by layer. Each patch counts by the share of it that they cover; shares of several objects in one patch add up, to the whole patch at most.',
   unsure:
-    'How undecided the model would be if it had to answer at this layer: the entropy of its 10 likeliest words, from 0 (certain) to 1 (all alike). Once it falls below the threshold, CLVS stops smoothing.',
+    'How undecided the model would be if it had to answer at this layer: the entropy of its 10 likeliest words, from 0 (certain) to 1 (all alike).',
   scale:
     'Shared: one range for all methods and layers, so that maps can be compared. Per layer: methods can be compared within a layer. Per map: shows the shape only. × uniform: 1 is an evenly spread look.',
   head: 'Each layer has several attention heads that look at different things. The paper averages them.',
@@ -17,7 +17,10 @@ const TIPS = {
     'Some tokens draw attention in every layer whatever the question (sinks). Hiding the strongest lets the rest be seen; the curves keep them.',
   grid: 'This model gets the picture twice, each time in visual tokens of their own: cut into finer tiles, and whole. The maps show one of the two; the curves count both.',
   power: 'Below 1 lifts faint weights, 1 is linear.',
-  memory: 'What CLVS carries from layer to layer. Strongest head, so on a scale of its own.',
+  memory: 'Strongest head, so on a scale of its own.',
+  rings: 'Tokens that draw attention whatever is asked, as this method finds them in each layer.',
+  contrast:
+    'A contrasting method works out the next word twice, with the picture and with a noised one or none. Words that are likely without seeing lose; what comes out is its outcome. Words that are far from likely with the picture are ruled out.',
   region: 'Draw a part of the picture to follow it through the layers.',
 };
 const KEYS = [
@@ -58,24 +61,11 @@ function refill(node, children) {
   if (at >= 0) controls()[at]?.focus({ preventScroll: true });
 }
 
-const GREEK = { alpha: 'α', beta: 'β', gamma: 'γ', top_k: 'k' };
 const END = /^(<\/s>|<eos>|<end_of_turn>|<\|(im_end|endoftext|eot_id)\|>)$/; // how models spell the end of an answer
-const OFF = { unified_positions: 'no unified positions', early_termination: 'no early stop' };
 
-/** The settings of a spec such as "clvs:alpha=0.7,first_check=7" for people: Greek letters, layers from 1. */
-function settingWords(spec) {
-  const parts = (spec.split(':')[1] || '')
-    .split(',')
-    .filter(Boolean)
-    .map((part) => part.split('='));
-  return parts
-    .map(([name, value]) => {
-      if (name === 'first_check') return `first check at layer ${Number(value) + 1}`;
-      if (name in OFF) return /^(false|0)$/i.test(value) ? OFF[name] : '';
-      return `${GREEK[name] || name} ${value}`;
-    })
-    .filter(Boolean)
-    .join(', ');
+/** A token's text for people. */
+function saidWord(word) {
+  return END.test(word) ? 'end' : word.trim() || '␣';
 }
 
 class Panels {
@@ -97,7 +87,6 @@ class Panels {
     this.$('slide').replaceChildren(this.slider);
     this.$('strip').replaceChildren(this.strip, this.cursor, this.ticks);
     for (const name of ['curve', 'unsure']) this.$(name).replaceChildren(el('canvas', { role: 'img' }));
-    this.$('unsure-title').replaceChildren(this.term('span', 'Uncertainty', 'unsure'));
     this.$('look-title').replaceChildren(this.term('span', 'Where it looks', 'map'));
     this.$('caveat').textContent =
       'Attention shows where information is read from. It is not proof of what caused the answer.';
@@ -119,6 +108,8 @@ class Panels {
     };
     root.addEventListener('pointerdown', elsewhere, true); // before the map that is tapped shows its numbers
     this.drag(this.$('strip'), (x) => this.goto(Math.floor(x / (this.column || 1))), null);
+    this.$('strip').addEventListener('pointermove', (e) => this.hoverHead(e));
+    this.$('strip').addEventListener('pointerleave', () => this.headTip && this.leaveHeads());
     for (const name of ['curve', 'unsure']) {
       const box = this.$(name);
       this.drag(
@@ -171,12 +162,13 @@ class Panels {
   buildAnswers() {
     const { model } = this;
     this.chipsOf = model.methods.map(() => []);
+    this.nows = [];
     const cards = model.methods.map((m, i) => {
       const differs = i === model.reference ? -1 : firstDifference(model.methods[model.reference].tokens, m.tokens);
       const chips = m.tokens.map((token, t) => this.tokenChip(i, t, token, t === differs));
       this.chipsOf[i] = chips;
       const waiting = !m.finished && model.status === 'running';
-      const name = el('div', { class: 'cv-who' }, this.sample(i), el('strong', { text: m.label }), this.specOf(m, i));
+      const name = el('div', { class: 'cv-who' }, this.sample(i), el('strong', { text: m.label }), ...this.whoWords(m, i));
       const said = chips.length
         ? chips
         : [el('span', { class: 'cv-quiet', text: waiting ? 'waiting for the first word …' : 'no answer yet' })];
@@ -190,26 +182,28 @@ class Panels {
           ...said,
           waiting && chips.length ? el('i', { class: 'cv-caret', 'aria-hidden': 'true' }) : null,
         ),
+        this.buildCard(m, i),
       );
     });
     refill(this.$('answers'), cards);
     this.markTokens();
   }
 
-  specOf(method, index) {
-    if (this.model.methods.length > 2 && index !== this.model.reference) {
-      return el('button', {
-        class: 'cv-link',
-        type: 'button',
-        text: 'compare',
-        'data-focus': String(index),
-        onclick: () => this.set({ focus: index }),
-      });
-    }
-    return el('small', {
-      text:
-        index === this.model.reference && method.name === 'vanilla' ? 'the model as it is' : settingWords(method.spec),
+  /** Beside a method's name: the button that compares it with the reference, what the reference is, the settings. */
+  whoWords(method, index) {
+    const { methods, reference } = this.model;
+    const [several, many] = [methods.length > 1, methods.length > 2];
+    const compare = el('button', {
+      class: 'cv-link',
+      type: 'button',
+      text: 'compare',
+      'data-focus': String(index),
+      'data-tip': `Compare with ${methods[reference].label}: in the difference map, the band of the curves and the sentence.`,
+      onclick: () => this.set({ focus: index }),
     });
+    const role = method.name === 'vanilla' ? 'the model as it is' : several ? 'reference' : '';
+    const words = [index === reference ? role : '', many ? '' : method.settings].filter(Boolean).join(', ');
+    return [many && index !== reference && compare, words && el('small', { text: words, 'data-tip': words })];
   }
 
   tokenChip(method, step, token, differs) {
@@ -261,7 +255,17 @@ class Panels {
   }
 
   term(tag, text, tip) {
-    return el(tag, { class: 'cv-term', text, tabindex: '0', 'data-tip': TIPS[tip] });
+    return el(tag, { class: 'cv-term', text, tabindex: '0', 'data-tip': this.told(tip) });
+  }
+
+  /** A tip's text: what it says of a stop or a memory is about the methods that have one. */
+  told(tip) {
+    const stopping = this.model?.methods.filter((m) => m.threshold > 0).map((m) => m.label) || [];
+    const who = stopping.join(' and ');
+    if (tip === 'strip' && who) return `${TIPS.strip} ▼ is the layer after which ${who} stopped smoothing.`;
+    if (tip === 'unsure' && who)
+      return `${TIPS.unsure} Once it falls below the threshold, ${who} ${stopping.length > 1 ? 'stop' : 'stops'} smoothing.`;
+    return tip === 'memory' ? `${this.memoryWords()} ${TIPS.memory}` : TIPS[tip];
   }
 
   // ---- objects ---------------------------------------------------------------------------------------------------
@@ -332,7 +336,7 @@ class Panels {
         detail: `${model.methods[s.focus].label} − ${model.methods[model.reference].label}`,
       });
     }
-    const key = JSON.stringify([wanted, model.image]);
+    const key = JSON.stringify([wanted, model.image, s.rings && this.sinkSwitch()]);
     if (key === this.mapsKey) return;
     this.mapsKey = key;
     this.maps = wanted.map((map) => this.oneMap(map));
@@ -348,6 +352,7 @@ class Panels {
     const items = [
       ['corner', 'beyond the scale'],
       unseen && ['hatch', 'never seen by the model'],
+      s.rings && this.sinkSwitch() && ['ring', 'sink tokens'],
       signed && ['more', `${model.methods[s.focus].label} looks more`],
       signed && ['less', `${model.methods[model.reference].label} looks more`],
     ];
@@ -365,7 +370,7 @@ class Panels {
     canvas.style.width = `min(100%, ${(46 * image.w) / image.h}vh)`; // a tall picture leaves the layers in sight
     const bar = el('canvas', { class: 'cv-bar', 'aria-hidden': 'true' });
     const [low, middle, high] = [el('span'), el('span'), el('span')];
-    const head = el('figcaption', {}, el('strong', { text: map.name }), el('small', { text: map.detail }));
+    const head = el('figcaption', {}, el('strong', { text: map.name }), map.detail && el('small', { text: map.detail }));
     const node = el(
       'figure',
       { class: 'cv-map', 'data-style': map.style },
@@ -465,6 +470,8 @@ class Panels {
       const value = this.raw()[s.focus][s.layer][patch.token] - this.raw()[model.reference][s.layer][patch.token];
       lines.push(`Difference ${value > 0 ? '+' : ''}${share(value)}`);
     }
+    for (const m of s.rings ? this.sinkMethods() : [])
+      if (m.sinks[s.layer]?.includes(patch.token)) lines.push(`A sink token of ${m.label} in this layer`);
     const grid = gridName(model.views, patch.view);
     const name = grid && `${grid[0].toUpperCase()}${grid.slice(1)} · `;
     return this.tip(
@@ -508,8 +515,8 @@ class Panels {
     const { heads, views, methods, arrays } = this.model;
     const many = this.hasHeads() ? heads : 0;
     const grids = new Set(views.map((v) => v.kind)).size > 1;
-    const memory = methods.some((m) => arrays[`memory/${m.key}`]);
-    const key = `${many} ${heads > 1} ${grids} ${memory}`;
+    const memory = methods.some((m) => arrays[`memory/${m.key}`]) && this.told('memory');
+    const key = `${many} ${heads > 1} ${grids} ${memory} ${this.sinkSwitch()}`;
     // While an answer is worked out there are no heads: the controls wait for them, so that nothing jumps.
     const waits = this.model.status === 'running' && this.toolsKey;
     if (key !== this.toolsKey && !waits) {
@@ -556,7 +563,8 @@ class Panels {
         this.check('Object outlines', 'contours'),
         this.check('Difference map', 'diff'),
         this.check('Smoothed for display', 'smooth'),
-        memory && this.check('Vision memory', 'memory', TIPS.memory),
+        memory && this.check('Vision memory', 'memory', memory),
+        this.sinkSwitch() && this.check(this.sinkSwitch(), 'rings', TIPS.rings),
       ),
     );
   }

@@ -1,6 +1,6 @@
 // State, actions and frames: what is shown, and when it is drawn again.
 
-class App extends Panels {
+class App extends Particulars {
   constructor(root, payload, options) {
     super();
     Object.assign(this, {
@@ -10,6 +10,9 @@ class App extends Panels {
       picture: null,
       muted: null,
       cache: new Map(),
+      opened: new Set(), // methods whose card is open, by key
+      nows: [],
+      known: { layers: 12, heads: 6 }, // before the first token: room for what is to come, as much as the last time
     });
     this.$ = (name) => root.querySelector(`.cv-${name}`);
     this.state = {
@@ -24,6 +27,7 @@ class App extends Panels {
       head: null,
       memory: false,
       diff: true,
+      rings: true,
       grid: 'tiles',
       focus: 1,
       on: {},
@@ -81,6 +85,7 @@ class App extends Panels {
     const vanilla = model.methods.findIndex((m) => m.name === 'vanilla');
     model.reference = Math.max(0, vanilla);
     this.model = model;
+    if (model.layers) this.known = { layers: model.layers, heads: model.heads };
     this.cache.clear();
     this.adopt(before, payload);
     if (before?.image.url !== model.image.url) this.loadPicture(model.image.url);
@@ -88,6 +93,8 @@ class App extends Panels {
     this.$('body').hidden = false;
     this.status(payload.status, payload.error);
     this.root.dataset.waiting = String(!model.layers);
+    this.root.dataset.many = String(model.methods.length > 2); // then maps and answers take the whole width
+    this.$('unsure-title').replaceChildren(this.term('span', 'Uncertainty', 'unsure'));
     this.buildAnswers();
     this.buildNotes();
     this.buildChips();
@@ -304,7 +311,7 @@ class App extends Panels {
     if (moved('step', 'focus')) this.markTokens();
     if (moved('step', 'scale', 'power', 'cmap', 'smooth', 'sinks', 'head', 'memory', 'grid')) this.invalidate('strip');
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
-    if (moved('diff', 'focus')) this.buildMaps();
+    if (moved('diff', 'focus', 'rings')) this.buildMaps();
     if (moved('on', 'region', 'draw')) this.buildChips();
     const light = { hover: 'curves', patch: 'maps', sketch: 'maps' }; // follow the pointer: draw no more than needed
     for (const key of Object.keys(change).filter((name) => moved(name))) {
@@ -456,6 +463,7 @@ class App extends Panels {
         values: map.values,
         smooth: s.smooth,
         outlines,
+        rings: s.rings ? this.sinksHere(map.method) : [],
         paint: signed ? diverging : this.paint(map.method, s.layer),
         over: (v) => Math.abs(v) > high * (1 + 1e-6),
         region: s.sketch || s.region,
@@ -504,39 +512,36 @@ class App extends Panels {
     const box = this.$('strip');
     const width = box.clientWidth;
     if (!width) return;
-    const column = width / (model.layers || 12); // before the first token: room for what is to come
+    const column = width / this.known.layers;
     const [x0, y0, x1, y1] = model.image.seen;
     const shape = (x1 - x0) / (y1 - y0);
     const cell = { h: Math.min(60, (column - (column < 32 ? 1.5 : 3)) / shape) };
     cell.w = cell.h * shape;
-    const rows = model.methods.map((m, i) => ({
-      label: m.label,
-      layers: this.shown()[i],
-      paint: (l) => this.opaque(i, l),
-      stop: m.stop[s.step] ?? -1,
-      colour: look.methods[this.style(i)],
-      empty: this.css(this.luts[s.cmap]),
-    }));
-    if (s.memory) rows.push(...this.memoryRows());
-    const geometry = {
+    const rows = [...this.mapRows(look), ...(s.memory ? this.memoryRows(look) : []), ...this.headRows(look)];
+    const [top, gap] = [12, 15];
+    rows.reduce((y, line) => {
+      line.height ??= cell.h;
+      line.y = y;
+      return y + line.height + gap;
+    }, top);
+    const end = rows[rows.length - 1];
+    const height = end.y + end.height + 5;
+    this.strip.style.height = `${height}px`;
+    if (!model.layers) return; // the strip before stays, faded, until there is another
+    drawStrip(prepare(this.strip, width, height), {
       image: model.image,
       views: this.visibleViews(),
+      layers: model.layers,
       rows,
       column,
       cell,
-      gap: 13,
-      top: 12,
       smooth: s.smooth,
       paper: look.paper,
+      faint: look.line,
       dark: look.dark,
-    };
-    const height = geometry.top + rows.length * (cell.h + geometry.gap) - geometry.gap + 2;
-    this.strip.style.height = `${height}px`;
-    if (!model.layers) return; // the strip before stays, faded, until there is another
-    drawStrip(prepare(this.strip, width, height), geometry);
-    this.$('rows').replaceChildren(
-      ...rows.map((r) => el('span', { text: r.label, 'data-tip': r.title || TIPS.strip, style: `height:${cell.h}px` })),
-    );
+    });
+    this.stripRows = rows;
+    this.labelRows(rows, look);
     this.cursor.style.width = `${Math.max(6, Math.min(column, cell.w + 6))}px`;
     this.column = column;
     const every = [1, 2, 4, 8].find((n) => column * n >= 20) || 16;
@@ -545,15 +550,47 @@ class App extends Panels {
     );
   }
 
+  mapRows(look) {
+    const { model, state: s } = this;
+    return model.methods.map((m, i) => ({
+      label: m.label,
+      short: m.label.split(' (')[0],
+      title: `${m.label}. ${this.told('strip')}`,
+      place: this.style(i),
+      layers: this.shown()[i],
+      paint: (l) => this.opaque(i, l),
+      stop: m.stop[s.step] ?? -1,
+      colour: look.methods[this.style(i)],
+      acts: m.card ? cardParts(m.card).map((part) => part.layers).filter(Boolean) : [],
+      empty: this.css(this.luts[s.cmap]),
+    }));
+  }
+
+  /** Labels of the strip's rows, with their methods' markers; where one has no room, its short form. */
+  labelRows(rows, look) {
+    const labels = rows.map(({ label, title, height, place }) => {
+      const mark = el('canvas', { class: 'cv-mark', 'aria-hidden': 'true' });
+      drawMark(mark, place, look.methods[place], look.paper);
+      const low = height < 27 ? 'cv-low' : null;
+      return el('span', { 'data-tip': title, class: low, style: `height:${height}px` }, mark, el('b', { text: label }));
+    });
+    this.$('rows').replaceChildren(...labels);
+    const cut = labels.map(({ lastChild: b }) => b.scrollWidth > b.clientWidth || b.scrollHeight > b.clientHeight + 1);
+    rows.forEach((line, i) => {
+      if (cut[i] && line.short) labels[i].lastChild.textContent = line.short;
+    });
+  }
+
   css(lut) {
     return `rgb(${lut[0]},${lut[1]},${lut[2]})`;
   }
 
-  memoryRows() {
+  memoryRows(look) {
     const { model, state: s } = this;
     return model.methods
-      .filter((m) => model.arrays[`memory/${m.key}`])
-      .map((m) => {
+      .map((m, i) => ({ m, i }))
+      .filter(({ m }) => model.arrays[`memory/${m.key}`])
+      .map(({ m, i }) => {
         const layers = Array.from({ length: model.layers }, (_, l) => {
           const values = row(model.arrays[`memory/${m.key}`], s.step, l);
           return values && values.some(Number.isFinite) ? values : null;
@@ -564,8 +601,12 @@ class App extends Panels {
           return [r, g, b, Number.isNaN(v) ? 0 : 255];
         };
         return {
-          label: 'memory',
-          title: `What ${m.label} carries from layer to layer; strongest head, so on a scale of its own`,
+          label: `${m.label} memory`,
+          short: 'memory',
+          title: `${memoryOf(m)} ${TIPS.memory}`,
+          place: this.style(i),
+          colour: look.methods[this.style(i)],
+          acts: [],
           layers,
           paint: () => paint,
           stop: -1,
@@ -612,7 +653,7 @@ class App extends Panels {
       high: ticks(top, 2).pop(),
       lines: unsure,
       thresholds,
-      first: checked[0]?.first_check ?? null,
+      firsts: new Set(checked.map((m) => m.first_check)),
       format: (v) => String(v),
     });
   }
@@ -633,6 +674,8 @@ class App extends Panels {
     this.$('context').textContent = this.hint() || this.context();
     this.slider.disabled = !model.layers;
     if (dirty.stats) this.drawSummary(this.curves());
+    if (dirty.stats) this.drawContrast();
+    this.markCards();
     if (!model.layers) return;
     this.slider.max = String(model.layers - 1);
     this.slider.value = String(s.layer);
@@ -663,7 +706,11 @@ class App extends Panels {
 
   describe(spoken) {
     if (!this.model) return;
-    this.$('live').textContent = spoken;
+    const acted = this.nows.map(
+      (node, i) => node?.textContent && `${this.model.methods[i].label}: ${node.textContent.trim()}`,
+    );
+    this.$('live').textContent = [spoken, ...acted.filter(Boolean)].join('. ');
+    this.strip.setAttribute('aria-label', this.stripText());
     for (const map of this.maps) map.canvas.setAttribute('aria-label', this.mapText(map));
     const told = this.$('summary').textContent;
     this.$('curve').firstChild.setAttribute(
@@ -684,7 +731,7 @@ class App extends Panels {
     const total = values.reduce((a, b) => a + (b || 0), 0);
     const mass = method === null ? '' : ` ${percent(total)} of all attention is on the picture;`;
     const what = method === null ? 'largest change' : 'strongest';
-    return `${name}, layer ${this.state.layer + 1}:${mass} ${what} at ${where} (${share(values[best])}).`;
+    return `${name}, layer ${this.state.layer + 1}:${mass} ${what} at ${where} (${share(values[best])}).${this.sinkText(method)}`;
   }
 
   drawStats(curves) {
@@ -726,7 +773,7 @@ class App extends Panels {
       const value = m.uncertainty[s.step]?.[s.layer] ?? null;
       const words = m.lens?.[s.step]?.[s.layer];
       if (value === null && !words) return null;
-      const says = (words || []).map(([word, p]) => `${END.test(word) ? 'end' : word.trim() || '␣'} ${percent(p)}`).join(' · ');
+      const says = (words || []).map(([word, p]) => `${saidWord(word)} ${percent(p)}`).join(' · ');
       return el(
         'p',
         {},
@@ -753,17 +800,29 @@ class App extends Panels {
     this.$('summary').textContent = text;
   }
 
+  /** A method's columns of the table: [heading, text of a layer]. */
+  columnsOf(m, values) {
+    const { step } = this.state;
+    const found = [
+      [`${m.label}: attention`, (l) => share(values[l])],
+      [`${m.label}: uncertainty`, (l) => m.uncertainty[step]?.[l]?.toFixed(3) ?? '–'],
+    ];
+    if (m.sinks) found.push([`${m.label}: sink tokens`, (l) => String(m.sinks[l]?.length ?? 0)]);
+    if (m.heads?.[step])
+      found.push([`${m.label}: heads ${m.card.acted}`, (l) => m.heads[step][l].map((h) => h + 1).join(', ') || '–']);
+    return found;
+  }
+
   drawTable(curves) {
-    const { model, state: s } = this;
-    const heads = ['Layer', ...model.methods.flatMap((m) => [`${m.label}: attention`, `${m.label}: uncertainty`])];
+    const { model } = this;
+    const columns = model.methods.flatMap((m, i) => this.columnsOf(m, curves[i]));
+    const heads = ['Layer', ...columns.map(([name]) => name)];
     const rows = Array.from({ length: model.layers }, (_, l) =>
       el(
         'tr',
         {},
         el('th', { scope: 'row', text: String(l + 1) }),
-        ...model.methods
-          .flatMap((m, i) => [share(curves[i][l]), m.uncertainty[s.step]?.[l]?.toFixed(3) ?? '–'])
-          .map((text) => el('td', { text })),
+        ...columns.map(([, read]) => el('td', { text: read(l) })),
       ),
     );
     this.$('numbers').lastElementChild.replaceChildren(

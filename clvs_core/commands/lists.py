@@ -1,0 +1,181 @@
+"""The commands `models` and `methods`: what there is, and what of it fits or runs here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ClvsError
+from ..methods import METHODS, Method, load_method, spec
+from ..methods.schema import schema, start
+from ..models import memory
+from ..models.loading import check_device
+from ..models.registry import CARDS, ModelCard, card_for
+from .common import line
+
+_SHOWN = ("float32", "bfloat16", "8bit", "4bit")
+_WIDE = 110
+
+
+def add(commands: Any) -> None:
+    """Adds both commands to argparse's subparsers."""
+    models = commands.add_parser("models", help="list the models, the memory they need, and what fits here")
+    models.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or balanced")
+    models.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    models.set_defaults(run=_models)
+    methods = commands.add_parser(
+        "methods",
+        help="list the methods, their settings, and whether they run on a model",
+        epilog="Layers are counted from 0 here, as in method settings.",
+    )
+    methods.add_argument("--model", metavar="NAME", help="say what runs on it, and with what its card recommends")
+    methods.add_argument("--file", action="append", default=[], metavar="FILE.py", help="a method of your own, too")
+    methods.add_argument("--json", action="store_true", help="print one JSON object instead of the list")
+    methods.set_defaults(run=_methods)
+
+
+# --- models -----------------------------------------------------------------------------------------------------
+
+
+def _models(options: argparse.Namespace) -> None:
+    check_device(options.device)
+    found = memory.places(options.device)
+    cards = [_card_report(card, options.device) for card in CARDS.values()]
+    if options.json:
+        machine = [{"device": p.device, "name": p.label, "free": p.free, "total": p.total} for p in found]
+        print(json.dumps({"machine": machine, "models": cards}, indent=1))
+        return
+    for place in found:
+        print(f"{line(place.label)}: {memory.gigabytes(place.free)} of {memory.gigabytes(place.total)} free")
+    print("\n" + "\n".join(_model_table(cards)))
+    print(
+        "\nBillions of parameters; memory in GB for the weights and, as an allowance, the keys and values of "
+        f"{memory.PICTURES} pictures and {memory.WORKING / 1e9:.1f} GB to work in.\n"
+        "* fits here now (8bit and 4bit need bitsandbytes and a GPU)   P used in the CLVS paper   "
+        "G gated: accept the licence on its page first"
+    )
+
+
+def _card_report(card: ModelCard, device: str) -> dict[str, Any]:
+    """What is known about a checkpoint, with the bytes it needs at each precision and which of them fit here."""
+    needs = {kind: card.size.needed(kind) for kind in _SHOWN} if card.size else {}
+    offered = [kind for kind in needs if kind in memory.offered(device)]
+    return {
+        "name": card.name,
+        "label": card.label,
+        "source": card.source,
+        "revision": card.revision,
+        "family": card.family,
+        "parameters": card.parameters,
+        "licence": card.licence,
+        "gated": card.gated,
+        "paper": card.paper,
+        "vision": card.vision,
+        "note": card.note,
+        "needs": needs,
+        "fits": [kind for kind in offered if memory.fit(needs[kind], device)],
+    }
+
+
+def _model_table(cards: Sequence[dict[str, Any]]) -> list[str]:
+    """One line a checkpoint under a heading, in columns."""
+    names = max(len(card["name"]) for card in cards) + 2
+    licences = max(len(card["licence"]) for card in cards) + 2
+    heads = "".join(f"{kind:>10}" for kind in _SHOWN)
+    lines = [f"{'model':<{names}}{'size':>5}{heads}      {'licence':<{licences}}hub id"]
+    for card in cards:
+        cells = "".join(f"{card['needs'][kind] / 1e9:>9.1f}{'*' if kind in card['fits'] else ' '}" for kind in _SHOWN)
+        marks = ("P" if card["paper"] else " ") + ("G" if card["gated"] else " ")
+        source = "ships with this program" if Path(card["source"]).is_dir() else card["source"]
+        size = f"{card['parameters']:.3g}" if card["parameters"] < 1 else f"{card['parameters']:.1f}"
+        lines.append(f"{card['name']:<{names}}{size:>5}{cells}  {marks}  {card['licence']:<{licences}}{source}")
+    return lines
+
+
+# --- methods ----------------------------------------------------------------------------------------------------
+
+
+def _methods(options: argparse.Namespace) -> None:
+    for file in options.file:
+        _load(file)
+    card = card_for(options.model) if options.model else None
+    layers = _depth(card) if card else None
+    found = [_method_report(cls, card, layers) for cls in METHODS.values()]
+    if options.json:
+        print(json.dumps({"model": card.name if card else None, "layers": layers, "methods": found}, indent=1))
+        return
+    print("\n\n".join("\n".join(_method_lines(one, card)) for one in found))
+
+
+def _load(file: str) -> None:
+    try:
+        load_method(file)
+    except ClvsError:
+        raise
+    except ValueError as error:
+        raise ClvsError(str(error)) from error
+
+
+def _depth(card: ModelCard) -> int | None:
+    """How many layers a model has, as far as its configuration is on this machine already."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(card.source, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError):
+        return None
+    return int(config.get_text_config().num_hidden_layers)
+
+
+def _method_report(cls: type[Method], card: ModelCard | None, layers: int | None) -> dict[str, Any]:
+    """`schema`'s facts; and for a model: whether the method runs, why not, and the spec that its card recommends.
+
+    Without a model these three are None, "" and None.
+    """
+    about = schema(cls, card.label if card else "a model", card.settings if card else {}, layers)
+    reason = about.pop("reason")
+    known = {**about, "stage": cls.stage, "rows": cls.rows}
+    if card is None:
+        return {**known, "runs": None, "reason": "", "recommended": None}
+    return {
+        **known,
+        "runs": not reason,
+        "reason": reason,
+        "recommended": None if reason else spec(start(cls, card.settings)),
+    }
+
+
+def _method_lines(found: dict[str, Any], card: ModelCard | None) -> list[str]:
+    """A heading, the summary, a line a setting, and what a model has to do with it."""
+    lines = [f"{found['name']:<9}{line(found['label'])}  {line(found['paper'])}".rstrip()]
+    lines += textwrap.wrap(line(found["summary"]), _WIDE, initial_indent=" " * 9, subsequent_indent=" " * 9)
+    for entry in found["fields"]:
+        value = "by the model" if entry["value"] is None else _shown(entry["value"])
+        about = f"{line(entry['about'])} {_range(entry)}".strip()
+        lines += textwrap.wrap(
+            f"{entry['name']} = {value}{'.' if about else ''} {about}",
+            _WIDE,
+            initial_indent=" " * 9 + "- ",
+            subsequent_indent=" " * 11,
+        )
+    if card is not None:
+        runs = (
+            f"On {card.label}: {found['recommended']}" if found["runs"] else f"Not on {card.label}: {found['reason']}"
+        )
+        lines += textwrap.wrap(line(runs), _WIDE, initial_indent=" " * 9, subsequent_indent=" " * 11)
+    return lines
+
+
+def _range(entry: dict[str, Any]) -> str:
+    low, high = entry["low"], entry["high"]
+    return f"Usually {low:g} to {high:g}." if low is not None and high is not None else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):  # a range of layers
+        return "-".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
