@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import clvs_core as clvs
+from clvs_core.models.views import llava_views
 from tests import viewer_fakes as fakes
 from tests.browser.conftest import APP, SETTLED
 from tests.browser.test_viewer import goto, patch_centre, pixel, state
@@ -156,6 +157,19 @@ def test_labels_with_settings_wrap_and_are_not_cut(show):
         assert page.evaluate(CLIPPED) == []
     rows = page.locator(".cv-rows b").all_inner_texts()
     assert set(rows) <= {"CLVS", *page.evaluate(f"{APP}.model.methods.map((m) => m.label)")}
+
+
+def test_labels_of_low_rows_can_be_read(show):
+    views = llava_views(40, 320, fakes.SIDE * 8, 8, "pad")  # a wide picture: thumbnails are a few pixels high
+    page = show(fakes.payload(fakes.several(*ALL, views=views)), width=390)
+    page.evaluate(f"{APP}.set({{ memory: true }})")
+    page.evaluate(SETTLED)
+    assert page.locator(".cv-rows span").first.bounding_box()["height"] < 10
+    labels = page.locator(".cv-rows b")
+    boxes = [label.bounding_box() for label in labels.all()]
+    assert all(box["height"] >= 12 for box in boxes)
+    assert all(a["y"] + a["height"] <= b["y"] + 1 for a, b in zip(boxes, boxes[1:], strict=False))
+    assert labels.all_inner_texts() == ["VAR", "PAI + CLVS", "AD-HH", "TARAC", "memory", "memory", "heads", "heads"]
 
 
 @pytest.mark.parametrize("names", [("vanilla", "clvs"), ("vanilla", "clvs", "vaf"), ALL], ids=" ".join)

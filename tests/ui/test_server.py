@@ -125,7 +125,7 @@ def test_key_object_curve(client, picture):
     ({"methods": ["magic"]}, "no method 'magic'"),
     ({"methods": ["clvs:alpha=9"]}, "alpha must be"),
     ({"methods": ["clvs+tarac"]}, "CLVS and TARAC both carry a vision memory"),
-    ({"methods": ["adhh"]}, "AD-HH needs a list of heads"),
+    ({"methods": ["adhh:heads=9-0"]}, "heads names layer 9"),
     ({"methods": ["clvs:first_check=9"]}, "The model has 8 layers"),
     ({"methods": []}, "list of 1 to 4"),
     ({"methods": ["clvs"] * 5}, "list of 1 to 4"),
