@@ -7,7 +7,7 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: app test check format bench scenes-report scenes-model clean
+.PHONY: app test check format bench scenes-report scenes-methods scenes-model clean
 
 app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
@@ -27,9 +27,12 @@ format: .venv/.test
 bench: .venv/.test
 	$(BIN)/python -m tests.bench.speed $(ARGS)
 
-# What the embedded model can do, measured on fresh scenes; and the model itself from nothing (hours).
+# What the embedded model can do, and what each method changes, on fresh scenes; and the model itself from nothing (hours).
 scenes-report: .venv/.recipes
 	$(BIN)/python -m assets.recipes.report $(ARGS)
+
+scenes-methods: .venv/.recipes
+	$(BIN)/python -m assets.recipes.methods_table $(ARGS)
 
 scenes-model: .venv/.recipes
 	$(BIN)/python -m assets.recipes.train $(ARGS)

@@ -50,7 +50,7 @@ def url(request, tmp_path_factory):
 @pytest.fixture(params=[(1440, 900), (390, 844)], ids=["desktop", "phone"])
 def page(request, open_page, url):
     width, height = request.param
-    page = drawn(open_page(url, width=width, height=height))
+    page = drawn(open_page(url, width=width, height=height, motion=False))  # else a phone scrolls on meanwhile
     page.locator("#examples button[data-name=walk]").click()
     done(page, families.QUESTION)
     page.wait_for_function(f"{APP}.picture")

@@ -249,3 +249,50 @@ def test_ticks_are_round_and_reach_the_top(js):
     assert js("v.ticks(0.43, 4)") == [0, 0.2, 0.4, 0.6]
     assert js("v.ticks(0.1, 4)") == [0, 0.05, 0.1]
     assert js("v.ticks(0, 4)") == [0, 1]
+
+
+# ---- words about single methods ------------------------------------------------------------------------------------
+
+
+def method(sinks=None, heads=None, tau=None, acted="silenced"):
+    return {"sinks": sinks, "heads": heads, "card": {"tau": tau, "acted": acted}}
+
+
+@pytest.mark.parametrize(
+    ("about", "lines"),
+    [
+        (method(heads=[[[], [0, 5]]]), ["Layer 2: 2 of 8 heads silenced"]),
+        (method(heads=[]), []),  # the answer ended before this token
+        (method(sinks=[[], [4]], tau=20), ["Layer 2: 1 sink token"]),
+        (method([[3], []], [[[1], []]], 20, "redistributed"), ["Layer 2: 0 sink tokens", "0 of 8 heads redistributed"]),
+        (
+            method([[], []], [[[], []]], 5, "redistributed"),
+            ["No sink tokens found at τ 5,", "so no head is redistributed"],
+        ),
+        (method([[], []], [[[], [2]]], 5, "changed"), ["No sink tokens found at τ 5", "Layer 2: 1 of 8 heads changed"]),
+        (method([[], []], [[[], []]], None), ["No sink tokens found,", "so no head is silenced"]),
+        (method(), []),
+    ],
+)
+def test_what_a_method_did_at_a_layer_is_counted(js, about, lines):
+    assert js("v.actedWords(x, 0, 1, 8)", about) == lines
+
+
+def test_acted_heads_are_listed_from_one(js):
+    assert js("v.headsText(x)", [[], [0, 4], [], [7]]) == "layer 2: heads 1, 5; layer 4: head 8"
+    assert js("v.headsText(x)", [[], []]) == "none"
+
+
+def test_a_card_without_layers_says_so_or_leaves_room(js):
+    card = {"stage": "weights", "rows": "last", "layers": None, "contrast": "", "parts": []}
+    assert js("v.doesWords(x, 12)", card) == "Changes the attention weights of the word being written, in no layer."
+    assert js("v.doesWords(x, 0)", card).endswith("written, layers … to ….")
+    assert js("v.doesWords(x, 12)", {**card, "layers": [3, 3]}).endswith("written, layer 4.")
+
+
+@pytest.mark.parametrize(
+    ("against", "head"),
+    [("no picture", "without it"), ("a noised picture", "with a noised picture"), ("", "with the contrast")],
+)
+def test_a_contrast_is_called_what_it_is(js, against, head):
+    assert js("v.contrastHeads(x)", against) == ["with the picture", head, "outcome"]

@@ -376,7 +376,8 @@ function counted(number, what, of = null) {
 function actedWords({ sinks, heads, card }, step, layer, count) {
   if (sinks?.every((tokens) => !tokens.length)) {
     const tau = card.tau === null ? '' : ` at τ ${card.tau}`;
-    if (!heads?.[step]?.some((acted) => acted.length)) return [`No sink tokens found${tau},`, `so no head is ${card.acted}`];
+    const idle = !heads?.[step]?.some((acted) => acted.length);
+    if (idle) return [`No sink tokens found${tau},`, `so no head is ${card.acted}`];
     return [`No sink tokens found${tau}`, `Layer ${layer + 1}: ${headWords(heads[step][layer], count, card)}`];
   }
   const lines = [
@@ -392,10 +393,11 @@ function headWords(acted, count, card) {
 
 /** All heads that a method acted on at a token, by layer: "layer 3: heads 1, 2; layer 5: head 1". */
 function headsText(acted) {
-  const found = acted.flatMap((heads, layer) =>
-    heads.length ? [`layer ${layer + 1}: head${heads.length > 1 ? 's' : ''} ${heads.map((h) => h + 1).join(', ')}`] : [],
-  );
-  return found.join('; ') || 'none';
+  const found = acted.map((heads, layer) => {
+    const which = heads.map((head) => head + 1).join(', ');
+    return which && `layer ${layer + 1}: head${heads.length > 1 ? 's' : ''} ${which}`;
+  });
+  return found.filter(Boolean).join('; ') || 'none';
 }
 
 /** What the contrast's columns are called. */

@@ -9,9 +9,9 @@ const TIPS = {
     'How undecided the model would be if it had to answer at this layer: the entropy of its 10 likeliest words, from 0 (certain) to 1 (all alike).',
   scale:
     'Shared: one range for all methods and layers, so that maps can be compared. Per layer: methods can be compared within a layer. Per map: shows the shape only. × uniform: 1 is an evenly spread look.',
-  head: 'Each layer has several attention heads that look at different things. The paper averages them.',
+  head: 'Each layer has several attention heads that look at different things. The CLVS paper averages them.',
   noHead: 'Single heads are not at hand: they come with a finished answer, unless they are too large to send.',
-  gain: 'How much more (or less) than the reference at this layer, clipped at 100 % as in the paper.',
+  gain: 'How much more (or less) than the reference at this layer, clipped at 100 % as in the CLVS paper.',
   left: 'What remains at the last layer of the attention at the peak. Fading is not a fault in itself: it is called attention decay.',
   sinks:
     'Some tokens draw attention in every layer whatever the question (sinks). Hiding the strongest lets the rest be seen; the curves keep them.',
@@ -168,7 +168,8 @@ class Panels {
       const chips = m.tokens.map((token, t) => this.tokenChip(i, t, token, t === differs));
       this.chipsOf[i] = chips;
       const waiting = !m.finished && model.status === 'running';
-      const name = el('div', { class: 'cv-who' }, this.sample(i), el('strong', { text: m.label }), ...this.whoWords(m, i));
+      const title = el('strong', { text: m.label });
+      const name = el('div', { class: 'cv-who' }, this.sample(i), title, ...this.whoWords(m, i));
       const said = chips.length
         ? chips
         : [el('span', { class: 'cv-quiet', text: waiting ? 'waiting for the first word …' : 'no answer yet' })];
@@ -193,12 +194,13 @@ class Panels {
   whoWords(method, index) {
     const { methods, reference } = this.model;
     const [several, many] = [methods.length > 1, methods.length > 2];
+    const against = methods[reference].label;
     const compare = el('button', {
       class: 'cv-link',
       type: 'button',
       text: 'compare',
       'data-focus': String(index),
-      'data-tip': `Compare with ${methods[reference].label}: in the difference map, the band of the curves and the sentence.`,
+      'data-tip': `Compare with ${against}: in the difference map, the band of the curves and the sentence.`,
       onclick: () => this.set({ focus: index }),
     });
     const role = method.name === 'vanilla' ? 'the model as it is' : several ? 'reference' : '';
@@ -263,8 +265,8 @@ class Panels {
     const stopping = this.model?.methods.filter((m) => m.threshold > 0).map((m) => m.label) || [];
     const who = stopping.join(' and ');
     if (tip === 'strip' && who) return `${TIPS.strip} ▼ is the layer after which ${who} stopped smoothing.`;
-    if (tip === 'unsure' && who)
-      return `${TIPS.unsure} Once it falls below the threshold, ${who} ${stopping.length > 1 ? 'stop' : 'stops'} smoothing.`;
+    const stop = stopping.length > 1 ? 'stop' : 'stops';
+    if (tip === 'unsure' && who) return `${TIPS.unsure} Once it falls below the threshold, ${who} ${stop} smoothing.`;
     return tip === 'memory' ? `${this.memoryWords()} ${TIPS.memory}` : TIPS[tip];
   }
 
@@ -370,7 +372,8 @@ class Panels {
     canvas.style.width = `min(100%, ${(46 * image.w) / image.h}vh)`; // a tall picture leaves the layers in sight
     const bar = el('canvas', { class: 'cv-bar', 'aria-hidden': 'true' });
     const [low, middle, high] = [el('span'), el('span'), el('span')];
-    const head = el('figcaption', {}, el('strong', { text: map.name }), map.detail && el('small', { text: map.detail }));
+    const detail = map.detail && el('small', { text: map.detail });
+    const head = el('figcaption', {}, el('strong', { text: map.name }), detail);
     const node = el(
       'figure',
       { class: 'cv-map', 'data-style': map.style },

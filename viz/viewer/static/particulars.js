@@ -186,17 +186,18 @@ class Particulars extends Panels {
 
   contrastTable(method, index, words) {
     const heads = contrastHeads(method.contrast?.against ?? method.card.contrast);
-    const caption = el('caption', {}, el('span', { class: 'cv-name' }, this.sample(index), el('span', { text: method.label })));
+    const name = el('span', { class: 'cv-name' }, this.sample(index), el('span', { text: method.label }));
     const head = ['Next word', ...heads].map((text) => el('th', { text, scope: 'col' }));
     const waits = this.model.status === 'running' && !method.tokens.length;
     const rows = (words || []).map(([word, ...chances]) =>
       el('tr', {}, el('th', { scope: 'row', text: saidWord(word) }), ...chances.map((chance) => chanceCell(chance))),
     );
-    const none = el('td', { colSpan: 4, class: 'cv-quiet', text: waits ? 'waiting for the first word …' : 'This answer ended before this token.' });
+    const why = waits ? 'waiting for the first word …' : 'This answer ended before this token.';
+    const none = el('td', { colSpan: 4, class: 'cv-quiet', text: why });
     return el(
       'table',
       { 'data-style': String(this.style(index)) },
-      caption,
+      el('caption', {}, name),
       el('thead', {}, el('tr', {}, ...head)),
       el('tbody', {}, ...(rows.length ? rows : [el('tr', {}, none)])),
     );

@@ -731,7 +731,8 @@ class App extends Particulars {
     const total = values.reduce((a, b) => a + (b || 0), 0);
     const mass = method === null ? '' : ` ${percent(total)} of all attention is on the picture;`;
     const what = method === null ? 'largest change' : 'strongest';
-    return `${name}, layer ${this.state.layer + 1}:${mass} ${what} at ${where} (${share(values[best])}).${this.sinkText(method)}`;
+    const strongest = `${what} at ${where} (${share(values[best])}).`;
+    return `${name}, layer ${this.state.layer + 1}:${mass} ${strongest}${this.sinkText(method)}`;
   }
 
   drawStats(curves) {
@@ -795,7 +796,12 @@ class App extends Particulars {
         ? { label: model.methods[i].label, curve: curves[i], stop: model.methods[i].stop[s.step] ?? -1 }
         : null;
     const text = model.steps
-      ? sentence({ names: this.chosen().names, head: this.head(), reference: part(model.reference), other: part(s.focus) })
+      ? sentence({
+          names: this.chosen().names,
+          head: this.head(),
+          reference: part(model.reference),
+          other: part(s.focus),
+        })
       : '';
     this.$('summary').textContent = text;
   }
