@@ -34,7 +34,7 @@ from ..engine.model import Model
 from ..engine.segments import ImageSegment, QuestionSegment, question_segments
 from ..errors import ClvsError, QuestionError
 from ..key_objects import CocoInstances
-from ..methods import ADHH, Vanilla, spec
+from ..methods import Vanilla
 from ..models.prompts import CHAT
 
 QUESTION = "Please describe this image in detail."  # what the published captions answer
@@ -86,15 +86,14 @@ class HeadReport:
         """(L, H)"""
         return self.hallucinated - self.grounded
 
-    def top(self, count: int) -> list[tuple[int, int]]:
-        """The `count` heads with the highest scores, highest first; only those above 0."""
-        order = np.argsort(-self.scores, axis=None, kind="stable")[:count]
-        places = (np.unravel_index(flat, self.scores.shape) for flat in order if self.scores.flat[flat] > 0)
-        return [(int(layer), int(head)) for layer, head in places]
+    def top(self, count: int, first: int = 0) -> list[tuple[int, int]]:
+        """The `count` heads of layer `first` and later with the highest scores, highest first; only those above 0.
 
-    def spec(self, count: int) -> str:
-        """AD-HH with the first `count` heads, as the command line takes it."""
-        return spec(ADHH(heads=tuple(self.top(count))))
+        Early heads may rank high because they read the question, and silencing them harms every answer.
+        """
+        order = np.argsort(-self.scores, axis=None, kind="stable")
+        places = (divmod(int(flat), self.scores.shape[1]) for flat in order if self.scores.flat[flat] > 0)
+        return [(layer, head) for layer, head in places if layer >= first][:count]
 
 
 def find_heads(

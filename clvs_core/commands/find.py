@@ -16,10 +16,11 @@ from ..analysis import sinks as searching
 from ..engine.images import read_picture
 from ..engine.model import Model
 from ..errors import ClvsError, QuestionError
+from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.registry import ASSETS
 from ..models.views import Views
-from .common import add_model, add_prompt, line, load, positive, progress, say
+from .common import add_model, add_prompt, line, load, positive, progress, say, whole
 
 SCENES = ASSETS / "scenes"
 PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -76,6 +77,14 @@ def add(commands: Any) -> None:
         help="of a caption made now (default: %(default)s)",
     )
     heads.add_argument("--top", type=positive, default=20, metavar="K", help="heads in the list (default: %(default)s)")
+    heads.add_argument(
+        "--first-layer",
+        type=whole,
+        default=0,
+        metavar="LAYER",
+        help="leave the layers before this one (0-based) out of the list: early heads may rank high because they read "
+        "the question, and the published lists are of the middle and last layers (default: %(default)s)",
+    )
     heads.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     heads.add_argument("--out", metavar="FILE", help="also write that JSON object to a file, with the captions used")
     heads.set_defaults(run=_find_heads)
@@ -242,10 +251,11 @@ def _find_heads(options: argparse.Namespace) -> None:
     captions = given if given is not None else _described(options, model, pictures, coco)
     say(f"{sum(bool(one.hallucinated) for one in captions)} of {len(captions)} captions have a hallucinated word.")
     found = ranking.find_heads(model, captions, options.question, options.prompt, progress("Ranked by"))
-    report = _heads_report(found, options.top)
+    listed = found.top(options.top, options.first_layer)
+    report = _heads_report(found, listed)
     if options.out:
         _write(Path(options.out), {**report, "used": [_caption(one) for one in captions if one.hallucinated]})
-    print(json.dumps(report, indent=1, allow_nan=False) if options.json else _heads_table(found, options.top))
+    print(json.dumps(report, indent=1, allow_nan=False) if options.json else _heads_table(found, listed))
 
 
 def _annotations(options: argparse.Namespace, folder: Path) -> ko.CocoInstances | None:
@@ -273,7 +283,10 @@ def _described(
     return list(ranking.describe(*given, progress("Described", every=50)))
 
 
-def _heads_report(found: ranking.HeadReport, top: int) -> dict[str, Any]:
+Heads = Sequence[tuple[int, int]]
+
+
+def _heads_report(found: ranking.HeadReport, listed: Heads) -> dict[str, Any]:
     """Layers and heads from 0; arrays are [layer][head]."""
     return {
         "model": found.model,
@@ -282,8 +295,8 @@ def _heads_report(found: ranking.HeadReport, top: int) -> dict[str, Any]:
         "captions": {"read": found.read, "used": found.captions},
         "words": {"hallucinated": found.words[0], "grounded": found.words[1]},
         "halves": found.halves if math.isfinite(found.halves) else None,
-        "heads": [list(pair) for pair in found.top(top)],
-        "spec": found.spec(top) if found.top(top) else None,
+        "heads": [list(pair) for pair in listed],
+        "spec": _spec(listed),
         "scores": found.scores.tolist(),
         "errors": found.error.tolist(),
         "hallucinated": found.hallucinated.tolist(),
@@ -297,7 +310,11 @@ def _caption(one: ranking.Caption) -> dict[str, Any]:
     return {"image": Path(one.picture).name, "caption": one.text, "hallucinated": said, "grounded": seen}
 
 
-def _heads_table(found: ranking.HeadReport, top: int) -> str:
+def _spec(listed: Heads) -> str | None:
+    return spec(ADHH(heads=tuple(listed))) if listed else None
+
+
+def _heads_table(found: ranking.HeadReport, listed: Heads) -> str:
     lines = [
         f"Model     {line(found.model)}, asked: {line(found.question)}",
         f"Captions  {found.captions} of {found.read} with hallucinations: {found.words[0]} hallucinated and "
@@ -305,7 +322,7 @@ def _heads_table(found: ranking.HeadReport, top: int) -> str:
         "",
         f"{'layer-head':>10}{'score':>10}{'+/-':>9}{'hallucinated':>14}{'grounded':>10}",
     ]
-    for layer, head in found.top(top):
+    for layer, head in listed:
         at = layer, head
         lines.append(
             f"{f'{layer}-{head}':>10}{found.scores[at]:>10.4f}{found.error[at]:>9.4f}{found.hallucinated[at]:>14.4f}"
@@ -316,7 +333,7 @@ def _heads_table(found: ranking.HeadReport, top: int) -> str:
         "ones; layers and heads from 0; +/- standard error",
         *_trust(found),
         "",
-        found.spec(top) if found.top(top) else "No head argues more for hallucinated words than for grounded ones.",
+        _spec(listed) or "No head argues more for hallucinated words than for grounded ones.",
     ]
     return "\n".join(lines)
 

@@ -100,24 +100,18 @@ def _model_table(cards: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _methods(options: argparse.Namespace) -> None:
-    for file in options.file:
-        _load(file)
     card = card_for(options.model) if options.model else None
     layers = _depth(card) if card else None
-    found = [_method_report(cls, card, layers) for cls in METHODS.values()]
+    try:
+        for file in options.file:
+            load_method(file)
+        found = [_method_report(cls, card, layers) for cls in METHODS.values()]
+    except ValueError as error:  # of a file with a method of one's own
+        raise ClvsError(str(error)) from error
     if options.json:
         print(json.dumps({"model": card.name if card else None, "layers": layers, "methods": found}, indent=1))
         return
     print("\n\n".join("\n".join(_method_lines(one, card)) for one in found))
-
-
-def _load(file: str) -> None:
-    try:
-        load_method(file)
-    except ClvsError:
-        raise
-    except ValueError as error:
-        raise ClvsError(str(error)) from error
 
 
 def _depth(card: ModelCard) -> int | None:
@@ -132,47 +126,51 @@ def _depth(card: ModelCard) -> int | None:
 
 
 def _method_report(cls: type[Method], card: ModelCard | None, layers: int | None) -> dict[str, Any]:
-    """`schema`'s facts; and for a model: whether the method runs, why not, and the spec that its card recommends.
+    """`schema`'s facts; and for a model: whether the method runs, why not, the spec that its card recommends, its note.
 
-    Without a model these three are None, "" and None.
+    Without a model these are None or "".
     """
     about = schema(cls, card.label if card else "a model", card.settings if card else {}, layers)
     reason = about.pop("reason")
     known = {**about, "stage": cls.stage, "rows": cls.rows}
     if card is None:
-        return {**known, "runs": None, "reason": "", "recommended": None}
+        return {**known, "runs": None, "reason": "", "recommended": None, "note": ""}
     return {
         **known,
         "runs": not reason,
         "reason": reason,
         "recommended": None if reason else spec(start(cls, card.settings)),
+        "note": card.method_notes.get(cls.name, ""),
     }
 
 
 def _method_lines(found: dict[str, Any], card: ModelCard | None) -> list[str]:
     """A heading, the summary, a line a setting, and what a model has to do with it."""
     lines = [f"{found['name']:<9}{line(found['label'])}  {line(found['paper'])}".rstrip()]
-    lines += textwrap.wrap(line(found["summary"]), _WIDE, initial_indent=" " * 9, subsequent_indent=" " * 9)
+    lines += _wrapped(line(found["summary"]), " " * 9, " " * 9)
     for entry in found["fields"]:
         value = "by the model" if entry["value"] is None else _shown(entry["value"])
         about = f"{line(entry['about'])} {_range(entry)}".strip()
-        lines += textwrap.wrap(
-            f"{entry['name']} = {value}{'.' if about else ''} {about}",
-            _WIDE,
-            initial_indent=" " * 9 + "- ",
-            subsequent_indent=" " * 11,
-        )
+        lines += _wrapped(f"{entry['name']} = {value}{'.' if about else ''} {about}", " " * 9 + "- ", " " * 11)
     if card is not None:
-        runs = (
-            f"On {card.label}: {found['recommended']}" if found["runs"] else f"Not on {card.label}: {found['reason']}"
-        )
-        lines += textwrap.wrap(line(runs), _WIDE, initial_indent=" " * 9, subsequent_indent=" " * 11)
+        how = f"On {card.label}: {found['recommended']}" if found["runs"] else f"Not on {card.label}: {found['reason']}"
+        lines += _wrapped(line(f"{how} {found['note']}"), " " * 9, " " * 11)
     return lines
+
+
+def _wrapped(text: str, first: str, then: str) -> list[str]:
+    """Lines of a paragraph with these indents; a spec stays whole, to be copied."""
+    wrapper = textwrap.TextWrapper(_WIDE, first, then, break_long_words=False, break_on_hyphens=False)
+    return wrapper.wrap(text)
 
 
 def _range(entry: dict[str, Any]) -> str:
     low, high = entry["low"], entry["high"]
-    return f"Usually {low:g} to {high:g}." if low is not None and high is not None else ""
+    return f"Usually {_figure(low)} to {_figure(high)}." if low is not None and high is not None else ""
+
+
+def _figure(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _shown(value: Any) -> str:

@@ -7,9 +7,11 @@ mitigv has no licence: it is called here as its README says, and no part of it i
 on a tiny random LLaVA, times also on one shaped like LLaVA-1.5 (12 layers, 576 image tokens), both in fp32 on the CPU,
 each from pixels to 16 words.
 
-Its noise is drawn as ours, from the seed, in float32. Two things are set from outside, and measured without it, too:
-its PAI needs transformers' eager attention (it adds the mask itself, and none is handed to it under SDPA), and its
-prompt without a picture drops the line break after the picture's place, which PAI's released code and ours keep.
+Its noise is drawn as ours, from the seed, in float32: VCD runs as it comes. For its PAI three things are set from
+outside. It looks for the decoder where transformers 5.23 no longer has it, and stops: it is told where. It adds the
+mask to the scores by itself, and under SDPA there is none to add: it gets eager attention. Its prompt without a picture
+drops the line break after the picture's place, which the words of the prompt keep here: it keeps it, too. What becomes
+of the words without the last two is printed.
 """
 
 from __future__ import annotations
@@ -64,6 +66,7 @@ def theirs(stock: Any, model: Model, method: Any, whole_line: bool = False) -> C
         options |= {"gamma": method.gamma, "start_layer": method.start_layer}
     name = "vcd" if isinstance(method, VCD) else "pai"
     found = load_mitigator(name, model=stock, processor=model.processor, model_type="llava", **options)
+    found.model.language_model = stock.model.language_model
     found._decode = lambda ids: ids[0].tolist()
     if not whole_line:
         found._remove_image_placeholder = lambda text: text.replace(model.prompts.placeholder, "")
