@@ -135,7 +135,7 @@ BUILT_IN: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "The paper's convention", "Take ρ and p as the paper's text has them; the released code means the opposite."
     ),
     ("adhh", "threshold"): _share(
-        "Deaf from",
+        "Silenced from",
         "A listed head is silenced where it gives at least this share of its attention to the text.",
         hint="higher: silences less",
     ),
@@ -259,7 +259,14 @@ def _field(cls: type[Method], f: dataclasses.Field, layers: int | None) -> dict[
     given = BUILT_IN.get((cls.name, f.name)) or _checked(cls, f)
     low, high, step = _range(kind, _default(f), layers)
     label = f.name.replace("_", " ")
-    found = {"label": label[:1].upper() + label[1:], "hint": "", "about": "", "low": low, "high": high, "step": step}
+    found: dict[str, Any] = {
+        "label": label[:1].upper() + label[1:],
+        "hint": "",
+        "about": "",
+        "low": low,
+        "high": high,
+        "step": step,
+    }
     found |= {"main": None} | {name: value for name, value in given.items() if name != "layer"}
     if kind in ("layer", "layers") and layers is not None:
         found["high"] = min(found["high"], layers - 1)

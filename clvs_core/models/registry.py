@@ -171,7 +171,7 @@ _HEADS: Mapping[str, tuple[tuple[int, int], ...]] = {
         (39, 32),
     ),
 }
-# The first of `find-heads` on the model's descriptions of fresh scenes in its trained styles; as few of its 72 heads, in
+# The first of `find-heads` on the model's descriptions of fresh scenes in trained styles; as few of its 72 heads, in
 # proportion, as the published 20 of 1,024.
 _SCENES_HEADS = ((2, 1), (2, 4))
 # VAR's sink dimensions. LLaVA-1.5: seilk/VisAttnSink @98e62d6 (which never selects the 13B's own, so that its released

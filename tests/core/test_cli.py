@@ -1,5 +1,6 @@
 """The command line, on a tiny random model: what is printed where, and the exit codes."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from PIL import Image
 
 from clvs_core import cli
 from clvs_core import key_objects as ko
-from clvs_core.methods import method
+from clvs_core.methods import METHODS, method
 from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 from clvs_core.trace import Trace
@@ -208,6 +209,192 @@ def test_the_prompt_can_be_chosen_by_name(run, tmp_path):
     assert "Prompt      short" in run("ask", "--prompt", "short")[1].splitlines()
     assert json.loads(run("ask", "--json")[1])["prompt"] == "chat"
     assert run("figure", "--prompt", "yes-no", "--kind", "uncertainty", "--out", tmp_path / "f.png")[0] == 0
+
+
+# --- methods ----------------------------------------------------------------------------------------------------
+
+OWN = """
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from clvs_core.methods import Editor, Method
+
+@dataclass(frozen=True)
+class Half(Method):
+    name: ClassVar[str] = "testhalf"
+    label: ClassVar[str] = "Half"
+    stage: ClassVar[Any] = "weights"
+    strength: float = 0.5
+
+    @classmethod
+    def editor(cls, methods, device, dtype):
+        return Halving([m.strength for m in methods])
+
+class Halving(Editor):
+    def __init__(self, strengths):
+        self.strengths = strengths
+
+    def weights(self, layer, weights, keys):
+        weights = weights.clone()
+        for row, strength in enumerate(self.strengths):
+            weights[row, :, keys.visual] *= strength
+        return weights
+"""
+ALL = ("vanilla", "clvs", "vcd", "pai", "var:dims=3,tau=0.5", "adhh:heads=1-2/3-0,threshold=0.2", "vaf", "tarac")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file with a method of one's own, which is forgotten afterwards."""
+    (tmp_path / "half.py").write_text(OWN)
+    yield tmp_path / "half.py"
+    METHODS.pop("testhalf", None)
+
+
+def _asked(*methods):
+    return [part for one in methods for part in ("--method", one)]
+
+
+def test_a_bare_name_takes_what_the_card_recommends(run, photo, monkeypatch):
+    card = dataclasses.replace(CARDS["scenes"], settings={"clvs": {"alpha": 0.3, "beta": 0.4}, "var": {"dims": (3,)}})
+    monkeypatch.setattr(cli, "card_for", lambda name: card)
+    found = json.loads(run("ask", "--json", *_asked("clvs", "clvs:gamma=0.6", "var", "pai+clvs"))[1])["methods"]
+    assert [m["method"] for m in found[:2]] == ["clvs:alpha=0.3", "clvs:gamma=0.6"]
+    assert [m["method"] for m in json.loads(run("ask", "--json")[1])["methods"]] == ["vanilla", "clvs:alpha=0.3"]
+    assert found[3]["method"] == "pai+clvs:alpha=0.3"
+    assert found[2]["method"] == "var"
+
+
+def test_methods_can_work_together(run):
+    found = json.loads(run("ask", "--json", *_asked("vaf+tarac", "vanilla"))[1])["methods"]
+    assert [(m["method"], m["label"]) for m in found] == [("vaf+tarac", "VAF + TARAC"), ("vanilla", "Vanilla")]
+
+
+def test_a_file_with_a_method_of_ones_own(run, own, tmp_path):
+    found = json.loads(run("ask", "--json", *_asked(str(own), f"{own}:strength=1.0", f"{own}:strength=0.25+vaf"))[1])
+    assert [m["method"] for m in found["methods"]] == [
+        "testhalf",
+        "testhalf:strength=1.0",
+        "vaf+testhalf:strength=0.25",
+    ]
+    assert found["methods"][0]["label"] == "Half"
+    out = run("trace", *_asked(f"{own}:strength=0.25"), "--out", tmp_path / "{method}")[1]
+    trace = Trace.load(Path(out.strip()))
+    np.testing.assert_allclose(trace.attention, trace.original.astype(float) / 4, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nowhere.py", "no method file 'nowhere.py'"),
+        ("{own}:weight=3", "'weight=3' is not a setting of Half"),
+        ("clvs+clvs", "CLVS is given twice"),
+        ("clvs+tarac", "both carry a vision memory"),
+        ("pai+magic", "no method 'magic'"),
+        ("var", "VAR needs the dimensions in which sink tokens are large"),
+        ("adhh", "AD-HH needs a list of heads"),
+        ("var:dims=99", "dims names dimension 99"),
+    ],
+)
+def test_methods_that_cannot_run_say_so_in_one_sentence(run, own, capsys, text, message):
+    try:
+        code, out, err = run("ask", *_asked(text.format(own=own)))
+    except SystemExit as stopped:  # argparse
+        code, (out, err) = stopped.code, capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert message in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_what_methods_did_besides_is_reported(run, photo):
+    report = json.loads(run("ask", "--json", *_asked(*ALL))[1])
+    found = {m["label"]: m for m in report["methods"]}
+    assert "sinks" not in found["Vanilla"]
+    assert "acted_heads" not in found["CLVS"]
+    assert np.shape(found["VAR"]["sinks"]) == np.shape(found["VAR"]["acted_heads"]) == (2, 4)
+    assert 0 < max(found["VAR"]["sinks"][0]) <= 16
+    assert found["VAR"]["sinks"][0][:2] == [0, 0]
+    heads = np.array(found["AD-HH"]["acted_heads"])
+    assert heads.shape == (2, 4)
+    assert heads[:, [0, 2]].max() == 0
+    assert heads[:, [1, 3]].max() <= 1
+    for label in ("VCD", "PAI"):
+        words = found[label]["contrast"][0]
+        assert set(words[0]) == {"id", "text", "picture", "contrast", "outcome"}
+        chosen = next(word for word in words if word["id"] == found[label]["tokens"][0]["id"])
+        assert chosen["outcome"] == max(word["outcome"] for word in words)
+        assert chosen["outcome"] == pytest.approx(found[label]["tokens"][0]["probability"], abs=1e-3)
+
+
+def test_a_table_of_all_methods_is_numbered_and_no_wider_than_a_screen(run, photo):
+    code, out, _ = run("ask", *_asked(*ALL), *_coco(photo))
+    lines = out.splitlines()
+    assert code == 0
+    assert max(map(len, lines[lines.index("Token 1, layer by layer") :])) <= 120
+    answers = [line for line in lines if line[:3] in [f"{n}  " for n in range(1, 9)]]
+    assert [line.split()[1] for line in answers] == [
+        *("vanilla", "clvs", "vcd", "pai", "var:tau=0.5,dims=3", "adhh:threshold=0.2,heads=1-2/3-0", "vaf", "tarac")
+    ]
+    heads = [line.split() for line in lines if line.startswith("layer")]
+    assert heads == [["layer", *"12345678"], ["layer", *"2345678"], ["layer", *"12345678"]]
+    rows = [line.split() for line in lines if line[:5].strip().isdigit() and not line[0].isdigit()]
+    assert [row[0] for row in rows] == ["1", "2", "3", "4"] * 3
+    assert [len(row) - 1 for row in rows] == [8] * 4 + [7] * 4 + [8] * 4
+    notes = [line for line in lines if line.startswith(("5: ", "6: ", "3: "))]
+    assert any("sink tokens in layers" in note for note in notes)
+    assert any("silenced" in note for note in notes)
+    assert any("behind the contrast" in note for note in notes)
+
+
+def test_a_long_list_of_heads_is_cut_in_file_names_and_still_told_apart():
+    heads = "/".join(f"{layer}-{head}" for layer in range(20) for head in range(3))
+    several = [method(f"adhh:heads={heads}/30-{n}") for n in (1, 2)]
+    one, other = cli._paths("{method}", "x.jpg", several)
+    assert one != other
+    assert max(len(path.name) for path in (one, other)) < 130
+
+
+def test_the_methods_are_listed(capsys, own):
+    assert cli.main(["methods", "--file", str(own)]) == 0
+    out = capsys.readouterr().out
+    heads = [line for line in out.splitlines() if line and line[0] != " "]
+    assert [line.split()[0] for line in heads] == [*METHODS]
+    assert "clvs     CLVS  https://arxiv.org/abs/2509.12897" in heads
+    assert "- rho = 0.5. A head counts as looking at the picture" in out
+    assert "Usually 0 to 1." in out
+    assert "- strength = 0.5" in out
+    assert " On " not in out
+
+
+def test_methods_say_what_runs_on_a_model(capsys):
+    assert cli.main(["methods", "--model", "llava-next-vicuna-7b"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "On LLaVA-NeXT 7B (Vicuna): clvs" in out
+    assert "Not on LLaVA-NeXT 7B (Vicuna): AD-HH needs a list of heads" in out
+    assert cli.main(["methods", "--model", "llava-next-vicuna-7b", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    found = {one["name"]: one for one in report["methods"]}
+    assert (report["model"], report["layers"]) == ("llava-next-vicuna-7b", None)
+    assert [name for name, one in found.items() if not one["runs"]] == ["var", "adhh"]
+    assert found["adhh"]["recommended"] is None
+    assert method(found["clvs"]["recommended"]) == method("clvs")
+    fields = {entry["name"]: entry for entry in found["vcd"]["fields"]}
+    assert (fields["alpha"]["value"], fields["alpha"]["low"], fields["alpha"]["high"]) == (1.0, 0, 3)
+
+
+@needs_scenes
+def test_methods_on_the_demo_model_know_its_layers_and_notes(capsys):
+    assert cli.main(["methods", "--model", "scenes", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    found = {one["name"]: one for one in report["methods"]}
+    assert report["layers"] == 12
+    assert all(one["runs"] for one in found.values())
+    assert found["var"]["note"] == CARDS["scenes"].method_notes["var"]
+
+
+def test_a_file_without_a_method_is_refused_in_the_list_too(capsys, tmp_path):
+    (tmp_path / "empty.py").write_text("")
+    assert cli.main(["methods", "--file", str(tmp_path / "empty.py")]) == 2
+    assert "defines 0 methods" in capsys.readouterr().err
 
 
 # --- what can go wrong ------------------------------------------------------------------------------------------

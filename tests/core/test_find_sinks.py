@@ -28,21 +28,28 @@ def _model(family="llava", **settings):
     return Model(hf, processor, ModelCard("tiny", "Tiny", "tiny", hf.config.model_type, settings))
 
 
-def _plant(model, first=1e4, visual=1e4, everywhere=0.0):
-    """Values in DIMS of what enters the first layer, for the first token, for TOKENS, and for every token."""
+def _plant(model, first=1e6, visual=1e6, everywhere=0.0):
+    """Values in DIMS of what enters the first layer, for the first token, for TOKENS, and for every token.
+
+    No layer adds anything to these dimensions: in so few, other tokens would be large in them by chance.
+    """
+    layers = model.hf.get_decoder().layers
+    for layer in layers:
+        for part in (layer.self_attn.o_proj, layer.mlp.down_proj):
+            part.weight.data[list(DIMS)] = 0
     ids = model.prompts.encode(read_picture(picture()), QUESTION)["input_ids"][0]
     places = (ids == model.image_token_id).nonzero().flatten()
 
     def before(layer, args, kwargs):
         hidden = (args[0] if args else kwargs["hidden_states"]).clone()
         if hidden.shape[1] > int(places[-1]):  # the picture is in this pass
-            hidden[..., DIMS] += everywhere
-            hidden[:, 0, list(DIMS)] += torch.tensor([first, -first])
+            hidden[..., DIMS] = everywhere
+            hidden[:, 0, DIMS] += torch.tensor([first, -first])
             for token in TOKENS:
-                hidden[:, places[token], list(DIMS)] += torch.tensor([visual, -visual])
+                hidden[:, places[token], DIMS] += torch.tensor([visual, -visual])
         return ((hidden, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": hidden})
 
-    model.hf.get_decoder().layers[0].register_forward_pre_hook(before, with_kwargs=True)
+    layers[0].register_forward_pre_hook(before, with_kwargs=True)
     return model
 
 
@@ -85,7 +92,7 @@ def test_the_published_threshold_is_kept_where_sinks_reach_it(monkeypatch):
 
 
 def test_large_values_on_every_token_are_no_sinks():
-    found = find_sinks(_plant(_model(), first=0, visual=0, everywhere=1e4), [picture()], QUESTION)
+    found = find_sinks(_plant(_model(), first=0, visual=0, everywhere=1e6), [picture()], QUESTION)
     assert not found.massive
 
 
@@ -186,17 +193,10 @@ def test_the_command_says_when_there_is_nothing(run):
     assert "Only to see how VAR works" in out
 
 
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (["nowhere.png"], "no picture at 'nowhere.png'"),
-        ([""], "no picture at"),
-    ],
-)
-def test_wrong_pictures_cost_no_model(run, images, message):
-    code, out, err = run(images=images)
+def test_wrong_pictures_cost_no_model(run):
+    code, out, err = run(images=["nowhere.png"])
     assert (code, out) == (2, "")
-    assert message in err
+    assert "no picture at 'nowhere.png'" in err
     assert "Loading" not in err
 
 

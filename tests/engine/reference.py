@@ -333,7 +333,7 @@ class StockReference(Reading):
         return used
 
     def edited(self, layer, r, scores, active, allowed):
-        """Section 14: scores one after another, the softmax over what may be seen, weights one after another."""
+        """Scores one method after another, the softmax over what may be seen, weights one after another."""
         for reading in active:
             scores = reading.scores(layer, scores)
         weights = softmax(np.where(allowed, scores, -np.inf))

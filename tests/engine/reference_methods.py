@@ -1,4 +1,4 @@
-"""The methods read literally, one row at a time, from /shared/design/methods.md: plain float64 arrays and loops.
+"""The methods read literally, one row at a time, from their released code: plain float64 arrays and loops.
 
 Nothing here comes from `clvs_core.methods` but the settings. A *row* is what one token gives to every token of the
 sequence, for each head: scores or weights (heads, keys). CLVS has a reading of its own in `reference.py`.
@@ -66,7 +66,7 @@ class MethodReading:
 
 
 class VAFReading(MethodReading):
-    """Section 8: scores of the picture times `enhance`, of everything before it times `suppress`."""
+    """Scores of the picture times `enhance`, of everything before it times `suppress`."""
 
     all_rows = True
 
@@ -80,7 +80,7 @@ class VAFReading(MethodReading):
 
 
 class PAIReading(MethodReading):
-    """Section 5, part A: a score of the picture grows by alpha times its size."""
+    """Attention part: a score of the picture grows by alpha times its size."""
 
     def scores(self, layer, z):
         if layer < self.settings.start_layer:
@@ -91,7 +91,7 @@ class PAIReading(MethodReading):
 
 
 class VARReading(MethodReading):
-    """Section 6: sinks of the prompt by layer, heads that look at the picture, and what they give away."""
+    """Sinks of the prompt by layer, heads that look at the picture, and what they give away."""
 
     all_rows, before_memory = True, True
 
@@ -128,7 +128,7 @@ class VARReading(MethodReading):
 
 
 class TARACReading(MethodReading):
-    """Section 9: what the strongest head saw, averaged over the generated tokens of one layer, is added to the row."""
+    """What the strongest head saw, averaged over the generated tokens of one layer, is added to the row."""
 
     def begin(self):
         self.accumulated: dict[int, np.ndarray] = {}
@@ -151,7 +151,7 @@ class TARACReading(MethodReading):
 
 
 class ADHHReading(MethodReading):
-    """Section 7: listed heads that give the text after the picture enough give it nothing; rows are not divided."""
+    """Listed heads that give the text after the picture enough give it nothing; rows are not divided."""
 
     def begin(self):
         self.heard: dict[int, np.ndarray] = {}  # what each head gives to that text, in the newest row
@@ -169,7 +169,7 @@ class ADHHReading(MethodReading):
         return {"acted_heads": self.silenced.copy()}
 
 
-# In the order of section 14; AD-HH comes last, since its rows no longer sum to 1.
+# In the order in which they work together: scores before weights; AD-HH comes last, since its rows no longer sum to 1.
 READINGS = {VAF: VAFReading, PAI: PAIReading, VAR: VARReading, TARAC: TARACReading, ADHH: ADHHReading}
 
 
@@ -180,7 +180,7 @@ def readings(method: Method | None, visual: list[int], prompt: int) -> list[Meth
 
 
 def kept_share(step: int) -> float:
-    """The cumulative alpha of VCD's diffusion after `step`, section 4: one product after another."""
+    """The cumulative alpha of VCD's diffusion after `step`: one product after another."""
     share = 1.0
     for k in range(step + 1):
         x = -6 + 12 * k / 999
@@ -191,7 +191,7 @@ def kept_share(step: int) -> float:
 def contrasted(method: Method, seen: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Logits (vocabulary,) behind the picture and behind the contrast -> those to choose from, -inf where implausible.
 
-    Sections 4 and 5; the logits themselves for methods that contrast nothing.
+    The logits themselves for methods that contrast nothing.
     """
     for part in method.parts:
         if isinstance(part, VCD):

@@ -188,7 +188,7 @@ def test_the_order_given_does_not_matter():
     parts = [VAF(), PAI(gamma=1), VAR(), CLVS(), ADHH(), VCD()]
     for some in itertools.permutations(parts, 3):
         assert len({Combine(*order) for order in itertools.permutations(some)}) == 1
-    assert [type(part) for part in Combine(*reversed(parts)).parts] == [type(part) for part in parts], "section 14"
+    assert [type(part) for part in Combine(*reversed(parts)).parts] == [type(part) for part in parts]
     assert [type(part) for part in Combine(ADHH(), TARAC(), VAR()).parts] == [VAR, TARAC, ADHH]
     assert Combine(Combine(CLVS(), PAI()), VAF()) == Combine(VAF(), PAI(), CLVS())
 

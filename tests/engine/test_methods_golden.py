@@ -1,7 +1,7 @@
 """The methods' array functions against golden vectors worked out apart from them, and what must hold for any row.
 
-The vectors are those of section 15 of the notes on the methods (two heads; two tokens before the picture, three of the
-picture, one of text), printed with six digits.
+The vectors were computed in numpy from the released codes' formulas (two heads; two tokens before the picture, three of
+the picture, one of text), and are printed with six digits.
 """
 
 from __future__ import annotations

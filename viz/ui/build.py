@@ -40,4 +40,6 @@ def launch_settings() -> dict[str, Any]:
 HEAD = (
     '<meta name="description" content="See where a vision-language model looks, layer by layer.">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    # what is focused on a phone is not hidden under the settings; Gradio takes no rule for html from a style sheet
+    "<style>@media (max-width: 900px) { html { scroll-padding-bottom: 130px; } }</style>"
 )
