@@ -234,7 +234,7 @@ def test_what_a_method_means_on_this_model_is_said_beside_its_answer(handlers, m
     monkeypatch.setitem(handlers.models.cards, "scenes", card)
     session = Session()
     assert run(handlers, session)[-1]["notes"] == []
-    assert handlers.adjust(session, *controls("vanilla", "pai+clvs"))["notes"] == ["PAI was made for others."]
+    assert handlers.adjust(session, *controls("vanilla", "pai+clvs"))["notes"] == ["PAI: PAI was made for others."]
     assert handlers.adjust(session, *controls("vanilla"))["notes"] == []
     notes = {method["name"]: method["note"] for method in handlers.picker("scenes", ["vanilla"])["methods"]}
     assert (notes["pai"], notes["clvs"]) == ("PAI was made for others.", "")

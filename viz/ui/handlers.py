@@ -372,8 +372,8 @@ class Handlers:
     def notes(self, result: Result) -> list[str]:
         """What has to be said of an answer, and of its methods on this model."""
         known = self.models.cards[result.settings.model].method_notes
-        names = dict.fromkeys(part.name for method in result.methods for part in method.parts)
-        return [*result.notes, *(known[name] for name in names if name in known)]
+        labels = {part.name: part.label for method in result.methods for part in method.parts}
+        return [*result.notes, *(f"{label}: {known[name]}" for name, label in labels.items() if name in known)]
 
     def _notes(self, result: Result, unknown: Sequence[str]) -> list[str]:
         card = self.models.cards[result.settings.model]
