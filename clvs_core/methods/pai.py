@@ -74,7 +74,7 @@ def amplify(scores: Tensor, alpha: Tensor, visual: Visual) -> Tensor:
 def guide(logits: Tensor, other: Tensor, gamma: Tensor) -> Tensor:
     """Classifier-free guidance over log-probabilities: logits with and without the picture (B, V), gamma (B, 1).
 
-    Words that are not plausible with the picture become -inf; gamma 1 gives the log-probabilities back, all of them.
+    Words that are not plausible with the picture become -inf; gamma 1 gives the logits back, all of them.
     """
     seen, blind = logits.log_softmax(-1), other.log_softmax(-1)
     guided = gamma * (seen - blind) + blind
