@@ -26,6 +26,7 @@ SCENES = ASSETS / "scenes"
 PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _PLACES = 6  # tokens of a picture whose place is printed
 _KEPT = 64 << 20  # bytes of pictures kept: each is looked at a few times in a row, then never again
+EARLY = 4  # the first quarter of the layers counts as early; the published lists have hardly a head there
 _CAPTIONS = """\
 A captions file has one JSON object a line:
   {"image": "a.jpg", "caption": "A dog on a bench.", "hallucinated": ["bench"], "grounded": ["dog"]}
@@ -331,17 +332,24 @@ def _heads_table(found: ranking.HeadReport, listed: Heads) -> str:
     lines += [
         "By how much a word's probability falls without the head: mean over hallucinated words less mean over grounded "
         "ones; layers and heads from 0; +/- standard error",
-        *_trust(found),
+        *_trust(found, listed),
         "",
         _spec(listed) or "No head argues more for hallucinated words than for grounded ones.",
     ]
     return "\n".join(lines)
 
 
-def _trust(found: ranking.HeadReport) -> list[str]:
-    if not math.isfinite(found.halves):
-        return ["There are too few captions to tell how far the order is chance."]
-    return [f"Scores from one half of the captions correlate with those from the other by {found.halves:.2f}."]
+def _trust(found: ranking.HeadReport, listed: Heads) -> list[str]:
+    """How far the order is chance, and what a list with early heads may do."""
+    lines = ["There are too few captions to tell how far the order is chance."]
+    if math.isfinite(found.halves):
+        lines = [f"Scores from one half of the captions correlate with those from the other by {found.halves:.2f}."]
+    if any(layer < len(found.scores) // EARLY for layer, _ in listed):
+        lines.append(
+            "Some of these heads are in the first layers, where heads may only read the question: try the list on "
+            "questions with known answers, or leave those layers out with --first-layer."
+        )
+    return lines
 
 
 def _write(path: Path, report: dict[str, Any]) -> None:

@@ -231,10 +231,10 @@ def _did(found: dict[str, Any], step: int) -> list[str]:
     """What a method did to this token besides: sinks, heads, the word behind its contrast."""
     lines = []
     if "sinks" in found:
-        lines.append(f"{_counted(found['sinks'][step], 'sink token')} of the picture")
+        lines.append(_counted(found["sinks"][step], "sink token", "of the picture"))
     if "acted_heads" in found:
-        what = "gave their sinks' attention away" if "sinks" in found else "silenced"
-        lines.append(f"{_counted(found['acted_heads'][step], 'head')} {what}")
+        what = "gave sinks' attention away" if "sinks" in found else "silenced"
+        lines.append(_counted(found["acted_heads"][step], "head", what))
     if "contrast" in found:
         token = found["tokens"][step]["id"]
         for word in (word for word in found["contrast"][step] if word["id"] == token):
@@ -245,8 +245,10 @@ def _did(found: dict[str, Any], step: int) -> list[str]:
     return lines
 
 
-def _counted(numbers: Sequence[int], what: str) -> str:
-    """ "12 heads in layers 7 (4), 8 (8)"."""
-    several = f"{sum(numbers)} {what}{'' if sum(numbers) == 1 else 's'}"
+def _counted(numbers: Sequence[int], what: str, which: str) -> str:
+    """ "12 heads silenced, in layers 7 (4), 8 (8)"."""
     places = [f"{layer} ({number})" for layer, number in enumerate(numbers, 1) if number]
-    return f"{several} in layer{'s' if len(places) > 1 else ''} {', '.join(places)}" if places else f"no {what}"
+    if not places:
+        return f"no {what} {which}"
+    several = f"{sum(numbers)} {what}{'' if sum(numbers) == 1 else 's'} {which}"
+    return f"{several}, in layer{'s' if len(places) > 1 else ''} {', '.join(places)}"

@@ -343,8 +343,8 @@ def test_a_table_of_all_methods_is_numbered_and_no_wider_than_a_screen(run, phot
     assert [row[0] for row in rows] == ["1", "2", "3", "4"] * 3
     assert [len(row) - 1 for row in rows] == [8] * 4 + [7] * 4 + [8] * 4
     notes = [line for line in lines if line.startswith(("5: ", "6: ", "3: "))]
-    assert any("sink tokens in layers" in note for note in notes)
-    assert any("silenced" in note for note in notes)
+    assert any("sink tokens of the picture, in layers" in note for note in notes)
+    assert any(" silenced, in layer" in note for note in notes)
     assert any("behind the contrast" in note for note in notes)
 
 

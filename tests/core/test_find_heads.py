@@ -287,6 +287,20 @@ def test_the_command_as_json_and_without_early_layers(run, coco):
     assert {layer for layer, _ in report["heads"]} <= {2, 3}
 
 
+def test_a_list_with_heads_of_the_first_layers_is_warned_of(run, coco):
+    def scores(entry):
+        return np.array(json.loads(run("--captions", _write(coco, entry), "--json")[1])["scores"])
+
+    turned = {**CAPTION, "hallucinated": CAPTION["grounded"], "grounded": CAPTION["hallucinated"]}
+    plain = scores(CAPTION)
+    np.testing.assert_allclose(scores(turned), -plain, rtol=1e-9)
+    assert plain[0].min() < 0  # so the first layer has heads in the list of the turned one
+    path = _write(coco, turned)
+    warning = "Some of these heads are in the first layers"
+    assert warning in run("--captions", path, "--top", 16)[1]
+    assert warning not in run("--captions", path, "--top", 16, "--first-layer", 1)[1]
+
+
 def test_the_command_lets_the_model_describe_its_pictures(run, coco, monkeypatch):
     Image.fromarray(picture(1)).save(coco / "unknown.png")
     asked = []
