@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 
 import clvs_core as clvs
-from clvs_core.methods import METHODS, Target, spec, suggested
-from clvs_core.models.registry import CARDS
+from clvs_core.methods import METHODS, Target, spec
+from clvs_core.methods.schema import start
 
 from .artwork import TRAINED_STYLES
 from .measure import Answer, Bench, Seed
@@ -48,10 +48,9 @@ PER_TYPE = 400
 def recommended(target: Target) -> tuple[list[clvs.Method], dict[str, str]]:
     """The methods that run on the model with its card's settings, vanilla first; and why others do not, by label."""
     chosen, refused = [], {}
-    for name, cls in METHODS.items():
+    for cls in METHODS.values():
         try:
-            method = suggested(name, target.settings)
-            method.resolve(target)
+            method = start(cls, target.settings).resolve(target)
         except clvs.MethodError as error:
             refused[cls.label] = str(error)
         else:
@@ -131,14 +130,14 @@ def row(found: Sequence[Answer], method: int) -> dict:
 
 def measured(workers: Workers, number: int, seed: int) -> dict:
     """The whole table: {"methods": {label: spec}, "left out": {label: why}, "types": {type: {label: row}}, ...}."""
-    target = workers.bench.model.target
-    methods, refused = recommended(target)
+    model = workers.bench.model
+    methods, refused = recommended(model.target)
     found = workers.rows(answers, (TEST, SECTION, seed), number, tuple(methods))
     kinds = {name: some for name, some in by_type(found).items() if some} | {"all": found}
     return {
         "methods": {method.label: spec(method) for method in methods},
         "left out": refused,
-        "notes": {cls.label: note for name, cls in METHODS.items() if (note := CARDS["scenes"].method_notes.get(name))},
+        "notes": {cls.label: note for name, cls in METHODS.items() if (note := model.card.method_notes.get(name))},
         "seed": [TEST, SECTION, seed],
         "questions of each type": number,
         "types": {

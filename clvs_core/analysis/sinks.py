@@ -190,15 +190,7 @@ def find_sinks(
 def _inputs(model: Model, picture: Any, question: str, prompt: str) -> tuple[dict[str, Tensor], Tensor]:
     """A whole prompt where the model takes it, and which of its T tokens are visual: (T,) bool, on the CPU."""
     inputs = model.prompts.encode(read_picture(picture), question, prompt)
-    hf = model.hf
-    # where inputs go: offloaded weights wait on "meta" until their turn
-    device = next(p.device for p in hf.parameters() if p.device.type != "meta")
-    placed = {
-        name: value.to(device, hf.dtype if value.is_floating_point() else None)
-        for name, value in inputs.items()
-        if name != "attention_mask"  # one unpadded prompt
-    }
-    return placed, inputs["input_ids"][0] == model.image_token_id
+    return model.placed(inputs), inputs["input_ids"][0] == model.image_token_id
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ..methods import Method, spec
-from ..methods.base import NoPicture
 from ..models.views import Views
 from ..trace import Trace
 from .branches import Branch, Branches
@@ -204,5 +203,5 @@ def about(resolved: Method, **facts: Any) -> dict[str, Any]:
     found = {**facts, "method": spec(resolved), "threshold": threshold, "first_check": first_check}
     contrast = resolved.contrasted()
     if contrast is not None:
-        found["contrast"] = "no picture" if isinstance(contrast, NoPicture) else "a noised picture"
+        found["contrast"] = contrast.label
     return found

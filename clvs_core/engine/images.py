@@ -7,7 +7,7 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -232,12 +232,10 @@ class EncodedImage:
         if not methods or not all(isinstance(m, Method) for m in methods):
             raise ValueError("methods must be a list of at least one method, e.g. [Vanilla(), CLVS()].")
         resolved = [m.resolve(model.target) for m in methods]
-        for q in questions:  # a slip costs no picture
-            model.prompts.text(q, prompt)
+        tails = {q: tuple(model.prompts.tail(q, prompt)) for q in questions}  # a slip costs no look at the picture
         image = self._behind(prompt)
+        image._check_length([*tails.values()], steps)
         asked = [(q, m) for q in questions for m in resolved]
-        tails = [tuple(model.prompts.tail(q, prompt)) for q in questions for _ in resolved]
-        image._check_length(tails, steps)
         logs = [
             BranchLog(given, about(m, **self._facts(q, prompt)), model.tokenizer, image.views, steps)
             for (q, m), given in zip(asked, [*methods] * len(questions), strict=True)
@@ -247,21 +245,20 @@ class EncodedImage:
         return logs, tokens
 
     def _branches(
-        self, asked: Sequence[tuple[str, Method]], tails: Sequence[tuple[int, ...]], prompt: str
+        self, asked: Sequence[tuple[str, Method]], tails: Mapping[str, tuple[int, ...]], prompt: str
     ) -> list[Branch]:
         """One branch for each question and method (resolved); tails: the questions' ids."""
         for reading in dict.fromkeys(r for _, m in asked if (r := m.reading())):
             self._read(reading, prompt)
-        questions = self.root.ask(
-            self.model.hf, [(tail, m.on_questions()) for (_, m), tail in zip(asked, tails, strict=True)]
-        )
+        questions = self.root.ask(self.model.hf, [(tails[q], m.on_questions()) for q, m in asked])
         found = [Branch(m, question) for (_, m), question in zip(asked, questions, strict=True)]
         for contrast in dict.fromkeys(c for _, m in asked if (c := m.contrasted())):
             rows = [row for row, (_, m) in enumerate(asked) if m.contrasted() == contrast]
+            wanted = {
+                q: self._tail(contrast, q, tails[q], prompt) for q in dict.fromkeys(asked[row][0] for row in rows)
+            }
             root = self._contrast(contrast, prompt)
-            behind = root.ask(
-                self.model.hf, [(self._tail(contrast, *asked[row][:1], tails[row], prompt), None) for row in rows]
-            )
+            behind = root.ask(self.model.hf, [(wanted[asked[row][0]], None) for row in rows])
             for row, question in zip(rows, behind, strict=True):
                 found[row] = Branch(found[row].method, found[row].question, (root.segment, question))
         self.model.cache.trim()

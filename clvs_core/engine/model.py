@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
+from ..methods import METHODS
 from ..methods.base import NoisedPicture, Reading, Target
-from ..methods.var import VAR
 from ..methods.vcd import noised
 from ..models.prompts import CHAT, Prompts
 from ..models.registry import ModelCard
@@ -69,11 +70,9 @@ class Model:
     def _encode(self, picture: Image.Image, key: tuple[str, str], prompt: str) -> EncodedImage:
         inputs = self.prompts.encode(picture, "?", prompt)
         views = views_for(self.hf, self.processor, inputs, picture.height, picture.width)
-        # what methods are known to read is cheap to note on the way, and another look at the picture is not
-        known = (
-            VAR(**self.target.settings["var"]).reading() if self.target.settings.get("var", {}).get("dims") else None
-        )
-        return EncodedImage(self, picture, self._segment(inputs, [known] if known else []), views, key)
+        # what methods read under the card's settings is cheap to note on the way, and another look is not
+        usual = [METHODS[name](**given).reading() for name, given in self.target.settings.items()]
+        return EncodedImage(self, picture, self._segment(inputs, [known for known in usual if known]), views, key)
 
     def segment(
         self, picture: Image.Image, prompt: str, noise: NoisedPicture | None = None, readings: Sequence[Reading] = ()
@@ -88,14 +87,17 @@ class Model:
 
     @torch.no_grad()
     def _segment(self, inputs: Any, readings: Sequence[Reading]) -> ImageSegment:
-        inputs = {name: value for name, value in inputs.items() if name != "attention_mask"}  # one unpadded prompt
-        # where inputs go: offloaded weights wait on "meta" until their turn
+        return image_segment(self.hf, self.placed(inputs), self.image_token_id, readings)
+
+    def placed(self, inputs: Any) -> dict[str, Tensor]:
+        """The processor's inputs for one unpadded prompt, where the model takes them and as precise as it is."""
+        # offloaded weights wait on "meta" until their turn
         device = next(p.device for p in self.hf.parameters() if p.device.type != "meta")
-        placed = {
+        return {
             name: value.to(device, self.hf.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
+            if name != "attention_mask"
         }
-        return image_segment(self.hf, placed, self.image_token_id, readings)
 
     def unknown_words(self, question: str, prompt: str = CHAT) -> list[str]:
         """Words of question and prompt that the model's vocabulary does not have; [] where it spells out anything."""

@@ -8,7 +8,6 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ __all__ = [
     "load_method",
     "method",
     "spec",
-    "suggested",
 ]
 
 
@@ -111,11 +109,6 @@ def _text(value: Any, pair: bool = False) -> str:
     if isinstance(value, tuple):
         return ("-" if pair else "/").join(_text(part, pair=True) for part in value)
     return str(value).lower() if value is None or isinstance(value, bool) else repr(value)
-
-
-def suggested(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Method:
-    """A method as a model's card recommends it; settings: the card's, by method name."""
-    return METHODS[name](**settings.get(name, {}))
 
 
 def load_method(path: str | Path) -> type[Method]:

@@ -54,6 +54,8 @@ class Keys:
 class NoisedPicture:
     """A contrast: the same prompt behind the picture with Gaussian noise. step: of the 1000 of VCD's diffusion."""
 
+    label: ClassVar[str] = "a noised picture"
+
     step: int
     seed: int
 
@@ -61,6 +63,8 @@ class NoisedPicture:
 @dataclass(frozen=True)
 class NoPicture:
     """A contrast: the same prompt without its picture."""
+
+    label: ClassVar[str] = "no picture"
 
 
 Contrast = NoisedPicture | NoPicture

@@ -92,7 +92,7 @@ class VAR(Method):
         return (FIRST, layers - 1) if layers > FIRST else None
 
     def reading(self) -> Reading | None:
-        return Massive(self.dims or ())
+        return Massive(self.dims) if self.dims else None
 
     @property
     def most_on_sinks(self) -> float:

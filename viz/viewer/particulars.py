@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from clvs_core.methods import method as parse
-from clvs_core.methods.base import NoisedPicture, PaperLayers
 
 CONTRAST_WORDS = 6  # the likeliest ones; more do not fit beside the curves
 ACTED = {"adhh": "silenced", "var": "redistributed"}  # what happens to the heads that a method acts on
@@ -90,13 +89,13 @@ def _touched(method: Any, layers: int) -> list[int] | None:
     pair = method.touched(layers) if layers else None
     if pair is None:
         return None
-    first, last = pair.scaled(layers) if isinstance(pair, PaperLayers) else pair
+    first, last = pair
     return [int(first), min(int(last), layers - 1)] if first < layers else None
 
 
 def _against(method: Any) -> str:
     contrast = method.contrasted()
-    return "" if contrast is None else "a noised picture" if isinstance(contrast, NoisedPicture) else "no picture"
+    return "" if contrast is None else contrast.label
 
 
 def _acted(parts: Sequence[Any]) -> str:
