@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from . import key_objects as ko
+from .benchmarks import command as scoring
 from .commands import find, lists, report
 from .commands.common import (
     METHOD_HELP,
@@ -137,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
 
     lists.add(commands)
     find.add(commands)
+    scoring.add(commands)
     return parser
 
 
