@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from . import key_objects as ko
+from .benchmarks import bench_command as running
 from .benchmarks import command as scoring
 from .commands import find, lists, report
 from .commands.common import (
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
 
     lists.add(commands)
     find.add(commands)
+    running.add(commands)
     scoring.add(commands)
     return parser
 

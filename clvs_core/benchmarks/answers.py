@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ClvsError
 from .base import Benchmark, Question
 from .files import existing, read_rows, read_text
+from .runs import ABOUT, ANSWERS, QUESTIONS
 
 Verdict = str | None
 Parser = Callable[[str, str], Verdict]  # (raw answer, label) -> "yes", "no" or None
@@ -184,6 +185,7 @@ def _runs(path: Path) -> dict[str, dict[str, str]] | None:
     """Answers of our runs by method; None if the files are not of that format."""
     endings = (".json", ".jsonl")
     files = [file for file in answer_files(path, (*endings, ".txt")) if path.is_file() or file.suffix in endings]
+    files = [file for file in files if file.name not in (ABOUT, QUESTIONS) or not (file.parent / ANSWERS).is_file()]
     tables = {file: read_rows(file) for file in files if read_text(file).lstrip()[:1] in ("[", "{")}
     ours = {file: rows for file, rows in tables.items() if any("method" in row and "answer" in row for row in rows)}
     if not ours:

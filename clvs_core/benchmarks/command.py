@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         epilog=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    score.add_argument("benchmark", metavar="BENCH", type=_benchmark, help=", ".join(BENCHMARKS))
+    score.add_argument("benchmark", metavar="BENCH", type=benchmark, help=", ".join(BENCHMARKS))
     score.add_argument("--answers", required=True, metavar="FILE_OR_DIR", help="the answers")
     score.add_argument(
         "--data", required=True, metavar="DIR", help="the benchmark's files, a parquet file, or hub:OWNER/NAME"
@@ -43,17 +43,25 @@ def add(commands: Any) -> None:
     score.add_argument(
         "--parser", choices=tuple(PARSERS), metavar="NAME", help=f"{', '.join(PARSERS)} (default: official)"
     )
-    score.add_argument("--subset", choices=("all", *map(str, SUBSETS)), help="rbench: 1 to 5, or all rows (default: 1)")
-    score.add_argument("--duplicates", choices=DUPLICATES, help="rbench: how ids that a subset repeats count")
-    score.add_argument("--source", choices=SOURCES, help="pope: one source (default: all that are there, pooled)")
-    score.add_argument("--category", choices=CATEGORIES, help="pope: one category (default: all that are there)")
+    add_part(score)
     form = score.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the official scores as one JSON object")
     form.add_argument("--json-full", action="store_true", help="also intervals, counts and changes against vanilla")
     score.set_defaults(run=run)
 
 
-def _benchmark(name: str) -> Benchmark:
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """Which part of a benchmark: what `part` reads."""
+    parser.add_argument(
+        "--subset", choices=("all", *map(str, SUBSETS)), help="rbench: 1 to 5, or all rows (default: 1)"
+    )
+    parser.add_argument("--duplicates", choices=DUPLICATES, help="rbench: how ids that a subset repeats count")
+    parser.add_argument("--source", choices=SOURCES, help="pope: one source (default: all that are there, pooled)")
+    parser.add_argument("--category", choices=CATEGORIES, help="pope: one category (default: all that are there)")
+
+
+def benchmark(name: str) -> Benchmark:
+    """The benchmark of that name, as argparse wants it read."""
     try:
         return get(name)
     except ClvsError as error:
@@ -62,11 +70,7 @@ def _benchmark(name: str) -> Benchmark:
 
 def run(options: argparse.Namespace) -> None:
     """Scores and prints. Raises ClvsError for anything the user must change; known faults of files go to stderr."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", BenchmarkWarning)
-        questions = options.benchmark.load(options.data, **_part(options))
-    for warning in caught:
-        print(f"Note: {warning.message}", file=sys.stderr)
+    questions = load(options)
     answers = read_answers(options.benchmark, options.answers, questions)
     scores, changes = scored(
         options.benchmark, questions, answers.methods, _vanilla(options, questions), options.parser
@@ -80,8 +84,18 @@ def run(options: argparse.Namespace) -> None:
         print("\n\n".join(_table(options.benchmark, m, score, changes.get(m)) for m, score in scores.items()))
 
 
-def _part(options: argparse.Namespace) -> dict[str, Any]:
-    """The options of load. Raises ClvsError for one of another benchmark."""
+def load(options: argparse.Namespace, pictures: bool | str = False) -> list[Question]:
+    """The questions that the options name; known faults of their files go to stderr. pictures: see Benchmark.load."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", BenchmarkWarning)
+        questions = options.benchmark.load(options.data, pictures, **part(options))
+    for warning in caught:
+        print(f"Note: {warning.message}", file=sys.stderr)
+    return questions
+
+
+def part(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options of `add_part` say, for Benchmark.load. Raises ClvsError for one of another benchmark."""
     name = options.benchmark.name
     owners = {"subset": "rbench", "duplicates": "rbench", "source": "pope", "category": "pope"}
     given = {key: getattr(options, key) for key in owners if getattr(options, key) is not None}

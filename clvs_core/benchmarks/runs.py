@@ -31,6 +31,7 @@ from .files import read_text
 
 ABOUT, QUESTIONS, ANSWERS = "run.json", "questions.jsonl", "answers.jsonl"
 FORMAT = 1
+_TEXTS = ("id", "image", "text", "label", "kind", "source")
 _NEEDED = {"benchmark": str, "model": dict, "methods": dict, "prompt": str, "max_new_tokens": int, "questions": int}
 
 
@@ -89,7 +90,7 @@ def read_run(folder: str | Path) -> RunFolder:
     about = read_about(folder)
     questions = [_question(row, folder) for row in _lines(folder / QUESTIONS)]
     known, rows = {question.id for question in questions}, _lines(folder / ANSWERS)
-    asked: set[tuple[str, str]] = set()
+    asked: set[tuple[Any, Any]] = set()
     for number, row in enumerate(rows, 1):
         where = f"Line {number} of {folder / ANSWERS}"
         id, method = row.get("id"), row.get("method")
@@ -133,16 +134,15 @@ def find_runs(paths: Iterable[str | Path]) -> list[Path]:
 def question_line(question: Question) -> dict[str, Any]:
     """A question as questions.jsonl has it."""
     picture = str(question.picture) if isinstance(question.picture, (str, Path)) else None
-    names = ("id", "image", "text", "label", "kind", "source")
-    return {**{name: getattr(question, name) for name in names}, "row": question.meta.get("row"), "picture": picture}
+    return {**{name: getattr(question, name) for name in _TEXTS}, "row": question.meta.get("row"), "picture": picture}
 
 
 def _question(row: Mapping[str, Any], folder: Path) -> Question:
     try:
-        texts = [row[name] for name in ("id", "image", "text", "label", "kind", "source")]
-        if not all(isinstance(text, str) for text in texts) or row["label"] not in ("yes", "no"):
+        texts: dict[str, Any] = {name: row[name] for name in _TEXTS}
+        if not all(isinstance(text, str) for text in texts.values()) or row["label"] not in ("yes", "no"):
             raise ValueError
-        return Question(*texts, picture=row["picture"], meta={"row": row["row"]})
+        return Question(**texts, picture=row["picture"], meta={"row": row["row"]})
     except (KeyError, ValueError) as error:
         raise ClvsError(f"{folder / QUESTIONS} is damaged; run the benchmark anew.") from error
 

@@ -117,6 +117,11 @@ def read_method(text: str) -> str:
     return wanted
 
 
+def method_files(text: str) -> list[str]:
+    """The Python files that a --method names."""
+    return [found[1] for part in _PARTS.split(text) if (found := _FILE.fullmatch(part))]
+
+
 def _named(part: str) -> str:
     """ "my_method.py:strength=0.3" -> "mine:strength=0.3", where the file's method is named "mine"."""
     if found := _FILE.fullmatch(part):

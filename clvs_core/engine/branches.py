@@ -39,9 +39,9 @@ class Branch:
 class Record:
     """What one forward pass of B branches leaves behind; weights float16, or float64 in a float64 model.
 
-    attention, original: (B, L, H, N); the same tensor until an edit happens. extras: by name in `RECORDS`, (B, L, N)
-    or (B, L, H); numbers are NaN where there is none. uncertainty: (B, L), NaN where not measured. stop: (B,).
-    lens_ids, lens_probabilities: (B, L, 3) or None.
+    attention, original: (B, L, H, N); the same tensor until an edit happens; with N = 0 where nobody looks at maps.
+    extras: by name in `RECORDS`, (B, L, N) or (B, L, H); numbers are NaN where there is none. uncertainty: (B, L), NaN
+    where not measured. stop: (B,). lens_ids, lens_probabilities: (B, L, 3) or None.
     """
 
     def __init__(
@@ -117,13 +117,21 @@ class Branches:
     """The tree seen from B branches and C contrasts, one token each per forward pass; keeps their own keys and values.
 
     order: which of the given branches stands in each row. questions: the segment that each of the B + C rows continues;
-    follow: the branch row whose token it hears.
+    follow: the branch row whose token it hears. maps: whether attention, and what methods keep of it, is recorded.
     """
 
     def __init__(
-        self, decoder: Any, image: ImageSegment, branches: Sequence[Branch], steps: int, lens: Lens, every_layer: bool
+        self,
+        decoder: Any,
+        image: ImageSegment,
+        branches: Sequence[Branch],
+        steps: int,
+        lens: Lens,
+        every_layer: bool,
+        maps: bool = True,
     ):
         self.decoder, self.image, self.lens, self.steps, self.every_layer = decoder, image, lens, steps, every_layer
+        self.maps = maps
         self.batch, self.device = len(branches), image.device
         self.wide = image.keys[0].dtype == torch.float64
         # those that share a question's keys stand together
@@ -144,7 +152,7 @@ class Branches:
         self.most = int(self.top_k.max())
         layers = len(image.keys)
         self.edited = [method.touched(layers) is not None for method in self.methods]
-        self.extras = list(dict.fromkeys(name for method in self.methods for name in method.records))
+        self.extras = list(dict.fromkeys(name for method in self.methods for name in method.records)) if maps else []
         self.length = 0  # own tokens so far, the running one included
 
     def _contrasts(self, branches: Sequence[Branch]) -> tuple[list[Stem], list[int]]:
@@ -190,7 +198,7 @@ class Branches:
             self.unified_keys = torch.cat([self.unified_keys, torch.empty_like(self.unified_keys[:, :, :ROOM])], 2)
         self.length += 1
         heads = self.decoder.config.num_attention_heads
-        shape = (self.batch, len(self.own), heads, self.image.visual_tokens)
+        shape = (self.batch, len(self.own), heads, self.image.visual_tokens if self.maps else 0)
         self.record = Record(shape, self.wide, any(self.edited), self.extras, self.every_layer, self.device)
         for group in self.groups:
             group.editor.begin()
@@ -258,13 +266,14 @@ class Branches:
         return scores[self.unified] * scaling
 
     def _record(self, layer: int) -> None:
-        for group in self.groups:
+        for group in self.groups if self.maps else ():
             for name, values in group.editor.recorded(layer).items():
                 into = self.record.extras[name]
                 into[group.index, layer] = values.to(into)
 
     def _keep(self, into: Tensor, layer: int, weights: Tensor) -> None:
-        into[:, layer] = weights[..., self.image.where(weights.device).visual]
+        if self.maps:
+            into[:, layer] = weights[..., self.image.where(weights.device).visual]
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         rows = torch.arange(self.batch, device=self.device) if self.every_layer else self._wanted(layer)
@@ -305,6 +314,8 @@ class Branches:
         for group in self.groups:
             if any(self.methods[row].contrasted() for row in group.places):
                 said = group.put(said, group.editor.contrast(group.take(seen), group.take(other)))
+        if not self.maps:
+            return said, {}
         shares = torch.stack([seen.softmax(-1), other.softmax(-1), said.softmax(-1)], 1)
         ids = shares.amax(1).topk(min(CONTRAST_TOP, shares.shape[-1]), -1).indices
         top = shares.gather(-1, ids[:, None].expand(-1, 3, -1))

@@ -28,6 +28,16 @@ class Token:
     probability: float
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One method's answer without a trace. stop_layers: as in a trace, one for each token."""
+
+    method: Method
+    text: str
+    tokens: list[Token]
+    stop_layers: list[int]
+
+
 @dataclass
 class Run:
     """One method's answer so far.
@@ -83,9 +93,17 @@ class BranchLog:
         self.finished = end
         return self.tokens[-1]
 
+    def answer(self) -> Answer:
+        """What was said, which is all that is known of branches decoded without maps."""
+        stops = self.arrays["stop_layer"][: len(self.tokens)].tolist()
+        return Answer(self.method, self._said(self.tokens), self.tokens, stops)
+
+    def _said(self, tokens: Sequence[Token]) -> str:
+        return self.tokenizer.decode([t.id for t in tokens], skip_special_tokens=True).strip()
+
     def run(self, count: int) -> Run:
         tokens = self.tokens[:count]
-        text = self.tokenizer.decode([t.id for t in tokens], skip_special_tokens=True).strip()
+        text = self._said(tokens)
         arrays = {name: array[:count] for name, array in self.arrays.items()}
         logits = arrays.pop("logits", None)
         ids, contrast = arrays.get("lens_ids"), arrays.get("contrast_ids")
@@ -117,15 +135,17 @@ def decode(
     end: Sequence[int],
     keep_logits: bool,
     every_layer: bool,
+    maps: bool = True,
 ) -> Iterator[list[Token | None]]:
     """Yields one token per branch and step until every branch has ended or its log is full.
 
-    logs: one per branch. end: ids that end an answer; such a token is a step of its own.
+    logs: one per branch. end: ids that end an answer; such a token is a step of its own. maps: False records no
+    attention; then logs make answers and no runs.
     """
     decoder, head = hf.get_decoder(), hf.get_output_embeddings()
     steps = logs[0].steps
     lens = Lens(head, decoder.norm)
-    branches = Branches(decoder, image, wanted, steps, lens, every_layer)
+    branches = Branches(decoder, image, wanted, steps, lens, every_layer, maps)
     penalty = RepetitionPenalty(hf, image, branches.questions[: branches.batch])
     follow = torch.tensor(branches.follow, device=image.device)
     ids = torch.tensor([[q.ids[-1]] for q in branches.questions], device=image.device)
