@@ -94,9 +94,7 @@ def image_segment(
     prefix = {k: v[:, :end] if v.shape == inputs["input_ids"].shape else v for k, v in inputs.items()}
     cache: Any = DynamicCache()  # made without the configuration, it keeps what sliding windows would drop
     decoder = hf.get_decoder()
-    last = decoder.layers[-1]
-    # accelerate's hooks put weights away after a module has run, so there every module has to end
-    run = Prefix(None if hasattr(last, "_hf_hook") else last.self_attn.layer_idx, readings)
+    run = Prefix(_last(decoder), readings)
     with contextlib.suppress(Enough):
         hf.model(**prefix, past_key_values=cache, use_cache=True, tree=run)
     keys, values = [layer.keys for layer in cache.layers], [layer.values for layer in cache.layers]
@@ -108,6 +106,13 @@ def image_segment(
     read = {reading: [x.to(keys[0].device) for x in found] for reading, found in run.read.items()}
     following = int(positions.max()) + 1
     return ImageSegment(ids[:end].tolist(), keys, values, moved, visual, positions, following, shift, before, read)
+
+
+def _last(decoder: Any) -> int | None:
+    """The layer in which a pass that only wants keys and values may end; None where it has to run to its end."""
+    last = decoder.layers[-1]
+    # accelerate's hooks put weights away after a module has run, so there every module has to end
+    return None if hasattr(last, "_hf_hook") else last.self_attn.layer_idx
 
 
 def _visual(mask: Tensor, device: torch.device) -> slice | Tensor:
@@ -165,11 +170,12 @@ def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[Ques
     steps = torch.cat([torch.arange(n) for n in lengths])
     positions = image.text((image.next + steps)[None].to(image.device))
     owner = torch.repeat_interleave(torch.arange(len(tails)), torch.tensor(lengths))
-    run = _QuestionPass(image, owner, steps, [method for _, method in asked])
+    run = _QuestionPass(image, owner, steps, [method for _, method in asked], _last(hf.get_decoder()))
     if len(steps):
         ids = torch.tensor([[t for tail in tails for t in tail[:-1]]], device=image.device)
         embeddings = hf.get_input_embeddings()(ids)
-        hf.get_decoder()(inputs_embeds=embeddings, position_ids=positions, use_cache=False, tree=run)
+        with contextlib.suppress(Enough):
+            hf.get_decoder()(inputs_embeds=embeddings, position_ids=positions, use_cache=False, tree=run)
         unified = rerotate(hf.get_decoder(), run.keys[0], positions, positions - image.shift)
     else:  # the picture is followed by a single token
         run.keys = [k[:, :, :0] for k in image.keys]
@@ -198,20 +204,31 @@ def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[Ques
 
 
 class _QuestionPass:
-    """Questions packed in one sequence of Q tokens: block-causal among themselves, all of the picture visible.
+    """Questions packed in one sequence of Q tokens; each sees all of the picture, and itself up to the token.
 
+    A token's row of scores has the picture's N keys and the n places of its own question, n being the longest one's
+    length: no question looks at another one's keys.
     owner: (Q,) the question of each token; steps: (Q,) its place in that question. methods: what edits the rows of each
-    question, None for nothing.
+    question, None for nothing. last: the layer after whose keys the pass ends, None for none.
     """
 
-    def __init__(self, image: ImageSegment, owner: Tensor, steps: Tensor, methods: Sequence[Method | None]):
-        self.image = image
+    def __init__(
+        self,
+        image: ImageSegment,
+        owner: Tensor,
+        steps: Tensor,
+        methods: Sequence[Method | None],
+        last: int | None,
+    ):
+        self.image, self.last = image, last
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
-        self.hidden = ~(owner[:, None] == owner[None]).tril()[:, None].to(image.device)  # (Q, 1, Q)
-        self.outside: dict[int, Tensor] = {}
         self.steps = steps
         self.reach = image.length + max(steps.tolist(), default=0)  # the last token's place in the sequence
+        self.places = _Places(owner, steps, image.device)
+        unseen = torch.arange(self.places.longest) > steps[:, None]
+        self.hidden = unseen[:, None].to(image.device)  # (Q, 1, n)
+        self.outside: dict[int, Tensor] = {}
         self.methods = methods
         wide = torch.float64 if image.keys[0].dtype == torch.float64 else torch.float32
         self.groups = groups([methods[question] for question in owner.tolist()], image.device, wide)
@@ -223,7 +240,10 @@ class _QuestionPass:
             kept.append(torch.cat([self.image.readings[reading][layer], own]))
         for group in self.groups:
             if group.reading is not None:
-                group.readings.append(self.read[group.reading][-1].expand(len(group.places), -1))
+                known = self.read[group.reading][-1]
+                picture = known[: self.image.length].expand(len(group.places), -1)
+                own = self.places.of_own(known[self.image.length :])
+                group.readings.append(torch.cat([picture, group.take(own)], 1))
 
     def readings(self, lengths: Sequence[int]) -> list[list[Tensor]]:
         """By question and layer, of the picture's and the question's own tokens."""
@@ -246,9 +266,13 @@ class _QuestionPass:
         layer, rows = module.layer_idx, query[0].transpose(0, 1)  # every token is a row of its own: (Q, H, D)
         self.keys.append(key)
         self.values.append(value)
+        if layer == self.last:
+            raise Enough
         # no copy of the picture's keys beside the new ones, as one SDPA call would need
-        segments = [SharedKeys(self.image.keys[layer], self.image.values[layer]), SharedKeys(key, value)]
-        scores = torch.cat([segment.scores(rows) for segment in segments], -1) * scaling
+        picture, places = SharedKeys(self.image.keys[layer], self.image.values[layer]), self.places
+        own = SharedKeys(places.apart(key), places.apart(value))
+        near = places.together(own.scores(places.padded(rows)))
+        scores = torch.cat([picture.scores(rows), near], -1) * scaling
         narrow = window is not None and window <= self.reach
         outside = self._outside(window).to(scores.device) if narrow and window is not None else None
 
@@ -267,19 +291,53 @@ class _QuestionPass:
         used = edited(self.groups, layer, scores, plain, self.image.where(scores.device), mask)
         if used is not plain and outside is not None:
             used = within(used, outside)
-        weights = used.split([s.length for s in segments], -1)
-        return (segments[0].mix(weights[0]) + segments[1].mix(weights[1]))[None]
+        far, near = used.split([picture.length, own.length], -1)
+        return (picture.mix(far) + places.together(own.mix(places.padded(near))))[None]
 
     def _outside(self, window: int) -> Tensor:
-        """(Q, 1, N + Q) bool: what lies too far back for the rows of a layer that sees `window` tokens."""
+        """(Q, 1, N + n) bool: what lies too far back for the rows of a layer that sees `window` tokens."""
         if window not in self.outside:
             rows = self.image.length + self.steps
-            keys = torch.cat([torch.arange(self.image.length), rows])
+            keys = torch.arange(self.image.length + self.places.longest)
             self.outside[window] = (rows[:, None] - keys >= window)[:, None].to(self.image.device)
         return self.outside[window]
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         """Nothing to see: only branches are read with the lens."""
+
+
+class _Places:
+    """Where the Q tokens of G packed questions stand when each question has a row of n places of its own.
+
+    owner, steps: (Q,), see `_QuestionPass`; the tokens of a question follow one another.
+    """
+
+    def __init__(self, owner: Tensor, steps: Tensor, device: torch.device):
+        self.longest = int(steps.max()) + 1 if len(steps) else 0
+        lengths = torch.bincount(owner)
+        self.owner = owner.to(device)
+        starts = lengths.cumsum(0) - lengths
+        # a place without a token holds the question's first one, which no row looks at there
+        place = torch.arange(self.longest).expand(len(lengths), -1)
+        self.index = (starts[:, None] + place.where(place < lengths[:, None], 0)).to(device)  # (G, n)
+        self.even = len(steps) == self.index.numel()
+        self.flat = (owner * self.longest + steps).to(device)  # (Q,) among the G x n places
+
+    def padded(self, rows: Tensor) -> Tensor:
+        """(Q, ...) -> (G x n, ...)"""
+        return rows if self.even else rows[self.index.flatten().to(rows.device)]
+
+    def together(self, rows: Tensor) -> Tensor:
+        """(G x n, ...) -> (Q, ...)"""
+        return rows if self.even else rows[self.flat.to(rows.device)]
+
+    def apart(self, keys: Tensor) -> Tensor:
+        """Keys or values (1, Hkv, Q, D) -> (G, Hkv, n, D)"""
+        return keys[0][:, self.index.to(keys.device)].transpose(0, 1)
+
+    def of_own(self, values: Tensor) -> Tensor:
+        """What is known of the Q tokens, for every row of the places of its own question: (Q,) -> (Q, n)"""
+        return values[self.index.to(values.device)][self.owner.to(values.device)]
 
 
 def within(weights: Tensor, hidden: Tensor) -> Tensor:
