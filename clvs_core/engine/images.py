@@ -254,8 +254,9 @@ class EncodedImage:
         image = self._behind(prompt)
         image._check_length([*tails.values()], steps)
         asked = [(q, m) for q in questions for m in resolved]
+        facts = {q: self._facts(q, prompt) for q in tails}
         logs = [
-            BranchLog(given, about(m, **self._facts(q, prompt)), model.tokenizer, image.views, steps)
+            BranchLog(given, about(m, **facts[q]), model.tokenizer, image.views, steps)
             for (q, m), given in zip(asked, [*methods] * len(questions), strict=True)
         ]
         branches = image._branches(asked, tails, prompt)
