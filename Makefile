@@ -7,7 +7,7 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: app test check format bench scenes-report scenes-methods scenes-model clean
+.PHONY: app test check format bench paper scenes-report scenes-methods scenes-model clean
 
 app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
@@ -26,6 +26,10 @@ format: .venv/.test
 
 bench: .venv/.test
 	$(BIN)/python -m tests.bench.speed $(ARGS)
+
+# Every table and figure of the paper on the embedded model, into docs/: four benchmarks, eight methods, ablation, sweeps.
+paper: .venv/.recipes
+	$(BIN)/python -m assets.recipes.paper $(ARGS)
 
 # What the embedded model can do, and what each method changes, on fresh scenes; and the model itself from nothing (hours).
 scenes-report: .venv/.recipes

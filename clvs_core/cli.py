@@ -1,5 +1,5 @@
-"""The command line: ask a question about a picture, record traces, draw figures, list models and methods, and find what
-VAR and AD-HH need to know of a model.
+"""The command line: ask a question about a picture, record traces, draw figures, list models and methods, find what VAR
+and AD-HH need to know of a model, run and score benchmarks, and report them beside the paper's numbers.
 
 Results go to stdout, progress and one-sentence errors to stderr. Exit codes: 0 done, 2 the request or its input is
 wrong, 3 the model cannot be loaded or run, 130 interrupted. Layers are counted from 1 in the table for people, from
@@ -9,7 +9,6 @@ wrong, 3 the model cannot be loaded or run, 130 interrupted. Layers are counted 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import math
 import os
@@ -26,6 +25,7 @@ from PIL import Image
 from . import key_objects as ko
 from .benchmarks import bench_command as running
 from .benchmarks import command as scoring
+from .benchmarks import report_command as reporting
 from .commands import find, lists, report
 from .commands.common import (
     METHOD_HELP,
@@ -34,6 +34,7 @@ from .commands.common import (
     add_model,
     add_prompt,
     chosen_method,
+    drawing,
     line,
     load,
     positive,
@@ -63,6 +64,8 @@ examples:
   python -m clvs_core methods --model llava-1.5-7b
   python -m clvs_core find-sinks --model qwen2.5-vl-7b --images photos/
   python -m clvs_core find-heads --model llava-next-vicuna-7b --images val2014/ --coco-annotations instances.json
+  python -m clvs_core bench amber --data AMBER/ --model llava-1.5-7b --preset paper --methods all --out runs/amber
+  python -m clvs_core report runs/* --paper --figures figures/
 """
 _COUNTS = (
     "Layers are counted from 1 in the table and in figures, from 0 in --json, in .npz files and in method settings "
@@ -141,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     find.add(commands)
     running.add(commands)
     scoring.add(commands)
+    reporting.add(commands)
     return parser
 
 
@@ -373,7 +377,7 @@ def _figure(options: argparse.Namespace) -> None:
         raise ClvsError("A figure is drawn either from trace files or from --image and --question; give one of them.")
     if not options.image and (options.question or options.kind == "heatmaps"):
         raise ClvsError("The picture is needed too; give --image.")
-    figures = _figures()
+    figures = drawing("figures")
     out = Path(options.out)
     if out.suffix.lower().removeprefix(".") not in figures.FORMATS:
         raise ClvsError(f"{out.name} must end in .{', .'.join(figures.FORMATS)}.")
@@ -411,17 +415,6 @@ def _wanted(options: argparse.Namespace, question: str, size: tuple[int, int]) -
     if options.kind == "curves" and not chosen:
         raise ClvsError("The curves need a key object; give --object, --box or --coco-annotations.")
     return chosen
-
-
-def _figures() -> Any:
-    """`viz.figures`, which this package must not need: drawing is the one thing it does with it."""
-    try:
-        return importlib.import_module("viz.figures")
-    except ImportError as error:
-        raise ClvsError(
-            f"Figures need matplotlib and this project's viz folder ({error}); "
-            f"run from the project's folder after pip install -r requirements.txt."
-        ) from error
 
 
 def _draw(figures: Any, options: argparse.Namespace, traces: Sequence[Trace], chosen: Sequence[ko.KeyObject]) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import asdict
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
-from scipy.stats import binomtest, pointbiserialr
+from scipy.stats import binomtest
+
+from clvs_core.analysis.convergence import converged, fit, logistic
+from clvs_core.analysis.decay import half_life
 
 RESAMPLES = 2000
+
+__all__ = ["converged", "convergence", "half_life", "logistic", "mcnemar", "paired_interval", "wilson"]
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
@@ -42,75 +45,6 @@ def paired_interval(differences: np.ndarray, scenes: np.ndarray, seed: int = 0) 
     return float(low), float(high)
 
 
-def half_life(curve: np.ndarray) -> float:
-    """Layers from the peak of `curve` (layers,) until it is at most half of the peak, linear between layers; infinite
-    where it never falls that far."""
-    peak = int(np.argmax(curve))
-    half = curve[peak] / 2
-    below = np.flatnonzero(curve[peak + 1 :] <= half)
-    if not below.size:
-        return math.inf
-    layer = peak + 1 + int(below[0])
-    return float(layer - 1 - peak + (curve[layer - 1] - half) / (curve[layer - 1] - curve[layer]))
-
-
-def converged(said: np.ndarray, final: int) -> np.ndarray:
-    """(layers,) bool: this layer and all later ones would say the `final` token; `said` (layers,) ids.
-
-    The CLVS paper's convergence flag c^l.
-    """
-    return np.logical_and.accumulate((said == final)[::-1])[::-1]
-
-
-def logistic(uncertainty: np.ndarray, flags: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
-    """(intercept, slope) of P(flag) = 1 / (1 + exp(-(intercept + slope * uncertainty))), maximum likelihood.
-
-    All arrays (observations,); NaN where all flags are the same, which has no maximum.
-    """
-    flags = flags.astype(float)
-    weights = np.ones_like(flags) if weights is None else weights.astype(float)
-    weights = weights / weights.sum()
-    if not 0 < weights @ flags < 1:
-        return math.nan, math.nan
-    design = np.stack([np.ones_like(uncertainty), uncertainty])
-
-    def loss(parameters):
-        score = parameters @ design
-        return weights @ (np.logaddexp(0, score) - flags * score)
-
-    def slope(parameters):
-        return design @ (weights * (expit(parameters @ design) - flags))
-
-    def curvature(parameters):
-        share = expit(parameters @ design)
-        return (design * (weights * share * (1 - share))) @ design.T
-
-    found = minimize(loss, np.zeros(2), jac=slope, hess=curvature, method="trust-exact", options={"gtol": 1e-9})
-    return float(found.x[0]), float(found.x[1])
-
-
 def convergence(uncertainty: np.ndarray, flags: np.ndarray, seed: int = 0, resamples: int = 300) -> dict:
-    """How uncertainty goes with convergence; both (questions, layers), pooled over questions and layers.
-
-    The point-biserial correlation with its p value, and the logistic regression with the uncertainty at which half have
-    converged, -intercept / slope. Intervals: 95 %, percentile bootstrap over questions with all their layers; the p
-    value takes the observations as independent, which they are not.
-    """
-    correlation = pointbiserialr(flags.ravel(), uncertainty.ravel())
-    intercept, slope = logistic(uncertainty.ravel(), flags.ravel())
-    rng, drawn = np.random.default_rng(seed), []
-    for _ in range(resamples):
-        times = np.bincount(rng.integers(len(flags), size=len(flags)), minlength=len(flags))
-        drawn.append(logistic(uncertainty.ravel(), flags.ravel(), np.repeat(times, flags.shape[1])))
-    several = np.array(drawn)
-    middle = np.percentile(-several[:, 0] / several[:, 1], [2.5, 97.5])
-    return {
-        "observations": flags.size,
-        "correlation": float(correlation.statistic),
-        "p": float(correlation.pvalue),
-        "intercept": intercept,
-        "slope": slope,
-        "slope_interval": np.percentile(several[:, 1], [2.5, 97.5]).tolist(),
-        "half_converged": -intercept / slope,
-        "half_converged_interval": middle.tolist(),
-    }
+    """How uncertainty goes with convergence, both (questions, layers): the attributes of `fit`'s outcome, for JSON."""
+    return asdict(fit(uncertainty, flags, seed, resamples))

@@ -1,22 +1,24 @@
 """The tables that the CLVS paper prints (arXiv 2509.12897), and in what a run departs from how they were made.
 
 paper_tables.json has every number as printed: percent, MME's 0 to 200 a task. Three names are readings: LLaVA-Next and
-Qwen2.5-VL have no size there (the registry says which checkpoints are taken); the ablation names no model (its first row
-is LLaVA-1.5-7B's of table 1); and the appendix has "LLaVA-v1.5" (7B is taken). Qwen2.5-VL's F1 of 89.2 in the appendix
-(Vanilla, random) is table 3's 89.15 rounded once more: its answers score 89.1.
+Qwen2.5-VL have no size there (the registry says which checkpoints are taken); the ablation names no model (its first
+row is LLaVA-1.5-7B's of table 1); and the appendix has "LLaVA-v1.5" (7B is taken). Qwen2.5-VL's F1 of 89.2 in the
+appendix (Vanilla, random) is table 3's 89.15 rounded once more: its answers score 89.1.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..methods import CLVS, Method
+from ..methods.base import PaperLayers
 from ..models.prompts import parse
 from ..models.registry import card_for
 from .answers import PAPER
@@ -34,6 +36,9 @@ ASKED: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "mme": {"existence": (60,), "count": (60,), "position": (60,), "color": (60,), "OCR": (40,)},
 }
 DTYPES = {"llava": "float16", "llava_next": "bfloat16", "qwen2_5_vl": "bfloat16"}  # of the paper's scripts, by family
+GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "tau": "τ", "rho": "ρ"}
+# Switches that are usually on, and what a method without them is called.
+OFF = {"unified_positions": "no unified positions", "early_termination": "no early termination"}
 _COUNTED = {1: "one", 2: "two", 3: "three"}
 
 
@@ -112,10 +117,13 @@ def _asked_apart(
     if benchmark.name == "rbench" and (subset := (about.get("options") or {}).get("subset", 1)) != 1:
         found.append("all rows and not subset 1" if subset is None else f"subset {subset} and not 1")
     counts = {name: int(np.sum(mask)) for name, mask in benchmark.groups(questions).items()}
+    apart: dict[tuple[int, int], list[str]] = {}
     for name, known in ASKED[benchmark.name].items():
-        if (name in groups or "All" in groups) and counts.get(name) and counts[name] not in known:
-            of = "" if name == "All" else f" of {name}"
-            found.append(f"{counts[name]:,} questions{of} and not {known[0]:,}")
+        if groups & {name, "All", "total"} and counts.get(name) and counts[name] not in known:
+            apart.setdefault((counts[name], known[0]), []).append(name)
+    for (ours, theirs), names in apart.items():
+        of = "" if names == ["All"] else f" of {', '.join(names)}"
+        found.append(f"{ours:,} questions{of} and not {theirs:,}{' each' * (len(names) > 1)}")
     return found
 
 
@@ -132,6 +140,40 @@ def _run_apart(benchmark: Benchmark, about: Mapping[str, Any], parser: str, mode
         *[f"{asked.get('dtype')} and not {dtype}"] * (asked.get("dtype") != dtype),
         *[f"weights quantised to {asked.get('quantization')}"] * bool(asked.get("quantization")),
     ]
+
+
+def settings_apart(method: Method, layers: int | None, model: str) -> list[str]:
+    """Settings that are not those of the paper's runs of `model`, in words; layers: the depth of the model that ran.
+
+    What a model's card fills in, such as heads and sink dimensions, is no setting here.
+    """
+    usual: dict[str, Any] = {f.name: f.default for f in fields(method) if f.name not in ("seed", *OFF)}
+    usual |= {name: value.scaled(layers) for name, value in usual.items() if isinstance(value, PaperLayers) and layers}
+    if isinstance(method, CLVS):
+        usual |= {"beta": beta(model), "first_check": layers // 2 + 1 if layers else None}
+    given = ((name, getattr(method, name, None), value) for name, value in usual.items())
+    return [
+        f"{in_words(name, value) or name} and not {_value(known)}"
+        for name, value, known in given
+        if None not in (value, known) and value != known
+    ]
+
+
+def in_words(name: str, value: Any) -> str:
+    """("alpha", 0.5) -> "α 0.5"; "" where it goes without saying: a switch in its usual place, what is left open."""
+    if isinstance(value, bool):
+        return "" if value == (name in OFF) else OFF.get(name, name.replace("_", " "))
+    if value is None:
+        return ""
+    if name in ("heads", "dims"):
+        return f"{len(value)} {name}"
+    return f"{GREEK.get(name, name.replace('_', ' '))} {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _same(prompt: str, other: str) -> bool:

@@ -16,7 +16,8 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -26,22 +27,32 @@ from ..errors import ClvsError
 from ..methods import CLVS, Method
 from ..methods import method as read_method
 from ..methods import spec as spec_of
-from ..methods.base import PaperLayers
 from ..models.prompts import parse
 from .answers import PAPER
 from .answers import parser as parser_of
 from .base import Benchmark, Question
-from .mme import TASKS
-from .paper_tables import MODEL, PaperTable, beta, departures, paper_model, paper_models, paper_tables
-from .pope import CATEGORIES
+from .paper_tables import (
+    ASKED,
+    MODEL,
+    PaperTable,
+    departures,
+    in_words,
+    paper_model,
+    paper_models,
+    paper_tables,
+    settings_apart,
+)
 from .rbench import SUBSETS
 from .runs import RunFolder
 from .scores import Change, Estimate, Score, judge
 
 OFFICIAL, AS_PAPER = "official", "paper"  # what a parser may be called besides its name
-NOT_RUN, NOT_ASKED, NOT_COMPARABLE = "not run", "not asked", "not comparable"
+NOT_RUN, NOT_ASKED, NO_ANSWERS, NOT_COMPARABLE = "not run", "not asked", "no answers", "not comparable"
 NO_STOP, NO_UNIFIED = "w/o Early Termination", "w/o Unified Position"  # the paper's names for CLVS without a part
 MEAN = "mean of subsets 1 to 5"
+PARTS: dict[str, tuple[str, ...]] = {name: tuple(sizes) for name, sizes in ASKED.items()} | {"rbench": ()}
+_FEW = 4  # settings that are named rather than counted
+_TOLD_APART = ("dtype", "quantization", "image_mode", "weights")
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,7 @@ class Cell:
     """ours, with its 95 % interval where one is known; what the paper prints; ours minus it. None: there is no such.
 
     All are rounded as they are printed, so that the difference is that of the printed numbers. note: why there is none.
+    answers: of how many of its questions ours is.
     """
 
     ours: float | None = None
@@ -73,6 +85,8 @@ class Cell:
     paper: float | None = None
     difference: float | None = None
     note: str = ""
+    answers: int = 0
+    questions: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,7 +135,7 @@ class Setup:
 
     benchmark: str
     name: str
-    label: str
+    label: str = field(compare=False)
     dtype: str
     quantization: str
     image_mode: str
@@ -131,11 +145,20 @@ class Setup:
     part: str
 
 
+@dataclass(frozen=True)
+class PassedOver:
+    """A run whose answers another one has, too, or more of them. differing: how many of them are not the same."""
+
+    folder: str
+    other: str
+    differing: int
+
+
 @dataclass(frozen=True, eq=False)
 class Asked:
     """One method in one set-up: what it was asked and said, in one run or in several that complete each other.
 
-    method: None for one that is not known here. remarks: sentences about runs that were left out.
+    method: None for one that is not known here. passed_over: runs that have nothing else to say about it.
     """
 
     setup: Setup
@@ -145,7 +168,7 @@ class Asked:
     runs: tuple[RunFolder, ...]
     questions: Sequence[Question]
     answers: Mapping[str, str]
-    remarks: tuple[str, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def label(self) -> str:
@@ -163,12 +186,23 @@ class Scored(Asked):
     score: Score | None = None
     parser: str = ""
 
+    @property
+    def benchmark(self) -> Benchmark:
+        return self.runs[0].benchmark
+
+    @cached_property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """(answers, questions) of the groups that were asked, and of all as "total"."""
+        answered = np.array([question.id in self.answers for question in self.questions], bool)
+        masks = {"total": np.ones(len(answered), bool), **self.benchmark.groups(self.questions)}
+        return {name: (int(answered[mask].sum()), int(mask.sum())) for name, mask in masks.items() if mask.any()}
+
 
 def gather(runs: Sequence[RunFolder]) -> list[Asked]:
     """The answers of each method in each set-up, in the order of the runs.
 
-    Raises ClvsError where two runs answer the same questions in the same way, unless one is a part of the other, and
-    where they ask different questions under the same ids.
+    Raises ClvsError where two runs have different answers to the same questions asked in the same way, unless one is
+    only a part of the other, and where they ask different questions under the same ids.
     """
     found: dict[Setup, dict[str, list[tuple[RunFolder, str]]]] = {}
     for run in runs:
@@ -184,7 +218,7 @@ def gather(runs: Sequence[RunFolder]) -> list[Asked]:
 
 def _setup(run: RunFolder) -> Setup:
     model = run.about["model"]
-    known = [str(model.get(key) or "") for key in ("dtype", "quantization", "image_mode", "weights")]
+    dtype, quantization, mode, weights = (str(model.get(key) or "") for key in _TOLD_APART)
     name, prompt = str(model.get("name", "")), str(run.about["prompt"])
     try:
         conversation, suffixes = parse(prompt)
@@ -192,7 +226,8 @@ def _setup(run: RunFolder) -> Setup:
     except ClvsError:
         pass  # a prompt that this version does not know keeps its name
     label = _plain_text(str(model.get("label") or name))
-    return Setup(run.benchmark.name, name, label, *known, prompt, run.about["max_new_tokens"], _subset(run))
+    tokens = run.about["max_new_tokens"]
+    return Setup(run.benchmark.name, name, label, dtype, quantization, mode, weights, prompt, tokens, _subset(run))
 
 
 def _subset(run: RunFolder) -> str:
@@ -231,27 +266,31 @@ def _check_questions(setup: Setup, runs: Sequence[RunFolder]) -> None:
 
 
 def _joined(setup: Setup, spec: str, entries: Sequence[tuple[RunFolder, str]]) -> Asked:
-    """The runs of one method in one set-up as one; what is only a part of another run is left out."""
+    """The runs of one method in one set-up as one; what is only a part of another run is passed over."""
     kept: list[tuple[RunFolder, str]] = []
-    remarks = []
+    answers: dict[str, str] = {}
+    passed_over = []
     for run, name in sorted(entries, key=lambda entry: -len(entry[0].answers[entry[1]])):
-        ids = {question.id for question in run.questions}
-        clash = next((entry for entry in kept if ids & {question.id for question in entry[0].questions}), None)
+        own, ids = run.answers[name], {question.id for question in run.questions}
+        clash = next((other for other, _ in kept if ids & {question.id for question in other.questions}), None)
+        differing = sum(answers.get(id) != answer for id, answer in own.items())
         if clash is None:
             kept.append((run, name))
-        elif run.answers[name].keys() < clash[0].answers[clash[1]].keys():
-            remarks.append(f"{run.folder} answers a part of what {clash[0].folder} does, which counts.")
+            answers |= own
+        elif own.keys() < answers.keys() or not differing:
+            passed_over.append(PassedOver(str(run.folder), str(clash.folder), differing))
         else:
             what = f"{_plain_text(name)} of {setup.label} to {run.benchmark.label}, asked in the same way"
-            raise ClvsError(f"{clash[0].folder} and {run.folder} both have answers of {what}; name one of them.")
-    kept.sort(key=lambda entry: entries.index(entry))
-    benchmark = kept[0][0].benchmark
+            raise ClvsError(
+                f"{clash.folder} and {run.folder} have different answers of {what} ({differing:,} of them); "
+                "name one of them."
+            )
+    kept.sort(key=entries.index)
     questions = [question for run, _ in kept for question in run.questions]
-    answers = {id: answer for run, name in kept for id, answer in run.answers[name].items()}
-    if benchmark.paired:
-        answers = _whole_pictures(questions, answers)
     runs = tuple(run for run, _ in kept)
-    return Asked(setup, kept[0][1], spec, _method(spec), runs, questions, answers, tuple(remarks))
+    if runs[0].benchmark.paired:
+        answers = _whole_pictures(questions, answers)
+    return Asked(setup, kept[0][1], spec, _method(spec), runs, questions, answers, tuple(passed_over))
 
 
 def _whole_pictures(questions: Sequence[Question], answers: Mapping[str, str]) -> dict[str, str]:
@@ -267,9 +306,6 @@ def _scored(asked: Asked, parser: str) -> Scored:
 
 # --- names --------------------------------------------------------------------------------------------
 
-_GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "tau": "τ", "rho": "ρ"}
-_OFF = {"unified_positions": "no unified positions", "early_termination": "no early termination"}
-
 
 def _labels(asked: Sequence[Asked]) -> list[str]:
     """Names of methods for people; those with the same name are told apart by the settings that differ."""
@@ -280,7 +316,9 @@ def _labels(asked: Sequence[Asked]) -> list[str]:
         differing = [words for key, words in own.items() if any(other.get(key) != words for other in alike)]
         said = ", ".join(filter(None, differing))
         found.append(f"{one.label} ({said})" if said else one.label)
-    return [f"{label} [{one.spec}]" if found.count(label) > 1 else label for label, one in zip(found, asked, strict=True)]
+    return [
+        f"{label} [{one.spec}]" if found.count(label) > 1 else label for label, one in zip(found, asked, strict=True)
+    ]
 
 
 def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
@@ -288,26 +326,8 @@ def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
     for part in method.parts:
         whose = f"{part.label} " if len(method.parts) > 1 else ""
         for f in fields(part):
-            said = _words(f.name, getattr(part, f.name))
+            said = in_words(f.name, getattr(part, f.name))
             yield (part.name, f.name), whose + said if said else ""
-
-
-def _words(name: str, value: Any) -> str:
-    """("alpha", 0.5) -> "α 0.5"; "" where it goes without saying: a switch in its usual place, what is left open."""
-    plain = name.replace("_", " ")
-    if isinstance(value, bool):
-        return (_OFF.get(name, "") if not value else "") if name in _OFF else plain if value else ""
-    if value is None:
-        return ""
-    if name in ("heads", "dims"):
-        return f"{len(value)} {plain}"
-    return f"{_GREEK.get(name, plain)} {_value(value)}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "-".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
@@ -326,7 +346,9 @@ def _setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
     for setup in setups:
         alike = [other for other in setups if other.label == setup.label]
         differing = [
-            said(getattr(setup, key)) for key, said in words.items() if len({getattr(other, key) for other in alike}) > 1
+            said(getattr(setup, key))
+            for key, said in words.items()
+            if len({getattr(other, key) for other in alike}) > 1
         ]
         said = ", ".join(filter(None, differing))
         found[setup] = f"{setup.label} ({_plain_text(said)})" if said else setup.label
@@ -336,9 +358,7 @@ def _setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
 # --- tables -------------------------------------------------------------------------------------------
 
 
-def tables(
-    runs: Sequence[RunFolder], paper: bool, parser: str | None = None, beside: str | None = None
-) -> list[Table]:
+def tables(runs: Sequence[RunFolder], paper: bool, parser: str | None = None, beside: str | None = None) -> list[Table]:
     """One table a benchmark; with `paper`, the paper's tables, as far as there are runs for them.
 
     parser: a name in `answers.PARSERS`; "official", the benchmark's (the default); or "paper", what the paper's answers
@@ -351,16 +371,14 @@ def tables(
         raise ClvsError("Only the paper's tables have numbers to stand beside; add --paper, or leave --beside out.")
     if beside is not None and beside not in paper_models():
         raise ClvsError(f"The paper has no model {beside!r:.80}; choose one of {', '.join(paper_models())}.")
-    found: list[Table] = []
-    scored = [_scored(asked, _parser(asked, paper, parser)) for asked in gather(runs)]
-    scored = [one for one in scored if one.questions]
+    by_benchmark: dict[str, list[Scored]] = {}
+    for asked in gather(runs):
+        one = _scored(asked, _parser(asked, paper, parser))
+        by_benchmark.setdefault(one.setup.benchmark, []).append(one)
     if paper:
-        made = (_paper_table(table, [s for s in scored if s.setup.benchmark == table.benchmark], beside) for table in
-                paper_tables())
+        made = [_paper_table(printed, by_benchmark.get(printed.benchmark, []), beside) for printed in paper_tables()]
         return [table for table in made if table]
-    for name in dict.fromkeys(one.setup.benchmark for one in scored):
-        found.append(_plain_table([one for one in scored if one.setup.benchmark == name]))
-    return found
+    return [_plain_table(several) for several in by_benchmark.values()]
 
 
 def _parser(asked: Asked, paper: bool, wanted: str | None) -> str:
@@ -381,27 +399,30 @@ def _by_setup(scored: Sequence[Scored]) -> dict[Setup, list[Scored]]:
     return found
 
 
-def _members(benchmark: Benchmark, questions: Sequence[Question], groups: Iterable[str]) -> np.ndarray:
-    """(N,) bool: which questions belong to any of the groups; "total" is all."""
-    masks = benchmark.groups(questions)
-    every = np.ones(len(questions), bool)
-    return np.logical_or.reduce([every & False, *(every if g == "total" else masks[g] for g in groups if g in masks or g == "total")])
-
-
 def _row(
     one: Scored,
     model: str,
     part: str,
     method: str,
-    cells: Sequence[Cell],
-    groups: Iterable[str],
-    **more: Any,
+    cells: Iterable[tuple[str, Cell]],
+    paper: str = "",
+    same: bool = True,
 ) -> Row:
-    mask = _members(one.runs[0].benchmark, one.questions, groups)
-    asked = [question.id for question, member in zip(one.questions, mask, strict=True) if member]
-    answered = sum(id in one.answers for id in asked)
-    note = "" if answered == len(asked) else f"{answered:,} of {len(asked):,} answers"
-    return Row(model, part, method, one.spec, tuple(cells), answered, len(asked), one.folder, note=note, **more)
+    """cells: each with the group that it is about."""
+    counted: dict[str, tuple[int, int]] = {}
+    found = []
+    for group, cell in cells:
+        answers, questions = counted[group] = one.sizes.get(group, (0, 0))
+        found.append(replace(cell, answers=answers, questions=questions))
+    # Groups of one table have no question in common, but for the one that is all of the others.
+    whole = [counted[name] for name in ("total", "All") if name in counted]
+    answers, questions = (sum(size[n] for size in whole[:1] or counted.values()) for n in (0, 1))
+    note = _unfinished(answers, questions)
+    return Row(model, part, method, one.spec, tuple(found), answers, questions, one.folder, paper, same, note)
+
+
+def _unfinished(answers: int, questions: int) -> str:
+    return "" if answers == questions else f"{answers:,} of {questions:,} answers"
 
 
 def _cell(
@@ -451,7 +472,7 @@ def _estimate(benchmark: Benchmark, score: Score, group: str, metric: str) -> Es
 # --- honest tables ------------------------------------------------------------------------------------
 
 _PLAIN = {
-    "n": Column("questions", "n", 0, best=False),
+    "n": Column("answers", "n", 0, best=False),
     "accuracy": Column("accuracy", "Acc", interval=True),
     "accuracy_plus": Column("accuracy+", "Acc+"),
     "precision": Column("precision", "P"),
@@ -461,33 +482,33 @@ _PLAIN = {
     "yes": Column("yes ratio", "Yes", best=False),
     "change accuracy": Column("accuracy minus vanilla's", "Δ acc", best=False, interval=True, signed=True),
     "change score": Column("score minus vanilla's", "Δ score", best=False, interval=True, signed=True),
-    "change true_positive_rate": Column("true positive rate minus vanilla's", "Δ TPR", best=False, interval=True,
-                                        signed=True),
-    "change false_positive_rate": Column("false positive rate minus vanilla's", "Δ FPR", best=False, interval=True,
-                                         signed=True),
+    "change true_positive_rate": Column(
+        "true positive rate minus vanilla's", "Δ TPR", best=False, interval=True, signed=True
+    ),
+    "change false_positive_rate": Column(
+        "false positive rate minus vanilla's", "Δ FPR", best=False, interval=True, signed=True
+    ),
     "unparsed": Column("unparsed", "Unparsed", 0, best=False),
 }
 _HONEST = (
-    "The lines under the numbers are 95 % intervals: Wilson's for shares, a bootstrap over pictures for all else, paired "
-    "where it is of a change against vanilla. Yes is the share of answers read as yes; TPR and FPR are the shares of yes "
-    "among questions that are true and false. Unparsed answers say neither yes nor no to a person, whatever the parser "
-    "made of them."
+    "Intervals are of 95 %: Wilson's for shares, a bootstrap over pictures for all else, paired where of a change "
+    "against vanilla. Yes is the share of answers read as yes; TPR and FPR are the shares of yes among questions whose "
+    "answer is yes and no. Unparsed answers say neither to a person, whatever the parser made of them."
 )
 
 
 def _plain_table(scored: Sequence[Scored]) -> Table:
-    benchmark = scored[0].runs[0].benchmark
-    own = ("accuracy_plus", "score", "change score") if benchmark.paired else ("precision", "recall")
-    other = ("precision", "recall") if benchmark.paired else ("accuracy_plus", "score", "change score")
-    assert own
-    keys = [key for key in _PLAIN if key not in other]
+    benchmark = scored[0].benchmark
+    others = ("precision", "recall") if benchmark.paired else ("accuracy_plus", "score", "change score")
+    keys = [key for key in _PLAIN if key not in others]
     setups = _by_setup(scored)
     names = _setup_labels(setups)
     rows = [row for setup, several in setups.items() for row in _plain_rows(benchmark, names[setup], several, keys)]
     if benchmark.name == "rbench":
         rows += _mean_rows(setups, [(_PLAIN[key], key) for key in keys])
     columns = tuple(_PLAIN[key] for key in keys)
-    notes = [_HONEST, *_notes(setups, names)]
+    positive = f"P, R and F1 are of the answer {benchmark.positive}."
+    notes = [_HONEST, positive, *_notes(setups, names), *_different_questions(scored)]
     return Table(benchmark.label, benchmark.name, columns, tuple(rows), tuple(notes))
 
 
@@ -501,20 +522,14 @@ def _plain_rows(benchmark: Benchmark, model: str, several: Sequence[Scored], key
         part = several[0].setup.part or group
         for one, label, change, yes in zip(several, labels, changes, shares, strict=True):
             cells = [_plain_cell(benchmark, one.score, group, key, change.get(group), yes.get(group)) for key in keys]
-            yield _row(one, model, part, label, cells, [group])
+            yield _row(one, model, part, label, [(group, cell) for cell in cells])
 
 
 def _parts(benchmark: Benchmark, several: Sequence[Scored]) -> list[str]:
-    """The groups that have sections of their own."""
-    there = {group for one in several for group in benchmark.groups(one.questions)}
-    if benchmark.name == "amber":
-        kinds = [g for g in ("Existence", "Attribute", "Relation") if any(
-            _members(benchmark, one.questions, [g]).any() for one in several)]
-        return ["All", *kinds] if len(kinds) > 1 else kinds
-    if benchmark.name == "pope":
-        kinds = [name for name in CATEGORIES if name in there]
-        return [*kinds, "All"] if len(kinds) > 1 else kinds
-    return ["total", *(task for task in TASKS if task in there)] if benchmark.paired else ["All"]
+    """The groups that have sections of their own: the parts of a benchmark, and all where there are several."""
+    there = {group for one in several for group in one.sizes}
+    parts = [name for name in PARTS[benchmark.name] if name in there]
+    return [*["total" if benchmark.paired else "All"] * (len(parts) != 1), *parts]
 
 
 def _changes(benchmark: Benchmark, one: Scored, vanilla: Scored | None) -> Mapping[str, Change]:
@@ -539,19 +554,18 @@ def _plain_cell(
     column = _PLAIN[key]
     honest = score.groups.get(group) if score else None
     if score is None or honest is None or not honest.answers:
-        return Cell(note=NOT_ASKED)
+        return Cell(note=NOT_ASKED if score else NO_ANSWERS)
     if key in ("n", "unparsed"):
         return Cell(honest.answers if key == "n" else honest.unparsed)
     if key == "yes":
         return Cell() if yes is None else _cell(100 * yes, None, 1, column.decimals)
     factor = 1 if key.endswith("score") else 100
     if key.startswith("change "):
-        found = getattr(change, key.removeprefix("change ")) if change else None
-        return _cell(found.value * factor, found, factor, column.decimals) if found and found.value is not None else Cell()
-    estimate = _estimate(benchmark, score, group, key)
-    ours = _official(benchmark, score, group, key)
+        ours, estimate = None, getattr(change, key.removeprefix("change "), None)
+    else:
+        ours, estimate = _official(benchmark, score, group, key), _estimate(benchmark, score, group, key)
     if ours is None and estimate is not None and estimate.value is not None:
-        ours = estimate.value * factor  # what the official scorer does not print: MME's F1, and accuracy in total
+        ours = estimate.value * factor  # what no official scorer prints: changes, MME's F1, its accuracy in total
     return _cell(ours, estimate, factor, column.decimals) if ours is not None else Cell()
 
 
@@ -560,28 +574,498 @@ def _mean_rows(setups: Mapping[Setup, Sequence[Scored]], columns: Sequence[tuple
 
     columns: each with the name of its metric; columns of other numbers stay empty.
     """
-    bases: dict[Setup, dict[str, list[Scored]]] = {}
+    bases: dict[Setup, dict[str, Sequence[Scored]]] = {}
+    length = len("subset 1")
     for setup, several in setups.items():
-        bases.setdefault(replace(setup, part=setup.part[len("subset 1") :]), {})[setup.part[: len("subset 1")]] = list(several)
-    names = _setup_labels({replace(setup, part="") for setup in setups})
+        base = replace(setup, part=setup.part[length:])
+        bases.setdefault(base, {})[setup.part[:length]] = several
+    names = _setup_labels([replace(setup, part="") for setup in setups])
     for base, parts in bases.items():
         if set(parts) != {f"subset {number}" for number in SUBSETS}:
             continue
-        for spec in [one.spec for one in parts["subset 1"]]:
-            five = [one for part in sorted(parts) for one in parts[part] if one.spec == spec and one.score]
+        for first, label in zip(parts["subset 1"], _labels(parts["subset 1"]), strict=True):
+            five = [one for part in sorted(parts) for one in parts[part] if one.spec == first.spec and one.score]
             if len(five) == len(SUBSETS):
-                yield _mean_row(five, names[replace(base, part="")], MEAN + base.part, columns)
+                yield _mean_row(five, names[replace(base, part="")], MEAN + base.part, label, columns)
 
 
-def _mean_row(five: Sequence[Scored], model: str, part: str, columns: Sequence[tuple[Column, str]]) -> Row:
-    benchmark, cells = five[0].runs[0].benchmark, []
+def _mean_row(five: Sequence[Scored], model: str, part: str, label: str, columns: Sequence[tuple[Column, str]]) -> Row:
+    benchmark, cells = five[0].benchmark, []
     for column, metric in columns:
         known = metric in ("accuracy", "precision", "recall", "f1")
         found = [_official(benchmark, one.score, "All", metric) for one in five if one.score] if known else [None]
         there = [value for value in found if value is not None]
         cells.append(Cell(_round(sum(there) / len(there), column.decimals)) if len(there) == len(five) else Cell())
-    each = [_row(one, model, part, one.label, (), ["All"]) for one in five]
-    answers, questions = sum(row.answers for row in each), sum(row.questions for row in each)
-    note = "" if answers == questions else f"{answers:,} of {questions:,} answers"
-    folder = ", ".join(dict.fromkeys(row.folder for row in each))
-    return replace(each[0], cells=tuple(cells), answers=answers, questions=questions, folder=folder, note=note)
+    answers, questions = (sum(one.sizes["All"][n] for one in five) for n in (0, 1))
+    cells = [replace(cell, answers=answers, questions=questions) for cell in cells]
+    folder, note = ", ".join(one.folder for one in five), _unfinished(answers, questions)
+    return Row(model, part, label, five[0].spec, tuple(cells), answers, questions, folder, note=note)
+
+
+# --- the paper's tables -------------------------------------------------------------------------------
+
+_METRICS = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1"}
+_SHORT = {"accuracy": "acc", "precision": "P", "recall": "R", "f1": "F1"}
+_SHORT |= {"Existence": "Exist.", "Attribute": "Attr.", "Relation": "Rel."}
+_SHORT |= {"random": "rand.", "popular": "pop.", "adversarial": "adv."}
+
+
+def _paper_table(table: PaperTable, scored: Sequence[Scored], beside: str | None) -> Table | None:
+    """None where no run has anything of it."""
+    setups = _of_paper(scored)
+    picked = {setup: methods for setup, several in setups.items() if (methods := _picked(table, several))}
+    if not picked:
+        return None
+    names, columns = _setup_labels(picked), _paper_columns(table)
+    rows: list[Row] = []
+    notes: list[str] = []
+    for setup, methods in picked.items():
+        model, same = _beside(table, setup, beside)
+        rows += _paper_rows(table, setup, names[setup], methods, model, same)
+        notes += _paper_notes(table, names[setup], methods, model, same)
+        notes += _left_out(table, names[setup], setups[setup], methods)
+    if table.name == "rbench":
+        metrics = [metric for _, metric in table.columns]
+        rows += _mean_rows(_by_setup(scored), list(zip(columns, metrics, strict=True)))
+    notes += _different_questions([one for methods in picked.values() for one in methods.values()])
+    return Table(table.title, table.name, columns, tuple(rows), tuple(dict.fromkeys(notes)))
+
+
+def _paper_columns(table: PaperTable) -> tuple[Column, ...]:
+    found = []
+    for group, metric in table.columns:
+        if metric == "score":
+            found.append(Column(group, group, table.decimals))
+            continue
+        several = len(table.groups) > 1
+        name = f"{group} {_METRICS[metric]}" if several else _METRICS[metric]
+        short = f"{_SHORT.get(group, group)} {_SHORT[metric]}" if several else _METRICS[metric]
+        found.append(Column(name, short, table.decimals, group if several else ""))
+    return tuple(found)
+
+
+def _of_paper(scored: Sequence[Scored]) -> dict[Setup, list[Scored]]:
+    """By set-up; of R-Bench's subsets only the first, which is the paper's, where a model was asked it."""
+    found = _by_setup(scored)
+    first = {replace(setup, part="") for setup in found if setup.part.startswith("subset 1")}
+    return {
+        setup: several
+        for setup, several in found.items()
+        if setup.part.startswith("subset 1") or replace(setup, part="") not in first
+    }
+
+
+def _beside(table: PaperTable, setup: Setup, beside: str | None) -> tuple[str, bool]:
+    """Whose numbers stand beside: the paper's name of a model, and whether it is the model that ran."""
+    if model := paper_model(setup.name):
+        return model, True
+    return beside or (MODEL if MODEL in table.values else next(iter(table.values))), False
+
+
+def _picked(table: PaperTable, several: Sequence[Scored]) -> dict[str, Scored]:
+    """By the paper's name of a method, whose answers stand in its row; the paper has one setting of each."""
+    several = [one for one in several if one.sizes.keys() & table.groups]
+    if table.name == "ablation":
+        return _ablation(several)
+    alike: dict[str, list[Scored]] = {}
+    for one in several:
+        if not _ablated(one.method):
+            alike.setdefault(one.label, []).append(one)
+    order = [label for values in table.values.values() for label in values]
+    labels = dict.fromkeys([*(label for label in order if label in alike), *alike])
+    return {label: _usual(alike[label]) for label in labels}
+
+
+def _usual(alike: Sequence[Scored]) -> Scored:
+    """Of several settings of a method: the one that was asked for by the mere name, else the nearest to the paper's."""
+
+    def distance(one: Scored) -> tuple[bool, int]:
+        mere = one.method is not None and one.name == one.method.name
+        return not mere, len(_apart(one, paper_model(one.setup.name) or MODEL))
+
+    return min(alike, key=distance)
+
+
+def _without(method: Method | None) -> str | None:
+    """What the paper's ablation calls a CLVS; None for other methods, and without both parts."""
+    if not isinstance(method, CLVS):
+        return None
+    names = {(True, True): "CLVS", (False, True): NO_STOP, (True, False): NO_UNIFIED}
+    return names.get((method.early_termination, method.unified_positions))
+
+
+def _ablated(method: Method | None) -> bool:
+    return isinstance(method, CLVS) and _without(method) != "CLVS"
+
+
+def _ablation(several: Sequence[Scored]) -> dict[str, Scored]:
+    """CLVS, and CLVS without each of its parts at otherwise the same settings; nothing if no part was left out."""
+    alike: dict[str, list[Scored]] = {"CLVS": [], NO_STOP: [], NO_UNIFIED: []}
+    for one in several:
+        if name := _without(one.method):
+            alike[name].append(one)
+    found = {"CLVS": _usual(alike["CLVS"])} if alike["CLVS"] else {}
+
+    def other(one: Scored) -> bool:
+        whole = replace(one.method, early_termination=True, unified_positions=True)  # type: ignore[type-var]
+        return bool(found) and whole != found["CLVS"].method
+
+    parts = {name: min(alike[name], key=other) for name in (NO_STOP, NO_UNIFIED) if alike[name]}
+    return found | parts if parts else {}
+
+
+def _paper_rows(
+    table: PaperTable, setup: Setup, label: str, picked: Mapping[str, Scored], model: str, same: bool
+) -> Iterator[Row]:
+    """A row for every method that ran, and for those that the paper ran with this model and we did not."""
+    numbers = table.values.get(model, {})
+    shown = model if numbers else ""
+    for method in dict.fromkeys([*(numbers if same else ()), *picked]):
+        one = picked.get(method)
+        printed = numbers.get(method, [None] * len(table.columns))
+        if one is None:
+            empty = tuple(Cell(paper=value, note=NOT_RUN) for value in printed)
+            yield Row(label, setup.part, method, "", empty, 0, 0, "", shown, same, NOT_RUN)
+            continue
+        cells = [
+            (group, _paper_cell(table, one, group, metric, value))
+            for (group, metric), value in zip(table.columns, printed, strict=True)
+        ]
+        yield _row(one, label, setup.part, method, cells, shown, same)
+
+
+def _paper_cell(table: PaperTable, one: Scored, group: str, metric: str, printed: float | None) -> Cell:
+    if one.score is None:
+        return Cell(paper=printed, note=NO_ANSWERS)
+    ours = _official(one.benchmark, one.score, group, metric)
+    estimate = _estimate(one.benchmark, one.score, group, metric)
+    cell = _cell(ours, estimate, 1 if metric == "score" else 100, table.decimals, printed)
+    if group in ("All", "total") and _absent(table, one):
+        return replace(cell, difference=None, note=NOT_COMPARABLE)
+    return cell
+
+
+def _absent(table: PaperTable, one: Scored) -> list[str]:
+    """The parts of the benchmark that this table is about and that were not asked."""
+    wanted = [name for name in PARTS[one.setup.benchmark] if {name, "All", "total"} & set(table.groups)]
+    return [name for name in wanted if name not in one.sizes]
+
+
+# --- notes --------------------------------------------------------------------------------------------
+
+
+def _notes(setups: Mapping[Setup, Sequence[Scored]], names: Mapping[Setup, str]) -> list[str]:
+    """What was run, of honest tables."""
+    found = []
+    for setup, several in setups.items():
+        found += [_about(one, names[setup]) for one in _by_runs(several)]
+        found += _passed_over(several)
+        found += _taken_up(several)
+    return list(dict.fromkeys(found))
+
+
+def _paper_notes(table: PaperTable, label: str, picked: Mapping[str, Scored], model: str, same: bool) -> Iterator[str]:
+    """What was run, what departs from the paper, and what is missing, for one model."""
+    if not same:
+        yield (
+            f"{label} is not a model of the paper, and its questions need not be the paper's: beside it stand the "
+            f"numbers of {model}, and the difference is no measure of reproduction."
+        )
+    elif model not in table.values:
+        yield f"The paper has no numbers of {model} in this table."
+    for one in _by_runs(picked.values()):
+        yield _about(one, label)
+        about = one.runs[0].about
+        if apart := departures(one.benchmark, about, one.questions, one.parser, model, table.groups):
+            yield f"Unlike the paper's runs of {model}: {_plain_text('; '.join(apart))} ({one.folder})."
+        if absent := _absent(table, one):
+            yield f"{_listed(absent)} of {one.benchmark.label} {_were(absent)} not asked of {label}{_whole(table)}."
+    for name, one in picked.items():
+        if name in table.values.get(model, {}) and (own := _apart(one, model)):
+            yield f"{name} of {label} has other settings than in the paper: {', '.join(own)}."
+    yield from _passed_over(list(picked.values()))
+    yield from _taken_up(list(picked.values()))
+
+
+def _whole(table: PaperTable) -> str:
+    """What follows from missing parts, in a table that also has the number of all of them."""
+    name = next((said for group, said in (("All", "All"), ("total", "the total")) if group in table.groups), None)
+    return f"; {name} is over the others, is not comparable, and no difference is printed for it" if name else ""
+
+
+def _left_out(table: PaperTable, label: str, several: Sequence[Scored], picked: Mapping[str, Scored]) -> Iterator[str]:
+    """Other settings of methods that are in the table. The ablation's are in the table of its benchmark."""
+    names = [
+        name
+        for one, name in zip(several, _labels(several), strict=True)
+        if one not in picked.values() and not _ablated(one.method)
+    ]
+    if names and table.name != "ablation":
+        said = _listed(names) if len(names) <= _FEW else f"{len(names)} other settings"
+        yield f"Also run with {label}, and in the report without --paper: {said}."
+
+
+def _passed_over(several: Sequence[Scored]) -> Iterator[str]:
+    found: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    for one, label in zip(several, _labels(several), strict=True):
+        for passed in one.passed_over:
+            found.setdefault((passed.folder, passed.other), []).append((label, passed.differing))
+    for (folder, other), labels in found.items():
+        differing = sum(number for _, number in labels)
+        but = f", where {differing:,} of its answers are different" * bool(differing)
+        names = _listed([label for label, _ in labels])
+        yield f"What {folder} has of {names} is in {other}, too{but}; the latter counts."
+
+
+def _apart(one: Scored, model: str) -> list[str]:
+    layers = one.runs[0].about["model"].get("layers")
+    return settings_apart(one.method, layers if isinstance(layers, int) else None, model) if one.method else []
+
+
+def _by_runs(several: Iterable[Scored]) -> list[Scored]:
+    """One for each run, or several runs that complete each other."""
+    found: dict[tuple[RunFolder, ...], Scored] = {}
+    for one in several:
+        found.setdefault(one.runs, one)
+    return list(found.values())
+
+
+def _about(one: Scored, label: str) -> str:
+    """One sentence: what was asked, how, of what model, with which versions, and where the run is."""
+    about = one.runs[0].about
+    pictures = len({question.image or question.id for question in one.questions})
+    length, model, versions = about["max_new_tokens"], about["model"], about.get("versions") or {}
+    limits = [f"{name} {value}" for name, value in (about.get("selection") or {}).items() if value]
+    said = [
+        f"{label}: {_part(one)}, {len(one.questions):,} questions about {pictures:,} pictures",
+        *[f"chosen by {' and '.join(limits)}"] * bool(limits),
+        f"prompt {about['prompt']}, up to {length} new token{'s' * (length != 1)}, parser {one.parser}",
+        f"{model.get('dtype')} on {model.get('device')}",
+        ", ".join(f"{name} {version}" for name, version in versions.items() if version),
+        one.folder,
+    ]
+    return _plain_text("; ".join(filter(None, said))) + "."
+
+
+def _part(one: Scored) -> str:
+    if one.setup.part:
+        return f"R-Bench image level, {one.setup.part}"
+    sources = list(dict.fromkeys(question.source for question in one.questions if question.source))
+    of = f" of {_listed(sources)}" if sources else ""
+    return f"{one.benchmark.label} {_listed([name for name in PARTS[one.setup.benchmark] if name in one.sizes])}{of}"
+
+
+def _taken_up(several: Sequence[Scored]) -> Iterator[str]:
+    """A run that was taken up again with other versions says so."""
+    for run in dict.fromkeys(run for one in several for run in one.runs):
+        first = run.about.get("versions")
+        if any((session.get("versions") or first) != first for session in run.about.get("sessions") or []):
+            yield f"{run.folder} was taken up again with other versions; its run.json names them."
+
+
+def _different_questions(several: Sequence[Scored]) -> list[str]:
+    asked: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    for one in several:
+        found = frozenset((question.id, question.text) for question in one.questions)
+        asked.setdefault(one.setup.part, set()).add(found)
+    apart = any(len(questions) > 1 for questions in asked.values())
+    return ["Not all rows are about the same questions; what each was asked is said above."] * apart
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+
+
+def _were(names: Sequence[str]) -> str:
+    return "was" if len(names) == 1 else "were"
+
+
+# --- texts --------------------------------------------------------------------------------------------
+
+
+def heading(row: Row) -> str:
+    """What stands above the rows of a section: the model, the part, and whose numbers stand beside."""
+    what = ", ".join(filter(None, row.section))
+    if not row.paper_model:
+        return what
+    if row.same_model:
+        return f"{what} (the paper's {row.paper_model})"
+    return f"{what}, beside the paper's {row.paper_model}: another model, and no measure of reproduction"
+
+
+def sections(table: Table) -> list[list[Row]]:
+    """The rows under each heading."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in table.rows:
+        found.setdefault(row.section, []).append(row)
+    return list(found.values())
+
+
+def best(table: Table, rows: Sequence[Row]) -> set[tuple[int, int]]:
+    """(row, column) of the largest numbers of a section; of complete rows only, and if there are at least two."""
+    found = set()
+    for n, column in enumerate(table.columns):
+        values = {i: row.cells[n].ours for i, row in enumerate(rows) if not row.note}
+        there = {i: value for i, value in values.items() if value is not None}
+        if column.best and len(there) > 1:
+            found |= {(i, n) for i, value in there.items() if value == max(there.values())}
+    return found
+
+
+def number(value: float | None, column: Column) -> str:
+    """As it is printed; "" for None."""
+    return "" if value is None else f"{value:{'+' if column.signed else ''},.{column.decimals}f}"
+
+
+def _interval(cell: Cell, column: Column) -> str:
+    if cell.low is None or cell.high is None:
+        return ""
+    return number(cell.low, column) + (" to " if column.signed else "–") + number(cell.high, column)
+
+
+def _plain_text(text: str) -> str:
+    """Text from a file on one line, without control characters that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def markdown(table: Table) -> str:
+    """The table for GitHub and for a terminal: a heading and a table for each section, and the notes as a list."""
+    blocks = [f"## {_md(table.title)}"]
+    for rows in sections(table):
+        blocks += [f"### {_md(heading(rows[0]))}", _md_table(table, rows)]
+    legend = ["Under ours: the paper's number, and ours minus it."] * _has_paper(table)
+    if notes := [*legend, *table.notes]:
+        blocks.append("\n".join(f"- {_md(note)}" for note in notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _has_paper(table: Table) -> bool:
+    return any(cell.paper is not None for row in table.rows for cell in row.cells)
+
+
+def _md_table(table: Table, rows: Sequence[Row]) -> str:
+    bold = best(table, rows)
+    lines = [["Method", *(_md(column.short) for column in table.columns)]]
+    for i, row in enumerate(rows):
+        note = f" ({row.note})" if row.note and row.note != NOT_RUN else ""
+        cells = [number(cell.ours, column) or cell.note for cell, column in zip(row.cells, table.columns, strict=True)]
+        cells = [f"**{_md(text)}**" if (i, n) in bold else _md(text) for n, text in enumerate(cells)]
+        lines.append([_md(row.method + note), *cells])
+        lines += _md_below(table, row)
+    widths = [max(len(line[n]) for line in lines) for n in range(len(table.columns) + 1)]
+    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    return "\n".join(
+        f"| {' | '.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])} |" for line in lines
+    )
+
+
+def _md_below(table: Table, row: Row) -> Iterator[list[str]]:
+    """The lines under a row of numbers: intervals, and the paper's numbers."""
+    pairs = list(zip(row.cells, table.columns, strict=True))
+    if any(column.interval for column in table.columns) and row.note != NOT_RUN:
+        yield ["95 %", *(_md(_interval(cell, column)) if column.interval else "" for cell, column in pairs)]
+    if any(cell.paper is not None for cell in row.cells):
+        below = (
+            " ".join(filter(None, (number(cell.paper, column), _signed(cell.difference, column))))
+            for cell, column in pairs
+        )
+        yield ["paper", *map(_md, below)]
+
+
+def _signed(difference: float | None, column: Column) -> str:
+    return number(difference, replace(column, signed=True))
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([\\|*_`<>\[\]&~#])", r"\\\1", _plain_text(text))
+
+
+CSV_COLUMNS = (
+    *("table", "model", "method", "spec", "column", "ours", "ours_low", "ours_high", "paper", "difference"),
+    *("answers", "questions", "run", "part", "paper_model", "note"),
+)
+
+
+def csv_text(tables: Iterable[Table]) -> str:
+    """All cells, one a line, in the columns of CSV_COLUMNS; what there is not is empty.
+
+    paper_model: whose numbers `paper` are, also where it is another model than the row's. note: why a number is
+    missing, or how many answers there are of a run that is not complete.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for table in tables:
+        for row in table.rows:
+            for cell, column in zip(row.cells, table.columns, strict=True):
+                plain = replace(column, signed=False)
+                values = (cell.ours, cell.low, cell.high, cell.paper, cell.difference)
+                printed = [number(value, plain).replace(",", "") for value in values]
+                texts = (table.name, row.model, row.method, row.spec, column.name)
+                more = (cell.answers, cell.questions, row.folder, row.part, row.paper_model, cell.note or row.note)
+                writer.writerow([*map(_plain_text, texts), *printed, *(_plain_text(str(value)) for value in more)])
+    return out.getvalue()
+
+
+def latex(table: Table) -> str:
+    """A table environment with a booktabs tabular: ours, and in parentheses the paper's number or the 95 % interval."""
+    width = len(table.columns) + 1
+    lines = ["% needs \\usepackage{booktabs}", "\\begin{table}", "\\centering\\small\\setlength{\\tabcolsep}{4pt}"]
+    lines += [f"\\caption{{{_tex(table.title)}}}", f"\\begin{{tabular}}{{l{'r' * (width - 1)}}}", "\\toprule"]
+    lines += _tex_head(table)
+    for rows in sections(table):
+        lines += ["\\midrule", f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{_tex(heading(rows[0]))}}}}} \\\\"]
+        bold = best(table, rows)
+        for i, row in enumerate(rows):
+            cells = [
+                _tex_cell(cell, column, (i, n) in bold)
+                for n, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
+            ]
+            name = row.method + (f" ({row.note})" if row.note else "")
+            lines.append(" & ".join([_tex(name), *cells]) + " \\\\")
+    lines += ["\\bottomrule", "\\end{tabular}", ""]
+    legend = "In parentheses: " + ("the paper's numbers." if _has_paper(table) else "95 % intervals.")
+    notes = [legend, *table.notes]
+    lines += [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\footnotesize {_tex(note)}}}" for note in notes]
+    return "\n".join([*lines, "\\end{table}"]) + "\n"
+
+
+def _tex_head(table: Table) -> list[str]:
+    """One line of names, or two where neighbours share a heading."""
+    names = [
+        _tex(column.name.removeprefix(column.group).strip() if column.group else column.short)
+        for column in table.columns
+    ]
+    lines = []
+    if any(column.group for column in table.columns):
+        groups = [(group, len(list(several))) for group, several in groupby(column.group for column in table.columns)]
+        lines.append(
+            " & ".join(["", *(f"\\multicolumn{{{n}}}{{c}}{{{_tex(group)}}}" for group, n in groups)]) + " \\\\"
+        )
+    return [*lines, " & ".join(["Method", *names]) + " \\\\"]
+
+
+def _tex_cell(cell: Cell, column: Column, bold: bool) -> str:
+    ours = number(cell.ours, column).replace("-", "$-$") or "--"
+    beside = number(cell.paper, column) or (_interval(cell, column) if column.interval else "")
+    beside = beside.replace("-", "$-$").replace("–", "--")
+    return (f"\\textbf{{{ours}}}" if bold else ours) + (f" ({beside})" if beside else "")
+
+
+_TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}"}
+_TEX |= {">": "\\textgreater{}", "|": "\\textbar{}", '"': "''", "`": "{\\char96}", "[": "{[}", "]": "{]}"}
+_TEX |= {character: f"\\{character}" for character in "{}$&#_%"}
+_TEX |= {"α": "$\\alpha$", "β": "$\\beta$", "γ": "$\\gamma$", "τ": "$\\tau$", "ρ": "$\\rho$", "Δ": "$\\Delta$"}
+
+
+def _tex(text: str) -> str:
+    """Text that any LaTeX prints as it is; letters that it may not have as their code."""
+    text = "".join(_TEX.get(c) or (c if c.isascii() else _tex_letter(c)) for c in _plain_text(text))
+    return re.sub(r"-(?=-)", "-{}", text)  # two hyphens would become a dash
+
+
+def _tex_letter(letter: str) -> str:
+    """Accents are dropped rather than left to the document's encoding."""
+    plain = unicodedata.normalize("NFKD", letter)
+    base = "".join(_TEX.get(c, c) for c in plain if c.isascii())
+    return base or f"(U+{ord(letter):04X})"

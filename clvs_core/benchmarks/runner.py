@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from ..errors import ClvsError
 from .asking import Plan, Row, named_object
 from .base import Benchmark, Question
 from .runs import ABOUT, ANSWERS, FORMAT, QUESTIONS, question_line, read_about, read_run
 
+_DRAFT = ".new"
 _DATA = (".json", ".jsonl", ".txt", ".parquet")
 _FILES_NAMED = 40  # more are told by one checksum of all
 # What must be the same for answers to belong together, and what to call it.
@@ -68,8 +70,7 @@ class Task:
         """One a picture, in the order of the questions. Questions whose picture has no name are alone."""
         by_picture: dict[str, dict[str, Question]] = {}
         for question in self.questions:
-            key = question.image or f"\0{question.id}"
-            by_picture.setdefault(key, {})[question.id] = question
+            by_picture.setdefault(_picture(question), {})[question.id] = question
         return [Job(next(iter(some.values())).picture, tuple(some.values())) for some in by_picture.values()]
 
 
@@ -86,14 +87,18 @@ class Backend(Protocol):
         """The answers to every job, job by job, in any order, each once."""
 
 
+def _picture(question: Question) -> str:
+    """What tells pictures apart: the name, or where a table has none, the question."""
+    return question.image or f"\0{question.id}"
+
+
 # --- choosing questions -------------------------------------------------------------------------------
 
 
 def first_pictures(questions: Sequence[Question], number: int) -> list[Question]:
     """The questions about the first pictures."""
-    names = list(dict.fromkeys(question.image for question in questions))
-    kept = set(names[:number])
-    return [question for question in questions if question.image in kept]
+    kept = set(list(dict.fromkeys(map(_picture, questions)))[:number])
+    return [question for question in questions if _picture(question) in kept]
 
 
 def positives(questions: Sequence[Question], number: int, masks: Any = None) -> list[Question]:
@@ -104,10 +109,10 @@ def positives(questions: Sequence[Question], number: int, masks: Any = None) -> 
     """
     found: dict[str, Question] = {}
     for question in questions:
-        if question.label != "yes" or question.image in found:
+        if question.label != "yes" or _picture(question) in found:
             continue
         if masks is None or named_object(masks, question):
-            found[question.image] = question
+            found[_picture(question)] = question
         if len(found) == number:
             break
     if not found:
@@ -190,6 +195,7 @@ def _begin(folder: Path, task: Task, about: dict[str, Any], devices: list[str], 
     if before["versions"] != about["versions"]:
         note(f"{folder} was begun with other versions: {_apart(before['versions'], about['versions'])}.")
     sessions = [*before.get("sessions", []), session]
+    _write(folder / QUESTIONS, _text(map(question_line, task.questions)))  # the same, but for where pictures are now
     _write(folder / ABOUT, json.dumps(before | {"sessions": sessions}, indent=1) + "\n")
 
 
@@ -206,32 +212,45 @@ def _apart(before: Any, now: Any) -> str:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[BinaryIO]:
+def _opened(folder: Path) -> Iterator[FileIO]:
     """answers.jsonl to append to, in a folder made where needed, for this process alone: two would ask the same."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        others = [path.name for path in folder.iterdir() if path.name not in (ABOUT, QUESTIONS, ANSWERS)]
+        others = [path.name for path in sorted(folder.iterdir()) if not _begun(path)]
         if others and not (folder / ABOUT).exists():
             raise ClvsError(f"{folder} holds something else, {others[0]}; name an empty or new folder.")
-        file = (folder / ANSWERS).open("ab")
+        file = (folder / ANSWERS).open("ab", buffering=0)
     except OSError as error:
         raise ClvsError(f"{folder} cannot be written ({error.strerror or error}); name another folder.") from error
     with file:
-        with suppress(ImportError):  # not on Windows
+        with suppress(ImportError, OSError):  # not on Windows, nor on every cluster's file system
             import fcntl
 
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise ClvsError(f"Another process is writing to {folder}; wait for it, or stop it.") from None
         yield file
 
 
-def _append(file: BinaryIO, rows: Sequence[Row]) -> None:
+def _begun(path: Path) -> bool:
+    """Whether a run that was killed before its run.json was there leaves such a file behind."""
+    if path.name == ANSWERS:
+        return not path.stat().st_size
+    return path.name.removesuffix(_DRAFT) in (ABOUT, QUESTIONS)
+
+
+def _append(file: FileIO, rows: Sequence[Row]) -> None:
     """Lines that survive a kill right after this."""
-    file.write(_text(rows).encode())
-    file.flush()
-    os.fsync(file.fileno())
+    rest = memoryview(_text(rows).encode())
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise ClvsError(
+            f"{file.name} cannot be written ({error.strerror or error}); make room, then the same command goes on."
+        ) from error
 
 
 def _text(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -240,7 +259,7 @@ def _text(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _write(path: Path, text: str) -> None:
     """All or nothing."""
-    draft = path.with_name(path.name + ".new")
+    draft = path.with_name(path.name + _DRAFT)
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
 
@@ -279,8 +298,10 @@ def versions() -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Of the checkout that this runs from, with + where files differ from it; None outside of one."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():  # installed, perhaps somewhere inside another project's checkout
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 from transformers.utils.logging import disable_progress_bar
 
 from ..engine.model import Model
+from ..errors import ClvsError
 from ..methods import Combine, Method, load_method, method
 from ..methods.schema import start
 from ..models import prompts
@@ -100,6 +102,17 @@ def load(options: argparse.Namespace) -> Model:
     if not sys.stderr.isatty():
         disable_progress_bar()
     return load_model(options.model, options.dtype, options.device, options.quantization, image_mode=options.image_mode)
+
+
+def drawing(module: str) -> Any:
+    """A module of `viz`, which this package must not need: drawing is the one thing it does with it."""
+    try:
+        return importlib.import_module(f"viz.{module}")
+    except ImportError as error:
+        raise ClvsError(
+            f"Figures need matplotlib and this project's viz folder ({error}); "
+            f"run from the project's folder after pip install -r requirements.txt."
+        ) from error
 
 
 # --- methods ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,142 @@
+"""Every table and figure of the CLVS paper, on the embedded model and fresh scenes: `make paper`.
+
+Writes the four benchmarks as scenes, runs all methods on them, the ablation, the sweeps of alpha and beta and the
+key-object analysis, each by the command that a larger model takes on the real data, and puts tables and figures into
+docs/. What is there already is used again; a stopped run goes on. Fresh scenes and the embedded model are no
+reproduction of the paper: they show that the way from data to table works, and what it costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from clvs_core import cli
+from clvs_core.benchmarks.report import markdown, tables
+from clvs_core.benchmarks.runs import RunFolder, read_run
+from viz import paper_figures
+
+from . import benchmarks
+from .artwork import TRAINED_STYLES, Artwork, fetch
+
+IMAGES, POSITIVES, SEED, WORKERS = 300, 300, 2, 2
+PAGE = "results.md"
+
+
+def commands(data: Path, out: Path, positives: int, workers: int) -> dict[str, list[str]]:
+    """The arguments of `python -m clvs_core`, by the name of the run folder they write."""
+    pope, masks = str(data / "pope"), str(data / "pope" / "instances_val2014.json")
+    several = {
+        "amber": ["amber", "--data", str(data / "amber"), "--methods", "all"],
+        "r-bench": ["rbench", "--data", str(data / "r-bench"), "--methods", "all"],
+        "pope": ["pope", "--data", pope, "--methods", "all"],
+        "mme": ["mme", "--data", str(data / "mme"), "--methods", "all"],
+        "ablation": ["amber", "--data", str(data / "amber"), "--methods", "ablation"],
+        "sweeps": ["amber", "--data", str(data / "amber"), "--sweep", "alpha=0:1:0.1", "--sweep", "beta=0:1:0.1"],
+        "key-objects": [
+            *("pope", "--data", pope, "--category", "random", "--positives", str(positives)),
+            *("--key-objects", masks, "--lens", "--methods", "vanilla,clvs"),
+        ],
+    }
+    more = ["--workers", str(workers)]
+    return {name: ["bench", *given, *more, "--out", str(out / name)] for name, given in several.items()}
+
+
+def scenes(data: Path, images: int, seed: int) -> None:
+    """The four benchmarks in `data`, unless they are there. Raises SystemExit where others are."""
+    made, wanted = data / "made.json", {"images": images, "seed": seed}
+    if made.is_file() and json.loads(made.read_text()) == wanted:
+        return
+    if problem := benchmarks.complaint(seed, images, data, 4):
+        raise SystemExit(problem)
+    try:
+        artwork = Artwork(fetch(), TRAINED_STYLES)
+    except RuntimeError as error:
+        raise SystemExit(str(error)) from error
+    benchmarks.write(seed, images, data, artwork)
+    made.write_text(json.dumps(wanted) + "\n")
+
+
+def run_all(calls: dict[str, list[str]]) -> dict[str, float]:
+    """Runs the commands; how many seconds each took. Raises SystemExit with the code of one that fails."""
+    took = {}
+    for name, call in calls.items():
+        print(f"\npython -m clvs_core {shlex.join(call)}", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        if code := cli.main(call):
+            raise SystemExit(code)
+        took[name] = time.monotonic() - began
+    return took
+
+
+# --- the page -----------------------------------------------------------------------------------------
+
+
+def page(runs: Sequence[RunFolder], calls: dict[str, list[str]], drawn: Sequence[str], spent: str, command: str) -> str:
+    """docs/results.md. drawn: names of the figures that were saved. spent: how long it took, in words."""
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    lines = "\n".join(f"python -m clvs_core {shlex.join(call)}" for call in calls.values())
+    figures = "\n\n".join(f"![{name}](figures/{name}.png)" for name in drawn)
+    parts = [
+        "# The paper's tables and figures, on the embedded model",
+        f"Written by `{command}` on {today} ({spent}); nothing here is typed by hand. The model is the embedded one "
+        "of 8 million parameters and the questions are about fresh drawn scenes, in the formats of the four "
+        "benchmarks: the paper's numbers beside ours are those of another model on other data, and the differences "
+        "say nothing about how well the paper is reproduced. How to make each table from the real data: "
+        "[benchmarks.md](benchmarks.md).",
+        "## In the paper's layout",
+        *(markdown(table) for table in tables(runs, paper=True)),
+        "## With intervals",
+        *(markdown(table) for table in tables(runs, paper=False)),
+        "## Figures",
+        figures,
+        "## Commands",
+        f"```sh\n{lines}\n```",
+    ]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+# --- the command --------------------------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m assets.recipes.paper",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--images", type=int, default=IMAGES, help="of each benchmark; MME: 30 a task (%(default)s)")
+    parser.add_argument("--positives", type=int, default=POSITIVES, help="of the key-object analysis (%(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="other scenes for every seed (%(default)s)")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="processes (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/paper"), help="data and run folders (%(default)s)")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where tables and figures go (%(default)s)")
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    data = options.out / f"scenes-{options.seed}-{options.images}"
+    scenes(data, options.images, options.seed)
+    drawn = time.monotonic() - began
+    calls = commands(data, options.out, options.positives, options.workers)
+    took = run_all(calls)
+    runs = [read_run(options.out / name) for name in calls]
+    saved = paper_figures.save_all(runs, options.docs / "figures")
+    figures = [path.stem for path in saved if path.suffix == ".png"]
+    minutes = (time.monotonic() - began) / 60
+    spent = f"{minutes:.1f} minutes on {options.workers} processes, of which {drawn / 60:.1f} for drawing scenes"
+    answers = sum(len(run.rows) for run in runs)
+    command = shlex.join(["python", "-m", "assets.recipes.paper", *(sys.argv[1:] if arguments is None else arguments)])
+    text = page(runs, calls, figures, f"{spent}; {answers:,} answers", command)
+    options.docs.mkdir(parents=True, exist_ok=True)
+    (options.docs / PAGE).write_text(text, encoding="utf-8")
+    print("\n".join(f"{name}: {seconds:.0f} s" for name, seconds in took.items()), file=sys.stderr)
+    print(f"{options.docs / PAGE}: {minutes:.1f} minutes in all")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""What CLVS's settings do to a benchmark's scores: figures 7 and 8 of the CLVS paper, from one run of many settings.
+
+A sweep is a set of CLVS settings that differ from each other in alpha only, in beta only, or in both, which makes a
+grid. All its points, and vanilla, are scored on the same questions: those that all of them have answered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..benchmarks.base import Benchmark, Question
+from ..benchmarks.runs import RunFolder
+from ..benchmarks.scores import Estimate, Score
+from ..methods import CLVS, method
+from ..methods.base import Target
+from ..methods.schema import FAR, start
+from ..models.registry import card_for, settings_for
+
+LEAST = 3  # different values; fewer are no sweep
+
+Scores = Mapping[str, Estimate]
+Family = Mapping[tuple[float, float], str]  # alpha and beta of settings that are alike otherwise -> name in the run
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting: its name in the run, alpha and beta, and its scores."""
+
+    method: str
+    alpha: float
+    beta: float
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Settings of CLVS that differ only in `over`: ("alpha",), ("beta",) or ("alpha", "beta").
+
+    points: by alpha, then beta. clvs: what they have in common is what it has. card: CLVS as the model's card
+    recommends it. vanilla: its scores, None if the run does not have it. scores: by name, percent, or points where the
+    benchmark gives points. questions, pictures: so many were scored.
+    """
+
+    over: tuple[str, ...]
+    points: tuple[Point, ...]
+    clvs: CLVS
+    card: CLVS
+    vanilla: Scores | None
+    questions: int
+    pictures: int
+
+
+def sweeps(run: RunFolder) -> list[Sweep]:
+    """The sweeps in a run: of alpha at the card's beta, of beta at the card's alpha, and grids.
+
+    Where the card's value is not among them, the longest sweep is taken. Settings that differ in anything else, such
+    as early termination, make sweeps of their own. Sweeps of which nothing has been answered yet are left out.
+    """
+    families: dict[CLVS, dict[tuple[float, float], str]] = {}
+    for name, clvs in clvs_settings(run).items():
+        alike = replace(clvs, alpha=1.0, beta=None)
+        families.setdefault(alike, {}).setdefault((clvs.alpha, float(clvs.beta or 0)), name)
+    card = card_setting(run)
+    found = [_scored(run, over, names, card) for family in families.values() for over, names in _lines(family, card)]
+    return [sweep for sweep in found if sweep is not None]
+
+
+def clvs_settings(run: RunFolder) -> dict[str, CLVS]:
+    """The run's methods that are CLVS and nothing else, with all their settings, in the run's order."""
+    found = {}
+    for name, spec in run.methods.items():
+        try:
+            one = method(spec).resolve(_target(run))
+        except ValueError:  # a method of one's own, which need not be known here
+            continue
+        if isinstance(one, CLVS):
+            found[name] = one
+    return found
+
+
+def card_setting(run: RunFolder) -> CLVS:
+    """CLVS as the card of the run's model recommends it."""
+    recommended = start(CLVS, _target(run).settings).resolve(_target(run))
+    assert isinstance(recommended, CLVS)
+    return recommended
+
+
+def common(run: RunFolder, methods: Sequence[str]) -> list[Question]:
+    """The questions that all of these methods have answered; of a benchmark of pairs, only whole pairs."""
+    held = [question for question in run.questions if all(question.id in run.answers[name] for name in methods)]
+    if not run.benchmark.paired:
+        return held
+    counts: dict[tuple[str, str], int] = {}
+    for question in held:
+        key = (question.kind, question.image)
+        counts[key] = counts.get(key, 0) + 1
+    return [question for question in held if counts[question.kind, question.image] == 2]
+
+
+def headline(benchmark: Benchmark, score: Score) -> dict[str, Estimate]:
+    """The official scores over everything, by name, with the interval of the same number unrounded.
+
+    Accuracy and F1 in percent; where a benchmark adds tasks up, its total.
+    """
+    if benchmark.paired:
+        given = score.groups["total"].score
+        return {"total": _at(score.official["total"], given, 1)}
+    official, honest = score.official["All"], score.groups["All"]
+    scale = 1 if benchmark.name == "amber" else 100  # AMBER's script prints percent
+    return {
+        "accuracy": _at(official["accuracy"], honest.accuracy, scale, 100),
+        "F1": _at(official["f1"], honest.f1, scale, 100),
+    }
+
+
+def _at(value: float | None, honest: Estimate | None, scale: float, honest_scale: float = 1) -> Estimate:
+    if value is None or honest is None or honest.low is None or honest.high is None:
+        return Estimate(None if value is None else value * scale, None, None)
+    return Estimate(value * scale, honest.low * honest_scale, honest.high * honest_scale)
+
+
+# --- which settings make a sweep ----------------------------------------------------------------------
+
+
+def _lines(family: Family, card: CLVS) -> Iterator[tuple[tuple[str, ...], Family]]:
+    """What differs, and the settings that differ in it."""
+    chosen = {
+        ("alpha",): _line(family, 1, float(card.beta or 0)),
+        ("beta",): _line(family, 0, card.alpha),
+        ("alpha", "beta"): _grid(family),
+    }
+    return ((over, {pair: family[pair] for pair in sorted(pairs)}) for over, pairs in chosen.items() if pairs)
+
+
+def _line(family: Family, fixed: int, usual: float) -> list[tuple[float, float]]:
+    """The settings whose value number `fixed` is the usual one, or else that of most of them; at least `LEAST`."""
+    groups: dict[float, list[tuple[float, float]]] = {}
+    for pair in family:
+        groups.setdefault(pair[fixed], []).append(pair)
+    long = {value: pairs for value, pairs in groups.items() if len(pairs) >= LEAST}
+    return long.get(usual) or max(long.values(), key=len, default=[])
+
+
+def _grid(family: Family) -> list[tuple[float, float]]:
+    """The settings in rows and columns of at least `LEAST`, if there are as many of both."""
+    alphas, betas = (
+        {value for value, times in Counter(pair[of] for pair in family).items() if times >= LEAST} for of in (0, 1)
+    )
+    full = len(alphas) >= LEAST and len(betas) >= LEAST
+    return [pair for pair in family if full and pair[0] in alphas and pair[1] in betas]
+
+
+def _scored(run: RunFolder, over: tuple[str, ...], family: Family, card: CLVS) -> Sweep | None:
+    vanilla = next((name for name, spec in run.methods.items() if spec == "vanilla"), None)
+    questions = common(run, [*family.values(), *([vanilla] if vanilla else [])])
+    if not questions:
+        return None
+
+    def scores(name: str) -> Scores:
+        answers = {question.id: run.answers[name][question.id] for question in questions}
+        return headline(run.benchmark, run.benchmark.score(questions, answers))
+
+    points = tuple(Point(name, *pair, scores(name)) for pair, name in family.items())
+    pictures = len({question.image or question.id for question in questions})
+    clvs = clvs_settings(run)[points[0].method]
+    return Sweep(over, points, clvs, card, scores(vanilla) if vanilla else None, len(questions), pictures)
+
+
+def _target(run: RunFolder) -> Target:
+    about = run.about["model"]
+    layers, family = about.get("layers"), str(about.get("family", ""))
+    card = card_for(str(about.get("name", "")))
+    # A folder that is not here any more leaves its family to run.json.
+    settings = settings_for(family)[0] if family and family != card.family else card.settings
+    return Target(card.label, layers if isinstance(layers, int) else FAR, FAR, FAR, settings)

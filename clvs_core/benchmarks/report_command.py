@@ -1,0 +1,94 @@
+"""The command `report`: tables of runs, honest ones or the paper's, printed or written to files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ClvsError
+from .answers import PARSERS
+from .paper_tables import MODEL, paper_models
+from .report import AS_PAPER, OFFICIAL, Table, csv_text, latex, markdown, tables
+from .runs import RunFolder, find_runs, read_run
+
+Form = Callable[[Sequence[Table]], str]
+# By --format: the ending of its files, and the text of several tables.
+FORMATS: dict[str, tuple[str, Form]] = {
+    "markdown": (".md", lambda found: "\n".join(map(markdown, found))),
+    "csv": (".csv", csv_text),
+    "latex": (".tex", lambda found: "\n".join(map(latex, found))),
+}
+_ABOUT = """\
+Without --paper: one table a benchmark, with official scores, 95 % intervals and changes against vanilla.
+With --paper: the paper's tables as far as there are runs for them, ours beside what the paper prints. A model that the
+paper does not have gets the numbers of one of its models beside it (--beside); that is no measure of reproduction.
+"""
+
+
+def add(commands: Any) -> None:
+    """Adds the command to what `ArgumentParser.add_subparsers` returned."""
+    report = commands.add_parser(
+        "report",
+        help="print tables of benchmark runs, also as the paper has them",
+        epilog=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    report.add_argument("runs", nargs="+", metavar="RUN", help="folders that bench wrote, or folders of such folders")
+    report.add_argument("--paper", action="store_true", help="the paper's tables, with its numbers beside ours")
+    report.add_argument("--format", choices=tuple(FORMATS), default="markdown", help="(default: %(default)s)")
+    report.add_argument("--out", metavar="DIR", help="also write every table as .md, .csv and .tex into this folder")
+    report.add_argument(
+        "--parser",
+        choices=(OFFICIAL, AS_PAPER, *PARSERS),
+        metavar="NAME",
+        help=f"{OFFICIAL} (default), {AS_PAPER} (as the paper's answers were read; default with --paper), "
+        f"{', '.join(PARSERS)}",
+    )
+    report.add_argument(
+        "--beside",
+        choices=tuple(paper_models()),
+        metavar="MODEL",
+        help=f"with --paper: whose numbers stand beside a model that the paper does not have: "
+        f"{', '.join(paper_models())} (default: {MODEL})",
+    )
+    report.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Reads, prints and writes. Raises ClvsError for anything the user must change; what is incomplete is on stderr."""
+    runs = [read_run(folder) for folder in find_runs(options.runs)]
+    for line in unfinished(runs):
+        print(line, file=sys.stderr)
+    found = tables(runs, options.paper, options.parser, options.beside)
+    if not found:
+        raise ClvsError("These runs have nothing of the paper's tables; leave --paper out.")
+    print(FORMATS[options.format][1](found), end="")
+    if options.out:
+        for path in write(found, Path(options.out)):
+            print(path, file=sys.stderr)
+
+
+def unfinished(runs: Sequence[RunFolder]) -> list[str]:
+    """A sentence for each run that is not complete."""
+    return [
+        f"{run.folder} has {len(run.rows):,} of {run.total:,} answers; its rows are marked."
+        for run in runs
+        if not run.complete
+    ]
+
+
+def write(found: Sequence[Table], folder: Path) -> list[Path]:
+    """Every table in every format, named by the table; returns the files. Raises ClvsError where that is impossible."""
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for table in found:
+            for ending, text in FORMATS.values():
+                written.append(folder / (table.name + ending))
+                written[-1].write_text(text([table]), encoding="utf-8", newline="")
+    except OSError as error:
+        raise ClvsError(f"The tables cannot be written to {folder} ({error.strerror}); name another folder.") from error
+    return written
