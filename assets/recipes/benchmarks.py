@@ -306,14 +306,20 @@ def write_pope(folder: Path, images: int, rng: np.random.Generator, artwork: Art
     """pope/; returns the number of "yes" and "no" in its three files together."""
     album = Album(folder / "val2014", rng, artwork, scale)
     names = [f"COCO_val2014_{number:012d}.jpg" for number in range(1, images + 1)]
-    kinds = [album.add(name, _three_kinds) for name in names]
-    asked = [_shuffled(rng, present)[:POPE_KINDS] for present in kinds]
-    ranked = {"random": [()] * POPE_KINDS * images} | _ranks(kinds, asked)
+    shown = {name: album.add(name, _three_kinds) for name in names}
+    album.save(folder / "instances_val2014.json")
+    return pope_files(folder, rng, shown)
+
+
+def pope_files(folder: Path, rng: np.random.Generator, shown: dict[str, list[str]]) -> Counter:
+    """POPE's three files about pictures that show these kinds; the number of "yes" and "no" in all of them together."""
+    asked = {name: _shuffled(rng, present)[:POPE_KINDS] for name, present in shown.items()}
+    ranked = {"random": [()] * sum(map(len, asked.values()))} | _ranks(list(shown.values()), list(asked.values()))
     answers: Counter = Counter()
     for category in POPE_CATEGORIES:
         rows, ranks = [], iter(ranked[category])
-        for name, present, positives in zip(names, kinds, asked, strict=True):
-            taken = set(present)
+        for name, positives in asked.items():
+            taken = set(shown[name])
             for positive in positives:
                 negative = next((kind for kind in next(ranks) if kind not in taken), None)
                 negative = negative or _pick(rng, [kind for kind in NAMES if kind not in taken])
@@ -325,7 +331,6 @@ def write_pope(folder: Path, images: int, rng: np.random.Generator, artwork: Art
         ]
         (folder / f"coco_pope_{category}.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
         answers.update(line["label"] for line in lines)
-    album.save(folder / "instances_val2014.json")
     return answers
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ..benchmarks.base import Benchmark, Question
 from ..benchmarks.runs import RunFolder
@@ -34,22 +35,47 @@ class Point:
     scores: Scores
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """Settings of CLVS that differ only in `over`: ("alpha",), ("beta",) or ("alpha", "beta").
 
-    points: by alpha, then beta. clvs: what they have in common is what it has. card: CLVS as the model's card
-    recommends it. vanilla: its scores, None if the run does not have it. scores: by name, percent, or points where the
-    benchmark gives points. questions, pictures: so many were scored.
+    settings: alpha and beta, rising -> name in the run. card: CLVS as the model's card recommends it. asked: the
+    questions that are scored. Scores are in percent, or in points where the benchmark gives points; each is worked out
+    when it is asked for.
     """
 
+    run: RunFolder
     over: tuple[str, ...]
-    points: tuple[Point, ...]
-    clvs: CLVS
+    settings: Family
     card: CLVS
-    vanilla: Scores | None
-    questions: int
-    pictures: int
+    asked: Sequence[Question]
+
+    @property
+    def questions(self) -> int:
+        return len(self.asked)
+
+    @property
+    def pictures(self) -> int:
+        return len({question.image or question.id for question in self.asked})
+
+    @property
+    def clvs(self) -> CLVS:
+        """One of the settings, for what all of them have in common."""
+        return clvs_settings(self.run)[next(iter(self.settings.values()))]
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        return tuple(Point(name, *pair, self._scores(name)) for pair, name in self.settings.items())
+
+    @cached_property
+    def vanilla(self) -> Scores | None:
+        """None if the run does not have it."""
+        name = _vanilla(self.run)
+        return None if name is None else self._scores(name)
+
+    def _scores(self, name: str) -> Scores:
+        answers = {question.id: self.run.answers[name][question.id] for question in self.asked}
+        return headline(self.run.benchmark, self.run.benchmark.score(self.asked, answers))
 
 
 def sweeps(run: RunFolder) -> list[Sweep]:
@@ -62,9 +88,13 @@ def sweeps(run: RunFolder) -> list[Sweep]:
     for name, clvs in clvs_settings(run).items():
         alike = replace(clvs, alpha=1.0, beta=None)
         families.setdefault(alike, {}).setdefault((clvs.alpha, float(clvs.beta or 0)), name)
-    card = card_setting(run)
-    found = [_scored(run, over, names, card) for family in families.values() for over, names in _lines(family, card)]
-    return [sweep for sweep in found if sweep is not None]
+    card, vanilla = card_setting(run), _vanilla(run)
+    found = [
+        Sweep(run, over, settings, card, common(run, [*settings.values(), *([vanilla] if vanilla else [])]))
+        for family in families.values()
+        for over, settings in _lines(family, card)
+    ]
+    return [sweep for sweep in found if sweep.asked]
 
 
 def clvs_settings(run: RunFolder) -> dict[str, CLVS]:
@@ -152,20 +182,8 @@ def _grid(family: Family) -> list[tuple[float, float]]:
     return [pair for pair in family if full and pair[0] in alphas and pair[1] in betas]
 
 
-def _scored(run: RunFolder, over: tuple[str, ...], family: Family, card: CLVS) -> Sweep | None:
-    vanilla = next((name for name, spec in run.methods.items() if spec == "vanilla"), None)
-    questions = common(run, [*family.values(), *([vanilla] if vanilla else [])])
-    if not questions:
-        return None
-
-    def scores(name: str) -> Scores:
-        answers = {question.id: run.answers[name][question.id] for question in questions}
-        return headline(run.benchmark, run.benchmark.score(questions, answers))
-
-    points = tuple(Point(name, *pair, scores(name)) for pair, name in family.items())
-    pictures = len({question.image or question.id for question in questions})
-    clvs = clvs_settings(run)[points[0].method]
-    return Sweep(over, points, clvs, card, scores(vanilla) if vanilla else None, len(questions), pictures)
+def _vanilla(run: RunFolder) -> str | None:
+    return next((name for name, spec in run.methods.items() if spec == "vanilla"), None)
 
 
 def _target(run: RunFolder) -> Target:

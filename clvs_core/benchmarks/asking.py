@@ -32,8 +32,9 @@ class Plan:
     model, dtype, device, quantization, image_mode: as `load_model` takes them. methods: name in the answers -> spec.
     files: Python files with methods of one's own. masks: a COCO instances file; then key-object attention is recorded
     for questions that are answered yes and name an object of the picture. lens: also record the uncertainty after every
-    layer, and where the answer has converged. batch: branches of one pass at most; more memory, less time. threads: of
-    PyTorch, None for its own choice.
+    layer, and where the answer has converged. batch: branches of one pass at most, but always one question with all
+    methods, and not counting the rows of contrasts; more memory, less time. threads: of PyTorch, None for its own
+    choice.
     """
 
     model: str
@@ -75,7 +76,6 @@ class Asker:
     def about(self) -> dict[str, Any]:
         """What run.json says of the model, the methods as they run on it, and the prompt."""
         model, plan = self.model, self.plan
-        weights = next(p for p in model.hf.parameters() if p.device.type != "meta")
         return {
             "model": {
                 "name": model.name,
@@ -86,7 +86,7 @@ class Asker:
                 "layers": model.layers,
                 "heads": model.heads,
                 "dtype": str(model.hf.dtype).removeprefix("torch."),
-                "device": weights.device.type,
+                "device": self._place.type,
                 "quantization": plan.quantization,
                 "image_mode": plan.image_mode,
             },
@@ -96,9 +96,13 @@ class Asker:
 
     def device(self) -> str:
         """The hardware's name, which other runs with the same settings may not share."""
-        if torch.cuda.is_available() and self.about()["model"]["device"] == "cuda":
-            return torch.cuda.get_device_name()
-        return f"cpu, {torch.get_num_threads()} threads"
+        if self._place.type == "cuda":
+            return torch.cuda.get_device_name(self._place)
+        return f"cpu, {torch.get_num_threads()} threads" if self._place.type == "cpu" else self._place.type
+
+    @property
+    def _place(self) -> torch.device:
+        return next(p.device for p in self.model.hf.parameters() if p.device.type != "meta")
 
     def rows(self, picture: Image.Image, questions: Sequence[Question]) -> list[Row]:
         """One line of answers.jsonl for each question and method, question by question.

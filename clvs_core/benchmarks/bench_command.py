@@ -25,7 +25,7 @@ from ..commands.common import (
     say,
     whole,
 )
-from ..errors import ClvsError
+from ..errors import ClvsError, ModelError
 from ..key_objects import CocoInstances
 from ..methods import CLVS, METHODS, Combine, Method, spec
 from ..methods.schema import schema, start
@@ -91,9 +91,7 @@ def add(commands: Any) -> None:
     bench.add_argument(
         "--ray", metavar="ADDRESS", help="ask on a Ray cluster: auto, local or HOST:PORT (pip install ray)"
     )
-    bench.add_argument(
-        "--gpus-per-worker", type=float, metavar="N", help="with --ray (default: 1 where there are GPUs)"
-    )
+    bench.add_argument("--gpus-per-worker", type=gpus, metavar="N", help="with --ray (default: 1 where there are GPUs)")
     bench.set_defaults(run=command)
 
 
@@ -130,6 +128,17 @@ def sweep(text: str) -> tuple[str, list[float]]:
     if not 1 <= len(found) <= _LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} has {len(found)} values; give 1 to {_LONGEST}")
     return name, list(map(float, found))
+
+
+def gpus(text: str) -> float:
+    """ "0.5" -> 0.5; Ray shares one GPU out, but not one and a half."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1 << 10 or (number > 1 and not number.is_integer()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 0 up nor a part of one, e.g. 0.5")
+    return number
 
 
 def listed(text: str) -> list[str]:
@@ -252,6 +261,12 @@ def _run(options: argparse.Namespace, task: Task, plan: Plan, backend: Here | Pr
     except KeyboardInterrupt:
         say("\nStopped; the same command goes on from here.")
         raise
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        raise ModelError(
+            f"There is too little memory for {plan.batch} branches in one pass; give a smaller --batch and another --out."
+        ) from None
     finally:
         if bar is not None:
             bar.close()
@@ -263,7 +278,8 @@ def _preset(options: argparse.Namespace) -> argparse.Namespace:
     if options.preset:
         family = card_for(options.model).family
         if family not in PAPER:
-            raise ClvsError(f"The paper has no runs of {family} models; say --prompt and --max-new-tokens yourself.")
+            what = f"{family} models" if family else f"{options.model}, as far as its name tells"
+            raise ClvsError(f"The paper has no runs of {what}; say --prompt and --max-new-tokens yourself.")
         paper = PAPER[family]
         given.prompt = paper.prompt if options.prompt == prompts.CHAT else options.prompt
         given.max_new_tokens = options.max_new_tokens or paper.max_new_tokens

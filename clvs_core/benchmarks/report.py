@@ -47,7 +47,8 @@ from .runs import RunFolder
 from .scores import Change, Estimate, Score, judge
 
 OFFICIAL, AS_PAPER = "official", "paper"  # what a parser may be called besides its name
-NOT_RUN, NOT_ASKED, NO_ANSWERS, NOT_COMPARABLE = "not run", "not asked", "no answers", "not comparable"
+NOT_RUN, NOT_ASKED, NO_ANSWERS, UNDEFINED = "not run", "not asked", "no answers", "undefined"
+NOT_COMPARABLE = "not comparable"
 NO_STOP, NO_UNIFIED = "w/o Early Termination", "w/o Unified Position"  # the paper's names for CLVS without a part
 MEAN = "mean of subsets 1 to 5"
 PARTS: dict[str, tuple[str, ...]] = {name: tuple(sizes) for name, sizes in ASKED.items()} | {"rbench": ()}
@@ -175,6 +176,11 @@ class Asked:
         return self.method.label if self.method else self.spec
 
     @property
+    def mere(self) -> bool:
+        """Whether it was asked for by its mere name: with the settings that are usual for the model."""
+        return self.method is not None and self.name == self.method.name
+
+    @property
     def folder(self) -> str:
         return ", ".join(str(run.folder) for run in self.runs)
 
@@ -196,6 +202,12 @@ class Scored(Asked):
         answered = np.array([question.id in self.answers for question in self.questions], bool)
         masks = {"total": np.ones(len(answered), bool), **self.benchmark.groups(self.questions)}
         return {name: (int(answered[mask].sum()), int(mask.sum())) for name, mask in masks.items() if mask.any()}
+
+    def without(self, group: str) -> str:
+        """Why there is no number of a group."""
+        if group not in self.sizes:
+            return NOT_ASKED
+        return UNDEFINED if self.sizes[group][0] else NO_ANSWERS
 
 
 def gather(runs: Sequence[RunFolder]) -> list[Asked]:
@@ -270,7 +282,7 @@ def _joined(setup: Setup, spec: str, entries: Sequence[tuple[RunFolder, str]]) -
     kept: list[tuple[RunFolder, str]] = []
     answers: dict[str, str] = {}
     passed_over = []
-    for run, name in sorted(entries, key=lambda entry: -len(entry[0].answers[entry[1]])):
+    for run, name in sorted(entries, key=_first):
         own, ids = run.answers[name], {question.id for question in run.questions}
         clash = next((other for other, _ in kept if ids & {question.id for question in other.questions}), None)
         differing = sum(answers.get(id) != answer for id, answer in own.items())
@@ -293,6 +305,12 @@ def _joined(setup: Setup, spec: str, entries: Sequence[tuple[RunFolder, str]]) -
     return Asked(setup, kept[0][1], spec, _method(spec), runs, questions, answers, tuple(passed_over))
 
 
+def _first(entry: tuple[RunFolder, str]) -> tuple[int, int]:
+    """Sorts the run with most answers first, and of those alike the one that compares most methods, not settings."""
+    run, name = entry
+    return -len(run.answers[name]), -len({spec.partition(":")[0] for spec in run.methods.values()})
+
+
 def _whole_pictures(questions: Sequence[Question], answers: Mapping[str, str]) -> dict[str, str]:
     """Without the answers to pictures of which only one of two questions is answered, as in a run that was stopped."""
     half = {question.image for question in questions if question.id not in answers}
@@ -308,17 +326,20 @@ def _scored(asked: Asked, parser: str) -> Scored:
 
 
 def _labels(asked: Sequence[Asked]) -> list[str]:
-    """Names of methods for people; those with the same name are told apart by the settings that differ."""
-    settings = [dict(_settings(one.method)) if one.method else {} for one in asked]
+    """Names of methods for people; those with the same name are told apart by the settings that differ.
+
+    They differ from those of the one that was asked for by its mere name, which keeps it, or else from any other's.
+    """
+    settings = {one: dict(_settings(one.method)) if one.method else {} for one in asked}
     found = []
-    for one, own in zip(asked, settings, strict=True):
-        alike = [other for n, other in zip(asked, settings, strict=True) if n.label == one.label]
-        differing = [words for key, words in own.items() if any(other.get(key) != words for other in alike)]
+    for one in asked:
+        alike = [other for other in asked if other.label == one.label]
+        mere = [other for other in alike if other.mere]
+        others = [settings[other] for other in mere[:1] or alike]
+        differing = (said for key, said in settings[one].items() if any(other.get(key) != said for other in others))
         said = ", ".join(filter(None, differing))
         found.append(f"{one.label} ({said})" if said else one.label)
-    return [
-        f"{label} [{one.spec}]" if found.count(label) > 1 else label for label, one in zip(found, asked, strict=True)
-    ]
+    return [f"{name} [{one.spec}]" if found.count(name) > 1 else name for name, one in zip(found, asked, strict=True)]
 
 
 def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
@@ -332,26 +353,22 @@ def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
 
 def _setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
     """The models' names; set-ups that share one are told apart by what differs."""
-    setups = list(setups)
     words: dict[str, Callable[[Any], str]] = {
         "name": str,
         "dtype": str,
         "quantization": lambda value: value or "not quantised",
         "image_mode": lambda value: f"pictures {value}" if value else "",
-        "weights": lambda value: f"weights {value}" if value else "",
         "prompt": lambda value: f"prompt {value.removeprefix('chat+')}",
         "tokens": lambda value: f"{value} token{'s' * (value != 1)}",
     }
-    found = {}
+    setups, found = list(dict.fromkeys(setups)), {}
     for setup in setups:
-        alike = [other for other in setups if other.label == setup.label]
-        differing = [
-            said(getattr(setup, key))
-            for key, said in words.items()
-            if len({getattr(other, key) for other in alike}) > 1
-        ]
-        said = ", ".join(filter(None, differing))
-        found[setup] = f"{setup.label} ({_plain_text(said)})" if said else setup.label
+        alike = [other for other in setups if (other.label, other.part) == (setup.label, setup.part)]
+        values = {key: {getattr(other, key) for other in alike} for key in words}
+        said = [said(getattr(setup, key)) for key, said in words.items() if len(values[key]) > 1]
+        if len({replace(other, weights="") for other in alike}) < len(alike):
+            said.append(f"weights {setup.weights or 'unknown'}")  # which also differ where the number type does
+        found[setup] = f"{setup.label} ({_plain_text(', '.join(filter(None, said)))})" if said else setup.label
     return found
 
 
@@ -425,12 +442,8 @@ def _unfinished(answers: int, questions: int) -> str:
     return "" if answers == questions else f"{answers:,} of {questions:,} answers"
 
 
-def _cell(
-    ours: float | None, estimate: Estimate | None, factor: float, decimals: int, paper: float | None = None
-) -> Cell:
-    """ours as the scorer gives it; factor: what makes it, and the estimate's interval, what is printed."""
-    if ours is None:
-        return Cell(paper=paper, note=NOT_ASKED)
+def _cell(ours: float, estimate: Estimate | None, factor: float, decimals: int, paper: float | None = None) -> Cell:
+    """ours: as it is printed, but not rounded. factor: what makes the estimate's interval so."""
     low, high = (estimate.low, estimate.high) if estimate else (None, None)
     printed = _round(ours, decimals)
     difference = None if paper is None else _round(printed - paper, decimals)
@@ -521,7 +534,7 @@ def _plain_rows(benchmark: Benchmark, model: str, several: Sequence[Scored], key
     for group in _parts(benchmark, several):
         part = several[0].setup.part or group
         for one, label, change, yes in zip(several, labels, changes, shares, strict=True):
-            cells = [_plain_cell(benchmark, one.score, group, key, change.get(group), yes.get(group)) for key in keys]
+            cells = [_plain_cell(one, group, key, change.get(group), yes.get(group)) for key in keys]
             yield _row(one, model, part, label, [(group, cell) for cell in cells])
 
 
@@ -548,13 +561,11 @@ def _yes(benchmark: Benchmark, one: Scored) -> Mapping[str, float]:
     return {name: float(yes[mask].mean()) for name, mask in masks.items() if mask.any()}
 
 
-def _plain_cell(
-    benchmark: Benchmark, score: Score | None, group: str, key: str, change: Change | None, yes: float | None
-) -> Cell:
-    column = _PLAIN[key]
+def _plain_cell(one: Scored, group: str, key: str, change: Change | None, yes: float | None) -> Cell:
+    column, score = _PLAIN[key], one.score
     honest = score.groups.get(group) if score else None
     if score is None or honest is None or not honest.answers:
-        return Cell(note=NOT_ASKED if score else NO_ANSWERS)
+        return Cell(note=one.without(group))
     if key in ("n", "unparsed"):
         return Cell(honest.answers if key == "n" else honest.unparsed)
     if key == "yes":
@@ -563,7 +574,7 @@ def _plain_cell(
     if key.startswith("change "):
         ours, estimate = None, getattr(change, key.removeprefix("change "), None)
     else:
-        ours, estimate = _official(benchmark, score, group, key), _estimate(benchmark, score, group, key)
+        ours, estimate = _official(one.benchmark, score, group, key), _estimate(one.benchmark, score, group, key)
     if ours is None and estimate is not None and estimate.value is not None:
         ours = estimate.value * factor  # what no official scorer prints: changes, MME's F1, its accuracy in total
     return _cell(ours, estimate, factor, column.decimals) if ours is not None else Cell()
@@ -680,8 +691,7 @@ def _usual(alike: Sequence[Scored]) -> Scored:
     """Of several settings of a method: the one that was asked for by the mere name, else the nearest to the paper's."""
 
     def distance(one: Scored) -> tuple[bool, int]:
-        mere = one.method is not None and one.name == one.method.name
-        return not mere, len(_apart(one, paper_model(one.setup.name) or MODEL))
+        return not one.mere, len(_apart(one, paper_model(one.setup.name) or MODEL))
 
     return min(alike, key=distance)
 
@@ -735,9 +745,9 @@ def _paper_rows(
 
 
 def _paper_cell(table: PaperTable, one: Scored, group: str, metric: str, printed: float | None) -> Cell:
-    if one.score is None:
-        return Cell(paper=printed, note=NO_ANSWERS)
-    ours = _official(one.benchmark, one.score, group, metric)
+    ours = _official(one.benchmark, one.score, group, metric) if one.score else None
+    if one.score is None or ours is None:
+        return Cell(paper=printed, note=one.without(group))
     estimate = _estimate(one.benchmark, one.score, group, metric)
     cell = _cell(ours, estimate, 1 if metric == "score" else 100, table.decimals, printed)
     if group in ("All", "total") and _absent(table, one):
@@ -776,13 +786,16 @@ def _paper_notes(table: PaperTable, label: str, picked: Mapping[str, Scored], mo
     for one in _by_runs(picked.values()):
         yield _about(one, label)
         about = one.runs[0].about
-        if apart := departures(one.benchmark, about, one.questions, one.parser, model, table.groups):
-            yield f"Unlike the paper's runs of {model}: {_plain_text('; '.join(apart))} ({one.folder})."
+        if unlike := departures(one.benchmark, about, one.questions, one.parser, model, table.groups):
+            yield f"Unlike the paper's runs of {model}: {_plain_text('; '.join(unlike))} ({one.folder})."
         if absent := _absent(table, one):
             yield f"{_listed(absent)} of {one.benchmark.label} {_were(absent)} not asked of {label}{_whole(table)}."
+    apart: dict[str, list[str]] = {}
     for name, one in picked.items():
         if name in table.values.get(model, {}) and (own := _apart(one, model)):
-            yield f"{name} of {label} has other settings than in the paper: {', '.join(own)}."
+            apart.setdefault(", ".join(own), []).append(name)
+    for said, names in apart.items():
+        yield f"{_listed(names)} of {label} {_have(names)} other settings than in the paper: {said}."
     yield from _passed_over(list(picked.values()))
     yield from _taken_up(list(picked.values()))
 
@@ -880,6 +893,10 @@ def _were(names: Sequence[str]) -> str:
     return "was" if len(names) == 1 else "were"
 
 
+def _have(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
+
+
 # --- texts --------------------------------------------------------------------------------------------
 
 
@@ -902,10 +919,11 @@ def sections(table: Table) -> list[list[Row]]:
 
 
 def best(table: Table, rows: Sequence[Row]) -> set[tuple[int, int]]:
-    """(row, column) of the largest numbers of a section; of complete rows only, and if there are at least two."""
+    """(row, column) of the largest numbers of a section, of at least two that are complete and of as many questions."""
     found = set()
+    most = max(row.questions for row in rows)
     for n, column in enumerate(table.columns):
-        values = {i: row.cells[n].ours for i, row in enumerate(rows) if not row.note}
+        values = {i: row.cells[n].ours for i, row in enumerate(rows) if not row.note and row.questions == most}
         there = {i: value for i, value in values.items() if value is not None}
         if column.best and len(there) > 1:
             found |= {(i, n) for i, value in there.items() if value == max(there.values())}
