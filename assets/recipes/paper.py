@@ -11,14 +11,17 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from clvs_core import cli
-from clvs_core.benchmarks.report import markdown, tables
+from clvs_core.benchmarks.paper_tables import paper_tables
+from clvs_core.benchmarks.report import tables
+from clvs_core.benchmarks.report_table import Table, markdown
 from clvs_core.benchmarks.runs import RunFolder, read_run
 from viz import paper_figures
 
@@ -27,6 +30,7 @@ from .artwork import TRAINED_STYLES, Artwork, fetch
 
 IMAGES, POSITIVES, SEED, WORKERS = 300, 300, 2, 2
 PAGE = "results.md"
+ABLATION, SWEEPS, KEY_OBJECTS = "ablation", "sweeps", "key-objects"
 
 
 def commands(data: Path, out: Path, positives: int, workers: int) -> dict[str, list[str]]:
@@ -37,9 +41,9 @@ def commands(data: Path, out: Path, positives: int, workers: int) -> dict[str, l
         "r-bench": ["rbench", "--data", str(data / "r-bench"), "--methods", "all"],
         "pope": ["pope", "--data", pope, "--methods", "all"],
         "mme": ["mme", "--data", str(data / "mme"), "--methods", "all"],
-        "ablation": ["amber", "--data", str(data / "amber"), "--methods", "ablation"],
-        "sweeps": ["amber", "--data", str(data / "amber"), "--sweep", "alpha=0:1:0.1", "--sweep", "beta=0:1:0.1"],
-        "key-objects": [
+        ABLATION: ["amber", "--data", str(data / "amber"), "--methods", "ablation"],
+        SWEEPS: ["amber", "--data", str(data / "amber"), "--sweep", "alpha=0:1:0.1", "--sweep", "beta=0:1:0.1"],
+        KEY_OBJECTS: [
             *("pope", "--data", pope, "--category", "random", "--positives", str(positives)),
             *("--key-objects", masks, "--lens", "--methods", "vanilla,clvs"),
         ],
@@ -78,7 +82,27 @@ def run_all(calls: dict[str, list[str]]) -> dict[str, float]:
 # --- the page -----------------------------------------------------------------------------------------
 
 
-def page(runs: Sequence[RunFolder], calls: dict[str, list[str]], drawn: Sequence[str], spent: str, command: str) -> str:
+def layout(runs: Mapping[str, RunFolder]) -> list[Table]:
+    """The paper's tables; the ablation's from its own run, in which all its rows shared their passes."""
+    found = tables([run for run in runs.values() if _main(run)], paper=True)
+    found += [table for table in tables([runs[ABLATION]], paper=True) if table.name == ABLATION]
+    order = [table.name for table in paper_tables()]
+    return sorted(found, key=lambda table: order.index(table.name))
+
+
+def _main(run: RunFolder) -> bool:
+    """Whether a run is of all methods, as the paper's tables but the ablation's are."""
+    return run.folder.name not in (ABLATION, SWEEPS, KEY_OBJECTS)
+
+
+def section(table: Table) -> str:
+    """A table's Markdown, its headings one level deeper."""
+    return re.sub("^#", "##", markdown(table), flags=re.MULTILINE)
+
+
+def page(
+    runs: Mapping[str, RunFolder], calls: dict[str, list[str]], drawn: Sequence[str], spent: str, command: str
+) -> str:
     """docs/results.md. drawn: names of the figures that were saved. spent: how long it took, in words."""
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     lines = "\n".join(f"python -m clvs_core {shlex.join(call)}" for call in calls.values())
@@ -91,9 +115,9 @@ def page(runs: Sequence[RunFolder], calls: dict[str, list[str]], drawn: Sequence
         "say nothing about how well the paper is reproduced. How to make each table from the real data: "
         "[benchmarks.md](benchmarks.md).",
         "## In the paper's layout",
-        *(markdown(table) for table in tables(runs, paper=True)),
+        *map(section, layout(runs)),
         "## With intervals",
-        *(markdown(table) for table in tables(runs, paper=False)),
+        *map(section, tables([run for run in runs.values() if _main(run)], paper=False)),
         "## Figures",
         figures,
         "## Commands",
@@ -124,12 +148,12 @@ def main(arguments: list[str] | None = None) -> None:
     drawn = time.monotonic() - began
     calls = commands(data, options.out, options.positives, options.workers)
     took = run_all(calls)
-    runs = [read_run(options.out / name) for name in calls]
-    saved = paper_figures.save_all(runs, options.docs / "figures")
+    runs = {name: read_run(options.out / name) for name in calls}
+    saved = paper_figures.save_all(list(runs.values()), options.docs / "figures")
     figures = [path.stem for path in saved if path.suffix == ".png"]
     minutes = (time.monotonic() - began) / 60
     spent = f"{minutes:.1f} minutes on {options.workers} processes, of which {drawn / 60:.1f} for drawing scenes"
-    answers = sum(len(run.rows) for run in runs)
+    answers = sum(len(run.rows) for run in runs.values())
     command = shlex.join(["python", "-m", "assets.recipes.paper", *(sys.argv[1:] if arguments is None else arguments)])
     text = page(runs, calls, figures, f"{spent}; {answers:,} answers", command)
     options.docs.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""What a model must be searched for before a method can run on it: VAR's sink dimensions, AD-HH's heads."""
+"""The numbers behind the figures: attention on key objects, convergence, sweeps; and the heads and sinks of a model."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import pointbiserialr
 
 from ..benchmarks.runs import RunFolder
 from ..benchmarks.scores import Estimate, wilson
@@ -190,6 +189,8 @@ def logistic(
 
 def fit(uncertainty: np.ndarray, flags: np.ndarray, seed: int = 0, resamples: int = 300) -> Fit:
     """How uncertainty goes with convergence; both (questions, layers). Layers that were not measured are left out."""
+    from scipy.stats import pointbiserialr  # slow to import, and the command line imports this module
+
     known = np.isfinite(uncertainty)
     pooled, said = uncertainty[known], flags[known]
     correlation = pointbiserialr(said, pooled) if _varies(said) and _varies(pooled) else None

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..analysis.convergence import converged
 from ..engine.decode import Run
 from ..engine.images import EncodedImage
 from ..errors import ClvsError
@@ -159,8 +160,7 @@ def _looked(run: Run, share: np.ndarray | None) -> Row:
 
 def _said(run: Run) -> Row:
     assert run.trace.lens_ids is not None
-    same = run.trace.lens_ids[0, :, 0] == run.tokens[0].id
-    flags = np.logical_and.accumulate(same[::-1])[::-1]
+    flags = converged(run.trace.lens_ids[0, :, 0], run.tokens[0].id)
     return {"uncertainty": _short(run.trace.uncertainty[0]), "converged": flags.tolist()}
 
 

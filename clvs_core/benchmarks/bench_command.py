@@ -30,7 +30,7 @@ from ..key_objects import CocoInstances
 from ..methods import CLVS, METHODS, Combine, Method, spec
 from ..methods.schema import schema, start
 from ..models import prompts
-from ..models.registry import ModelCard, card_for
+from ..models.registry import CARDS, ModelCard, card_for
 from . import BENCHMARKS, PAPER, Question
 from .asking import BATCH, Plan
 from .command import add_part, benchmark, load, part
@@ -177,7 +177,10 @@ def methods(options: argparse.Namespace, card: ModelCard) -> dict[str, Method]:
             raise ClvsError(f"{str(error).rstrip('.')}; the command methods lists the names.") from None
     for name, values in options.sweep:
         for value in values:
-            one = replace(start(CLVS, settings), **{name: value})
+            try:
+                one = replace(start(CLVS, settings), **{name: value})
+            except ValueError as error:
+                raise ClvsError(f"--sweep {name}: {error}") from None
             found[spec(one)] = one
     if not found:
         raise ClvsError("There is no method in --methods; name at least one, e.g. vanilla,clvs.")
@@ -265,7 +268,8 @@ def _run(options: argparse.Namespace, task: Task, plan: Plan, backend: Here | Pr
         if "out of memory" not in str(error):
             raise
         raise ModelError(
-            f"There is too little memory for {plan.batch} branches in one pass; give a smaller --batch and another --out."
+            f"There is too little memory for {plan.batch} branches in one pass; give a smaller --batch and another "
+            "--out."
         ) from None
     finally:
         if bar is not None:
@@ -276,10 +280,15 @@ def _preset(options: argparse.Namespace) -> argparse.Namespace:
     """The options with what --preset says, where nothing else was said."""
     given = argparse.Namespace(**vars(options))
     if options.preset:
-        family = card_for(options.model).family
+        card = card_for(options.model)
+        if card.name not in CARDS and not Path(options.model).is_dir():
+            raise ClvsError(
+                f"The family of {options.model} is not known before it is loaded; leave --preset out, and say --prompt "
+                "and --max-new-tokens yourself."
+            )
+        family = card.family
         if family not in PAPER:
-            what = f"{family} models" if family else f"{options.model}, as far as its name tells"
-            raise ClvsError(f"The paper has no runs of {what}; say --prompt and --max-new-tokens yourself.")
+            raise ClvsError(f"The paper has no runs of {family} models; say --prompt and --max-new-tokens yourself.")
         paper = PAPER[family]
         given.prompt = paper.prompt if options.prompt == prompts.CHAT else options.prompt
         given.max_new_tokens = options.max_new_tokens or paper.max_new_tokens

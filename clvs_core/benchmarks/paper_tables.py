@@ -181,4 +181,4 @@ def _same(prompt: str, other: str) -> bool:
     try:
         return parse(prompt) == parse(other)
     except ValueError:
-        return prompt == other
+        return False  # a prompt that this version does not know

@@ -4,375 +4,58 @@
     for table in tables(runs, paper=True):
         print(markdown(table))
 
-Every number is one of `Benchmark.score` or `Benchmark.compare`. In Markdown a row has its numbers on one line, and what
-they are held against (the 95 % interval, or the paper's number and ours minus it) on the next one: in one cell both
-would make the paper's widest table 200 characters wide; this way it is about 115, and columns can still be read down.
+Every number is one of `Benchmark.score` or `Benchmark.compare`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import ClvsError
 from ..methods import CLVS, Method
-from ..methods import method as read_method
-from ..methods import spec as spec_of
-from ..models.prompts import parse
 from .answers import PAPER
 from .answers import parser as parser_of
-from .base import Benchmark, Question
+from .base import Benchmark
 from .paper_tables import (
     ASKED,
     MODEL,
     PaperTable,
     departures,
-    in_words,
     paper_model,
     paper_models,
     paper_tables,
     settings_apart,
 )
 from .rbench import SUBSETS
+from .report_answers import Asked, Scored, Setup, by_setup, gather, method_labels, score_of, setup_labels
+from .report_table import (
+    NOT_COMPARABLE,
+    NOT_RUN,
+    Cell,
+    Column,
+    Row,
+    Table,
+    best,
+    csv_text,
+    heading,
+    latex,
+    markdown,
+    plain_text,
+    sections,
+)
 from .runs import RunFolder
 from .scores import Change, Estimate, Score, judge
 
+__all__ = ["Cell", "Column", "Row", "Table", "best", "csv_text", "heading", "latex", "markdown", "sections", "tables"]
+
 OFFICIAL, AS_PAPER = "official", "paper"  # what a parser may be called besides its name
-NOT_RUN, NOT_ASKED, NO_ANSWERS, UNDEFINED = "not run", "not asked", "no answers", "undefined"
-NOT_COMPARABLE = "not comparable"
 NO_STOP, NO_UNIFIED = "w/o Early Termination", "w/o Unified Position"  # the paper's names for CLVS without a part
 MEAN = "mean of subsets 1 to 5"
 PARTS: dict[str, tuple[str, ...]] = {name: tuple(sizes) for name, sizes in ASKED.items()} | {"rbench": ()}
 _FEW = 4  # settings that are named rather than counted
-_TOLD_APART = ("dtype", "quantization", "image_mode", "weights")
-
-
-@dataclass(frozen=True)
-class Column:
-    """name: in full; short: for narrow tables; group: the heading it shares with its neighbours, or "".
-
-    best: its largest number is printed bold. interval: the 95 % interval is printed. signed: with plus and minus.
-    """
-
-    name: str
-    short: str
-    decimals: int = 1
-    group: str = ""
-    best: bool = True
-    interval: bool = False
-    signed: bool = False
-
-
-@dataclass(frozen=True)
-class Cell:
-    """ours, with its 95 % interval where one is known; what the paper prints; ours minus it. None: there is no such.
-
-    All are rounded as they are printed, so that the difference is that of the printed numbers. note: why there is none.
-    answers: of how many of its questions ours is.
-    """
-
-    ours: float | None = None
-    low: float | None = None
-    high: float | None = None
-    paper: float | None = None
-    difference: float | None = None
-    note: str = ""
-    answers: int = 0
-    questions: int = 0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method's numbers. part: of which questions, where the table does not say it. folder: of its run or runs.
-
-    paper_model: whose numbers stand beside, "" if nobody's; same_model: it is the model of this row.
-    note: "not run", or how many answers there are of a run that is not complete; else "".
-    """
-
-    model: str
-    part: str
-    method: str
-    spec: str
-    cells: tuple[Cell, ...]
-    answers: int
-    questions: int
-    folder: str
-    paper_model: str = ""
-    same_model: bool = True
-    note: str = ""
-
-    @property
-    def section(self) -> tuple[str, str]:
-        """Rows of one section stand under one heading, and the best of them is printed bold."""
-        return self.model, self.part
-
-
-@dataclass(frozen=True)
-class Table:
-    """name: the stem of its files. notes: sentences to stand under it."""
-
-    title: str
-    name: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-
-
-# --- runs -> answers to compare -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What answers must share to stand in one section. part: R-Bench's subset, else ""."""
-
-    benchmark: str
-    name: str
-    label: str = field(compare=False)
-    dtype: str
-    quantization: str
-    image_mode: str
-    weights: str
-    prompt: str
-    tokens: int
-    part: str
-
-
-@dataclass(frozen=True)
-class PassedOver:
-    """A run whose answers another one has, too, or more of them. differing: how many of them are not the same."""
-
-    folder: str
-    other: str
-    differing: int
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """One method in one set-up: what it was asked and said, in one run or in several that complete each other.
-
-    method: None for one that is not known here. passed_over: runs that have nothing else to say about it.
-    """
-
-    setup: Setup
-    name: str
-    spec: str
-    method: Method | None
-    runs: tuple[RunFolder, ...]
-    questions: Sequence[Question]
-    answers: Mapping[str, str]
-    passed_over: tuple[PassedOver, ...] = ()
-
-    @property
-    def label(self) -> str:
-        return self.method.label if self.method else self.spec
-
-    @property
-    def mere(self) -> bool:
-        """Whether it was asked for by its mere name: with the settings that are usual for the model."""
-        return self.method is not None and self.name == self.method.name
-
-    @property
-    def folder(self) -> str:
-        return ", ".join(str(run.folder) for run in self.runs)
-
-
-@dataclass(frozen=True, eq=False)
-class Scored(Asked):
-    """score: None where there are no answers. parser: the name of the one used."""
-
-    score: Score | None = None
-    parser: str = ""
-
-    @property
-    def benchmark(self) -> Benchmark:
-        return self.runs[0].benchmark
-
-    @cached_property
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        """(answers, questions) of the groups that were asked, and of all as "total"."""
-        answered = np.array([question.id in self.answers for question in self.questions], bool)
-        masks = {"total": np.ones(len(answered), bool), **self.benchmark.groups(self.questions)}
-        return {name: (int(answered[mask].sum()), int(mask.sum())) for name, mask in masks.items() if mask.any()}
-
-    def without(self, group: str) -> str:
-        """Why there is no number of a group."""
-        if group not in self.sizes:
-            return NOT_ASKED
-        return UNDEFINED if self.sizes[group][0] else NO_ANSWERS
-
-
-def gather(runs: Sequence[RunFolder]) -> list[Asked]:
-    """The answers of each method in each set-up, in the order of the runs.
-
-    Raises ClvsError where two runs have different answers to the same questions asked in the same way, unless one is
-    only a part of the other, and where they ask different questions under the same ids.
-    """
-    found: dict[Setup, dict[str, list[tuple[RunFolder, str]]]] = {}
-    for run in runs:
-        methods = found.setdefault(_setup(run), {})
-        for name, text in run.methods.items():
-            entries = methods.setdefault(_canonical(text), [])
-            if all(other is not run for other, _ in entries):  # one run may ask a setting twice, e.g. in a sweep
-                entries.append((run, name))
-    for setup, methods in found.items():
-        _check_questions(setup, list(dict.fromkeys(run for entries in methods.values() for run, _ in entries)))
-    return [_joined(setup, spec, entries) for setup, methods in found.items() for spec, entries in methods.items()]
-
-
-def _setup(run: RunFolder) -> Setup:
-    model = run.about["model"]
-    dtype, quantization, mode, weights = (str(model.get(key) or "") for key in _TOLD_APART)
-    name, prompt = str(model.get("name", "")), str(run.about["prompt"])
-    try:
-        conversation, suffixes = parse(prompt)
-        prompt = "+".join([conversation, *suffixes])
-    except ClvsError:
-        pass  # a prompt that this version does not know keeps its name
-    label = _plain_text(str(model.get("label") or name))
-    tokens = run.about["max_new_tokens"]
-    return Setup(run.benchmark.name, name, label, dtype, quantization, mode, weights, prompt, tokens, _subset(run))
-
-
-def _subset(run: RunFolder) -> str:
-    """Which of R-Bench's subsets the questions are: "subset 1", "subset 1, repeated ids once", "all rows"."""
-    if run.benchmark.name != "rbench":
-        return ""
-    options = run.about.get("options") or {}
-    subset = options.get("subset", 1)
-    once = ", repeated ids once" * (options.get("duplicates") == "drop")
-    return f"subset {subset}{once}" if subset is not None else "all rows"
-
-
-def _method(text: str) -> Method | None:
-    try:
-        return read_method(text)
-    except ValueError:  # one's own, which only the run knew
-        return None
-
-
-def _canonical(text: str) -> str:
-    method = _method(text)
-    return spec_of(method) if method else text
-
-
-def _check_questions(setup: Setup, runs: Sequence[RunFolder]) -> None:
-    seen: dict[str, tuple[tuple[str, ...], RunFolder]] = {}
-    for run in runs:
-        for question in run.questions:
-            asked = (question.text, question.label, question.image)
-            known, first = seen.setdefault(question.id, (asked, run))
-            if known != asked:
-                raise ClvsError(
-                    f"{first.folder} and {run.folder} ask {setup.label} different questions under the id "
-                    f"{question.id}; report the runs of different data apart."
-                )
-
-
-def _joined(setup: Setup, spec: str, entries: Sequence[tuple[RunFolder, str]]) -> Asked:
-    """The runs of one method in one set-up as one; what is only a part of another run is passed over."""
-    kept: list[tuple[RunFolder, str]] = []
-    answers: dict[str, str] = {}
-    passed_over = []
-    for run, name in sorted(entries, key=_first):
-        own, ids = run.answers[name], {question.id for question in run.questions}
-        clash = next((other for other, _ in kept if ids & {question.id for question in other.questions}), None)
-        differing = sum(answers.get(id) != answer for id, answer in own.items())
-        if clash is None:
-            kept.append((run, name))
-            answers |= own
-        elif own.keys() < answers.keys() or not differing:
-            passed_over.append(PassedOver(str(run.folder), str(clash.folder), differing))
-        else:
-            what = f"{_plain_text(name)} of {setup.label} to {run.benchmark.label}, asked in the same way"
-            raise ClvsError(
-                f"{clash.folder} and {run.folder} have different answers of {what} ({differing:,} of them); "
-                "name one of them."
-            )
-    kept.sort(key=entries.index)
-    questions = [question for run, _ in kept for question in run.questions]
-    runs = tuple(run for run, _ in kept)
-    if runs[0].benchmark.paired:
-        answers = _whole_pictures(questions, answers)
-    return Asked(setup, kept[0][1], spec, _method(spec), runs, questions, answers, tuple(passed_over))
-
-
-def _first(entry: tuple[RunFolder, str]) -> tuple[int, int]:
-    """Sorts the run with most answers first, and of those alike the one that compares most methods, not settings."""
-    run, name = entry
-    return -len(run.answers[name]), -len({spec.partition(":")[0] for spec in run.methods.values()})
-
-
-def _whole_pictures(questions: Sequence[Question], answers: Mapping[str, str]) -> dict[str, str]:
-    """Without the answers to pictures of which only one of two questions is answered, as in a run that was stopped."""
-    half = {question.image for question in questions if question.id not in answers}
-    return {question.id: answers[question.id] for question in questions if question.image not in half}
-
-
-def _scored(asked: Asked, parser: str) -> Scored:
-    score = asked.runs[0].benchmark.score(asked.questions, asked.answers, parser) if asked.answers else None
-    return Scored(**{f.name: getattr(asked, f.name) for f in fields(Asked)}, score=score, parser=parser)
-
-
-# --- names --------------------------------------------------------------------------------------------
-
-
-def _labels(asked: Sequence[Asked]) -> list[str]:
-    """Names of methods for people; those with the same name are told apart by the settings that differ.
-
-    They differ from those of the one that was asked for by its mere name, which keeps it, or else from any other's.
-    """
-    settings = {one: dict(_settings(one.method)) if one.method else {} for one in asked}
-    found = []
-    for one in asked:
-        alike = [other for other in asked if other.label == one.label]
-        mere = [other for other in alike if other.mere]
-        others = [settings[other] for other in mere[:1] or alike]
-        differing = (said for key, said in settings[one].items() if any(other.get(key) != said for other in others))
-        said = ", ".join(filter(None, differing))
-        found.append(f"{one.label} ({said})" if said else one.label)
-    return [f"{name} [{one.spec}]" if found.count(name) > 1 else name for name, one in zip(found, asked, strict=True)]
-
-
-def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
-    """((whose, setting), the setting in words) of a method or of several that are combined."""
-    for part in method.parts:
-        whose = f"{part.label} " if len(method.parts) > 1 else ""
-        for f in fields(part):
-            said = in_words(f.name, getattr(part, f.name))
-            yield (part.name, f.name), whose + said if said else ""
-
-
-def _setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
-    """The models' names; set-ups that share one are told apart by what differs."""
-    words: dict[str, Callable[[Any], str]] = {
-        "name": str,
-        "dtype": str,
-        "quantization": lambda value: value or "not quantised",
-        "image_mode": lambda value: f"pictures {value}" if value else "",
-        "prompt": lambda value: f"prompt {value.removeprefix('chat+')}",
-        "tokens": lambda value: f"{value} token{'s' * (value != 1)}",
-    }
-    setups, found = list(dict.fromkeys(setups)), {}
-    for setup in setups:
-        alike = [other for other in setups if (other.label, other.part) == (setup.label, setup.part)]
-        values = {key: {getattr(other, key) for other in alike} for key in words}
-        said = [said(getattr(setup, key)) for key, said in words.items() if len(values[key]) > 1]
-        if len({replace(other, weights="") for other in alike}) < len(alike):
-            said.append(f"weights {setup.weights or 'unknown'}")  # which also differ where the number type does
-        found[setup] = f"{setup.label} ({_plain_text(', '.join(filter(None, said)))})" if said else setup.label
-    return found
-
-
-# --- tables -------------------------------------------------------------------------------------------
 
 
 def tables(runs: Sequence[RunFolder], paper: bool, parser: str | None = None, beside: str | None = None) -> list[Table]:
@@ -390,7 +73,7 @@ def tables(runs: Sequence[RunFolder], paper: bool, parser: str | None = None, be
         raise ClvsError(f"The paper has no model {beside!r:.80}; choose one of {', '.join(paper_models())}.")
     by_benchmark: dict[str, list[Scored]] = {}
     for asked in gather(runs):
-        one = _scored(asked, _parser(asked, paper, parser))
+        one = score_of(asked, _parser(asked, paper, parser))
         by_benchmark.setdefault(one.setup.benchmark, []).append(one)
     if paper:
         made = [_paper_table(printed, by_benchmark.get(printed.benchmark, []), beside) for printed in paper_tables()]
@@ -407,13 +90,6 @@ def _parser(asked: Asked, paper: bool, wanted: str | None) -> str:
     name = PAPER["llava"].parsers[benchmark.name] if wanted == AS_PAPER else wanted
     parser_of(name)
     return name
-
-
-def _by_setup(scored: Sequence[Scored]) -> dict[Setup, list[Scored]]:
-    found: dict[Setup, list[Scored]] = {}
-    for one in scored:
-        found.setdefault(one.setup, []).append(one)
-    return found
 
 
 def _row(
@@ -514,8 +190,8 @@ def _plain_table(scored: Sequence[Scored]) -> Table:
     benchmark = scored[0].benchmark
     others = ("precision", "recall") if benchmark.paired else ("accuracy_plus", "score", "change score")
     keys = [key for key in _PLAIN if key not in others]
-    setups = _by_setup(scored)
-    names = _setup_labels(setups)
+    setups = by_setup(scored)
+    names = setup_labels(setups)
     rows = [row for setup, several in setups.items() for row in _plain_rows(benchmark, names[setup], several, keys)]
     if benchmark.name == "rbench":
         rows += _mean_rows(setups, [(_PLAIN[key], key) for key in keys])
@@ -528,7 +204,7 @@ def _plain_table(scored: Sequence[Scored]) -> Table:
 def _plain_rows(benchmark: Benchmark, model: str, several: Sequence[Scored], keys: Sequence[str]) -> Iterator[Row]:
     """Part by part, each method."""
     vanilla = next((one for one in several if one.spec == "vanilla"), None)
-    labels = _labels(several)
+    labels = method_labels(several)
     changes = [_changes(benchmark, one, vanilla) for one in several]
     shares = [_yes(benchmark, one) for one in several]
     for group in _parts(benchmark, several):
@@ -590,11 +266,11 @@ def _mean_rows(setups: Mapping[Setup, Sequence[Scored]], columns: Sequence[tuple
     for setup, several in setups.items():
         base = replace(setup, part=setup.part[length:])
         bases.setdefault(base, {})[setup.part[:length]] = several
-    names = _setup_labels([replace(setup, part="") for setup in setups])
+    names = setup_labels([replace(setup, part="") for setup in setups])
     for base, parts in bases.items():
         if set(parts) != {f"subset {number}" for number in SUBSETS}:
             continue
-        for first, label in zip(parts["subset 1"], _labels(parts["subset 1"]), strict=True):
+        for first, label in zip(parts["subset 1"], method_labels(parts["subset 1"]), strict=True):
             five = [one for part in sorted(parts) for one in parts[part] if one.spec == first.spec and one.score]
             if len(five) == len(SUBSETS):
                 yield _mean_row(five, names[replace(base, part="")], MEAN + base.part, label, columns)
@@ -627,7 +303,7 @@ def _paper_table(table: PaperTable, scored: Sequence[Scored], beside: str | None
     picked = {setup: methods for setup, several in setups.items() if (methods := _picked(table, several))}
     if not picked:
         return None
-    names, columns = _setup_labels(picked), _paper_columns(table)
+    names, columns = setup_labels(picked), _paper_columns(table)
     rows: list[Row] = []
     notes: list[str] = []
     for setup, methods in picked.items():
@@ -637,7 +313,7 @@ def _paper_table(table: PaperTable, scored: Sequence[Scored], beside: str | None
         notes += _left_out(table, names[setup], setups[setup], methods)
     if table.name == "rbench":
         metrics = [metric for _, metric in table.columns]
-        rows += _mean_rows(_by_setup(scored), list(zip(columns, metrics, strict=True)))
+        rows += _mean_rows(by_setup(scored), list(zip(columns, metrics, strict=True)))
     notes += _different_questions([one for methods in picked.values() for one in methods.values()])
     return Table(table.title, table.name, columns, tuple(rows), tuple(dict.fromkeys(notes)))
 
@@ -657,7 +333,7 @@ def _paper_columns(table: PaperTable) -> tuple[Column, ...]:
 
 def _of_paper(scored: Sequence[Scored]) -> dict[Setup, list[Scored]]:
     """By set-up; of R-Bench's subsets only the first, which is the paper's, where a model was asked it."""
-    found = _by_setup(scored)
+    found = by_setup(scored)
     first = {replace(setup, part="") for setup in found if setup.part.startswith("subset 1")}
     return {
         setup: several
@@ -787,7 +463,7 @@ def _paper_notes(table: PaperTable, label: str, picked: Mapping[str, Scored], mo
         yield _about(one, label)
         about = one.runs[0].about
         if unlike := departures(one.benchmark, about, one.questions, one.parser, model, table.groups):
-            yield f"Unlike the paper's runs of {model}: {_plain_text('; '.join(unlike))} ({one.folder})."
+            yield f"Unlike the paper's runs of {model}: {plain_text('; '.join(unlike))} ({one.folder})."
         if absent := _absent(table, one):
             yield f"{_listed(absent)} of {one.benchmark.label} {_were(absent)} not asked of {label}{_whole(table)}."
     apart: dict[str, list[str]] = {}
@@ -810,7 +486,7 @@ def _left_out(table: PaperTable, label: str, several: Sequence[Scored], picked: 
     """Other settings of methods that are in the table. The ablation's are in the table of its benchmark."""
     names = [
         name
-        for one, name in zip(several, _labels(several), strict=True)
+        for one, name in zip(several, method_labels(several), strict=True)
         if one not in picked.values() and not _ablated(one.method)
     ]
     if names and table.name != "ablation":
@@ -820,7 +496,7 @@ def _left_out(table: PaperTable, label: str, several: Sequence[Scored], picked: 
 
 def _passed_over(several: Sequence[Scored]) -> Iterator[str]:
     found: dict[tuple[str, str], list[tuple[str, int]]] = {}
-    for one, label in zip(several, _labels(several), strict=True):
+    for one, label in zip(several, method_labels(several), strict=True):
         for passed in one.passed_over:
             found.setdefault((passed.folder, passed.other), []).append((label, passed.differing))
     for (folder, other), labels in found.items():
@@ -857,7 +533,7 @@ def _about(one: Scored, label: str) -> str:
         ", ".join(f"{name} {version}" for name, version in versions.items() if version),
         one.folder,
     ]
-    return _plain_text("; ".join(filter(None, said))) + "."
+    return plain_text("; ".join(filter(None, said))) + "."
 
 
 def _part(one: Scored) -> str:
@@ -895,195 +571,3 @@ def _were(names: Sequence[str]) -> str:
 
 def _have(names: Sequence[str]) -> str:
     return "has" if len(names) == 1 else "have"
-
-
-# --- texts --------------------------------------------------------------------------------------------
-
-
-def heading(row: Row) -> str:
-    """What stands above the rows of a section: the model, the part, and whose numbers stand beside."""
-    what = ", ".join(filter(None, row.section))
-    if not row.paper_model:
-        return what
-    if row.same_model:
-        return f"{what} (the paper's {row.paper_model})"
-    return f"{what}, beside the paper's {row.paper_model}: another model, and no measure of reproduction"
-
-
-def sections(table: Table) -> list[list[Row]]:
-    """The rows under each heading."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in table.rows:
-        found.setdefault(row.section, []).append(row)
-    return list(found.values())
-
-
-def best(table: Table, rows: Sequence[Row]) -> set[tuple[int, int]]:
-    """(row, column) of the largest numbers of a section, of at least two that are complete and of as many questions."""
-    found = set()
-    most = max(row.questions for row in rows)
-    for n, column in enumerate(table.columns):
-        values = {i: row.cells[n].ours for i, row in enumerate(rows) if not row.note and row.questions == most}
-        there = {i: value for i, value in values.items() if value is not None}
-        if column.best and len(there) > 1:
-            found |= {(i, n) for i, value in there.items() if value == max(there.values())}
-    return found
-
-
-def number(value: float | None, column: Column) -> str:
-    """As it is printed; "" for None."""
-    return "" if value is None else f"{value:{'+' if column.signed else ''},.{column.decimals}f}"
-
-
-def _interval(cell: Cell, column: Column) -> str:
-    if cell.low is None or cell.high is None:
-        return ""
-    return number(cell.low, column) + (" to " if column.signed else "–") + number(cell.high, column)
-
-
-def _plain_text(text: str) -> str:
-    """Text from a file on one line, without control characters that a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def markdown(table: Table) -> str:
-    """The table for GitHub and for a terminal: a heading and a table for each section, and the notes as a list."""
-    blocks = [f"## {_md(table.title)}"]
-    for rows in sections(table):
-        blocks += [f"### {_md(heading(rows[0]))}", _md_table(table, rows)]
-    legend = ["Under ours: the paper's number, and ours minus it."] * _has_paper(table)
-    if notes := [*legend, *table.notes]:
-        blocks.append("\n".join(f"- {_md(note)}" for note in notes))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _has_paper(table: Table) -> bool:
-    return any(cell.paper is not None for row in table.rows for cell in row.cells)
-
-
-def _md_table(table: Table, rows: Sequence[Row]) -> str:
-    bold = best(table, rows)
-    lines = [["Method", *(_md(column.short) for column in table.columns)]]
-    for i, row in enumerate(rows):
-        note = f" ({row.note})" if row.note and row.note != NOT_RUN else ""
-        cells = [number(cell.ours, column) or cell.note for cell, column in zip(row.cells, table.columns, strict=True)]
-        cells = [f"**{_md(text)}**" if (i, n) in bold else _md(text) for n, text in enumerate(cells)]
-        lines.append([_md(row.method + note), *cells])
-        lines += _md_below(table, row)
-    widths = [max(len(line[n]) for line in lines) for n in range(len(table.columns) + 1)]
-    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    return "\n".join(
-        f"| {' | '.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])} |" for line in lines
-    )
-
-
-def _md_below(table: Table, row: Row) -> Iterator[list[str]]:
-    """The lines under a row of numbers: intervals, and the paper's numbers."""
-    pairs = list(zip(row.cells, table.columns, strict=True))
-    if any(column.interval for column in table.columns) and row.note != NOT_RUN:
-        yield ["95 %", *(_md(_interval(cell, column)) if column.interval else "" for cell, column in pairs)]
-    if any(cell.paper is not None for cell in row.cells):
-        below = (
-            " ".join(filter(None, (number(cell.paper, column), _signed(cell.difference, column))))
-            for cell, column in pairs
-        )
-        yield ["paper", *map(_md, below)]
-
-
-def _signed(difference: float | None, column: Column) -> str:
-    return number(difference, replace(column, signed=True))
-
-
-def _md(text: str) -> str:
-    return re.sub(r"([\\|*_`<>\[\]&~#])", r"\\\1", _plain_text(text))
-
-
-CSV_COLUMNS = (
-    *("table", "model", "method", "spec", "column", "ours", "ours_low", "ours_high", "paper", "difference"),
-    *("answers", "questions", "run", "part", "paper_model", "note"),
-)
-
-
-def csv_text(tables: Iterable[Table]) -> str:
-    """All cells, one a line, in the columns of CSV_COLUMNS; what there is not is empty.
-
-    paper_model: whose numbers `paper` are, also where it is another model than the row's. note: why a number is
-    missing, or how many answers there are of a run that is not complete.
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for table in tables:
-        for row in table.rows:
-            for cell, column in zip(row.cells, table.columns, strict=True):
-                plain = replace(column, signed=False)
-                values = (cell.ours, cell.low, cell.high, cell.paper, cell.difference)
-                printed = [number(value, plain).replace(",", "") for value in values]
-                texts = (table.name, row.model, row.method, row.spec, column.name)
-                more = (cell.answers, cell.questions, row.folder, row.part, row.paper_model, cell.note or row.note)
-                writer.writerow([*map(_plain_text, texts), *printed, *(_plain_text(str(value)) for value in more)])
-    return out.getvalue()
-
-
-def latex(table: Table) -> str:
-    """A table environment with a booktabs tabular: ours, and in parentheses the paper's number or the 95 % interval."""
-    width = len(table.columns) + 1
-    lines = ["% needs \\usepackage{booktabs}", "\\begin{table}", "\\centering\\small\\setlength{\\tabcolsep}{4pt}"]
-    lines += [f"\\caption{{{_tex(table.title)}}}", f"\\begin{{tabular}}{{l{'r' * (width - 1)}}}", "\\toprule"]
-    lines += _tex_head(table)
-    for rows in sections(table):
-        lines += ["\\midrule", f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{_tex(heading(rows[0]))}}}}} \\\\"]
-        bold = best(table, rows)
-        for i, row in enumerate(rows):
-            cells = [
-                _tex_cell(cell, column, (i, n) in bold)
-                for n, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
-            ]
-            name = row.method + (f" ({row.note})" if row.note else "")
-            lines.append(" & ".join([_tex(name), *cells]) + " \\\\")
-    lines += ["\\bottomrule", "\\end{tabular}", ""]
-    legend = "In parentheses: " + ("the paper's numbers." if _has_paper(table) else "95 % intervals.")
-    notes = [legend, *table.notes]
-    lines += [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\footnotesize {_tex(note)}}}" for note in notes]
-    return "\n".join([*lines, "\\end{table}"]) + "\n"
-
-
-def _tex_head(table: Table) -> list[str]:
-    """One line of names, or two where neighbours share a heading."""
-    names = [
-        _tex(column.name.removeprefix(column.group).strip() if column.group else column.short)
-        for column in table.columns
-    ]
-    lines = []
-    if any(column.group for column in table.columns):
-        groups = [(group, len(list(several))) for group, several in groupby(column.group for column in table.columns)]
-        lines.append(
-            " & ".join(["", *(f"\\multicolumn{{{n}}}{{c}}{{{_tex(group)}}}" for group, n in groups)]) + " \\\\"
-        )
-    return [*lines, " & ".join(["Method", *names]) + " \\\\"]
-
-
-def _tex_cell(cell: Cell, column: Column, bold: bool) -> str:
-    ours = number(cell.ours, column).replace("-", "$-$") or "--"
-    beside = number(cell.paper, column) or (_interval(cell, column) if column.interval else "")
-    beside = beside.replace("-", "$-$").replace("–", "--")
-    return (f"\\textbf{{{ours}}}" if bold else ours) + (f" ({beside})" if beside else "")
-
-
-_TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}"}
-_TEX |= {">": "\\textgreater{}", "|": "\\textbar{}", '"': "''", "`": "{\\char96}", "[": "{[}", "]": "{]}"}
-_TEX |= {character: f"\\{character}" for character in "{}$&#_%"}
-_TEX |= {"α": "$\\alpha$", "β": "$\\beta$", "γ": "$\\gamma$", "τ": "$\\tau$", "ρ": "$\\rho$", "Δ": "$\\Delta$"}
-
-
-def _tex(text: str) -> str:
-    """Text that any LaTeX prints as it is; letters that it may not have as their code."""
-    text = "".join(_TEX.get(c) or (c if c.isascii() else _tex_letter(c)) for c in _plain_text(text))
-    return re.sub(r"-(?=-)", "-{}", text)  # two hyphens would become a dash
-
-
-def _tex_letter(letter: str) -> str:
-    """Accents are dropped rather than left to the document's encoding."""
-    plain = unicodedata.normalize("NFKD", letter)
-    base = "".join(_TEX.get(c, c) for c in plain if c.isascii())
-    return base or f"(U+{ord(letter):04X})"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..commands.common import drawing
 from ..errors import ClvsError
 from .answers import PARSERS
 from .paper_tables import MODEL, paper_models
@@ -41,6 +42,9 @@ def add(commands: Any) -> None:
     report.add_argument("--format", choices=tuple(FORMATS), default="markdown", help="(default: %(default)s)")
     report.add_argument("--out", metavar="DIR", help="also write every table as .md, .csv and .tex into this folder")
     report.add_argument(
+        "--figures", metavar="DIR", help="also draw the paper's figures, as far as the runs hold them, as PNG and SVG"
+    )
+    report.add_argument(
         "--parser",
         choices=(OFFICIAL, AS_PAPER, *PARSERS),
         metavar="NAME",
@@ -62,13 +66,30 @@ def run(options: argparse.Namespace) -> None:
     runs = [read_run(folder) for folder in find_runs(options.runs)]
     for line in unfinished(runs):
         print(line, file=sys.stderr)
+    drawn = _draw(runs, Path(options.figures)) if options.figures else []
     found = tables(runs, options.paper, options.parser, options.beside)
-    if not found:
+    if not found and not drawn:
         raise ClvsError("These runs have nothing of the paper's tables; leave --paper out.")
     print(FORMATS[options.format][1](found), end="")
     if options.out:
         for path in write(found, Path(options.out)):
             print(path, file=sys.stderr)
+
+
+def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:
+    """Every figure that the runs hold data for; what they do not hold, and why, is on stderr."""
+    figures = drawing("paper_figures")
+    for name, reason in figures.missing(runs).items():
+        print(f"No figure {name}: {reason}", file=sys.stderr)
+    try:
+        saved = figures.save_all(runs, folder)
+    except OSError as error:
+        raise ClvsError(
+            f"The figures cannot be written to {folder} ({error.strerror}); name another folder."
+        ) from error
+    for path in saved:
+        print(path, file=sys.stderr)
+    return saved
 
 
 def unfinished(runs: Sequence[RunFolder]) -> list[str]:

@@ -11,6 +11,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -315,6 +316,7 @@ def _join(ray: Any, address: str) -> None:
     # Workers import this program: from where it runs, unless the other machines have it installed.
     root = str(Path(__file__).resolve().parents[2])
     try:
+        _knock(address)
         ray.init(
             address=address,
             runtime_env={"env_vars": {"PYTHONPATH": root}},
@@ -322,11 +324,18 @@ def _join(ray: Any, address: str) -> None:
             logging_level="error",
             **({"include_dashboard": False} if address == "local" else {}),
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, RuntimeError) as error:
         raise ClvsError(
-            f"There is no Ray cluster at {address} ({reason:.200}); start one with ray start --head, or say local."
+            f"There is no Ray cluster at {address} ({first_line(error):.200}); start one with ray start --head, or say "
+            "local."
         ) from error
+
+
+def _knock(address: str) -> None:
+    """OSError where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and host and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _room(nodes: Sequence[dict[str, Any]], gpus: float) -> int:
