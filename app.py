@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401  ZeroGPU must see itself imported before PyTorch
@@ -22,10 +23,12 @@ from clvs_core.methods import load_method
 from clvs_core.methods.schema import schema
 from viz.ui import limits
 from viz.ui.build import build, launch_settings
-from viz.ui.library import Library
+from viz.ui.library import ASSETS, Library
 from viz.ui.models import Models
+from viz.ui.runs import Runs
 
 EXIT_INPUT, EXIT_MODEL = 2, 3
+RUNS = ASSETS / "runs"  # those that come with the page
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -61,9 +64,25 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--coco-annotations", help="a file like instances_val2014.json: masks by file name")
     parser.add_argument("--coco-images", help="folder of COCO pictures to offer as examples")
+    parser.add_argument(
+        "--runs",
+        action="append",
+        metavar="DIR",
+        help="folder with runs of the command bench, or one run, for the Results tab; may be given several times "
+        "(default: runs, where it exists)",
+    )
+    parser.add_argument(
+        "--images",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder where pictures of runs are looked for by name; may be given several times",
+    )
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live address")
     chosen = parser.parse_args(arguments)
     chosen.model = chosen.model or models or ["scenes"]
+    if chosen.runs is None:
+        chosen.runs = [folder for folder in (Path("runs"), RUNS) if folder.is_dir()]
     return chosen
 
 
@@ -72,6 +91,7 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
     for path in chosen.method:
         _offer(path)
     library = Library(coco_annotations=chosen.coco_annotations, coco_images=chosen.coco_images)
+    runs = Runs(chosen.runs, chosen.images)
     models = Models(
         chosen.model,
         dtype=chosen.dtype,
@@ -84,7 +104,7 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
     if zero_gpu or models.default != "scenes":  # the page needs to know the depth of any other model
         print(f"Loading {models.cards[models.default].label} ...", file=sys.stderr)
         models.get(models.default)
-    return build(models, library), models
+    return build(models, library, runs=runs), models
 
 
 def _offer(path: str) -> None:

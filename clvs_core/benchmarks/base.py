@@ -157,9 +157,9 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
 
 
 def _direct(folder: Path, image: str) -> Path | None:
-    path = folder / image
-    # Names come from a file: one that climbs out of the folder is not looked at.
-    return path if image and ".." not in PurePosixPath(image).parts and path.is_file() else None
+    path, parts = folder / image, PurePosixPath(image)
+    # Names come from a file: one that leads out of the folder is not looked at.
+    return path if image and not parts.is_absolute() and ".." not in parts.parts and path.is_file() else None
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:

@@ -240,14 +240,24 @@ def command(options: argparse.Namespace) -> None:
     plan = _plan(options, chosen)
     backend = _backend(options, plan)
     try:
-        _run(options, task, plan, backend)
+        _run(Path(options.out), task, plan, backend)
+    except KeyboardInterrupt:
+        say("Stopped; the same command goes on from here.")
+        raise
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        raise ModelError(
+            f"There is too little memory for {plan.batch} branches in one pass; give a smaller --batch and another "
+            "--out."
+        ) from None
     finally:
         if not isinstance(backend, Here):
             backend.close()
     print(options.out)
 
 
-def _run(options: argparse.Namespace, task: Task, plan: Plan, backend: Here | Processes | Cluster) -> None:
+def _run(folder: Path, task: Task, plan: Plan, backend: Here | Processes | Cluster) -> None:
     bar: Any = None
 
     def progress(done: int, total: int) -> None:
@@ -260,17 +270,7 @@ def _run(options: argparse.Namespace, task: Task, plan: Plan, backend: Here | Pr
         bar.update(done - bar.n)
 
     try:
-        run(task, plan, Path(options.out), backend, progress, say)
-    except KeyboardInterrupt:
-        say("\nStopped; the same command goes on from here.")
-        raise
-    except RuntimeError as error:
-        if "out of memory" not in str(error):
-            raise
-        raise ModelError(
-            f"There is too little memory for {plan.batch} branches in one pass; give a smaller --batch and another "
-            "--out."
-        ) from None
+        run(task, plan, folder, backend, progress, say)
     finally:
         if bar is not None:
             bar.close()
@@ -306,11 +306,16 @@ def _plan(options: argparse.Namespace, chosen: Mapping[str, Method]) -> Plan:
         options.device,
         options.quantization,
         options.image_mode,
-        tuple(file for text in _texts(options) for file in method_files(text)),
-        options.key_objects,
+        tuple(_absolute(file) for text in _texts(options) for file in method_files(text)),
+        _absolute(options.key_objects) if options.key_objects else None,
         options.lens,
         options.batch,
     )
+
+
+def _absolute(path: str) -> str:
+    """Workers on a cluster start in other folders."""
+    return str(Path(path).resolve())
 
 
 def _backend(options: argparse.Namespace, plan: Plan) -> Here | Processes | Cluster:

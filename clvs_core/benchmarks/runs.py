@@ -12,8 +12,8 @@
 run.json: {"format": 1, "benchmark": "pope", "data": path, "files": {name: sha256}, "options": {"category": ...},
 "selection": {"limit", "positives"}, "records": ["key_objects", "lens"], "model": {"name", "label", "family",
 "revision", "weights", "layers", "heads", "dtype", "device", "quantization", "image_mode"}, "methods": {name in
-answers.jsonl: full spec}, "prompt", "example": a whole prompt, "max_new_tokens", "batch", "seed", "questions": number of
-different ones, "questions_sha256": of their lines without pictures, "versions": {"python", "torch", "transformers",
+answers.jsonl: full spec}, "prompt", "example": a whole prompt, "max_new_tokens", "batch", "seed", "questions": number
+of different ones, "questions_sha256": of their lines without pictures, "versions": {"python", "torch", "transformers",
 "clvs-explorer" if it is installed, "commit" of a checkout or null}, "sessions": [{"started", "versions", "devices"}]}
 """
 

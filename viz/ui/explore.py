@@ -54,6 +54,11 @@ class Page:
     def inputs(self) -> list[Any]:
         return [self.session, self.ticket, self.picture, self.question, *self.controls]
 
+    @property
+    def arrived(self) -> list[Any]:
+        """All that a question from elsewhere fills in, a link's or a run's; the session comes after it."""
+        return [self.viewer, self.picture, self.question, self.chips, self.strip, *self.controls, self.ticket]
+
 
 def explore(handlers: Handlers) -> Page:
     """Builds the page inside the current `gr.Blocks` and connects it."""
@@ -152,7 +157,7 @@ def _connect(page: Page, handlers: Handlers) -> None:
     page.chips.pick(_keeping(handlers.suggest), [session], [page.question, *begun], **QUICK)
     page.run.click(_keeping(handlers.begin), [session], begun, **QUICK)
     page.question.submit(_keeping(handlers.begin), [session], begun, **QUICK)
-    arrived = [page.viewer, page.picture, page.question, page.chips, page.strip, *page.controls, page.ticket, session]
+    arrived = [*page.arrived, session]
     gr.context.Context.root_block.load(_keeping(handlers.arrive), [session], arrived, **QUICK)
     run = page.ticket.change(
         handlers.run, page.inputs, page.viewer, trigger_mode="multiple", **HIDDEN, **limits.MODEL_QUEUE

@@ -234,7 +234,7 @@ class Handlers:
         yield self._shown(session, status="running", error="", progress=self._waiting(settings.model))
         settings, methods = self._methods(settings)
         picture = self._picture(session, path)
-        result = Result(picture, question, settings, methods, id=uuid.uuid4().hex[:12])
+        result = Result(picture, question, settings, methods, remark=session.remark, id=uuid.uuid4().hex[:12])
         session.on = None  # the viewer starts afresh with a new id, too
         if session.region and (session.payload or self.recording.payload)["image"]["url"] != picture.url:
             session.region = {}  # it was drawn on another picture
@@ -350,12 +350,16 @@ class Handlers:
         return session.picture
 
     def publish(self, content: bytes, name: str) -> str:
+        """The address of a file that is put where `store` puts it."""
+        return f"gradio_api/file={self.store(content, name)}"
+
+    def store(self, content: bytes, name: str) -> Path:
         """Puts a file where Gradio serves it and, after a while, deletes it; its address cannot be guessed."""
         folder = Path(get_upload_folder()) / uuid.uuid4().hex
         folder.mkdir(parents=True)
         (folder / name).write_bytes(content)
         self.files.add(str(folder / name))
-        return f"gradio_api/file={folder / name}"
+        return folder / name
 
     def _waiting(self, name: str) -> str:
         known = name in self.models.cards
@@ -373,7 +377,8 @@ class Handlers:
         """What has to be said of an answer, and of its methods on this model."""
         known = self.models.cards[result.settings.model].method_notes
         labels = {part.name: part.label for method in result.methods for part in method.parts}
-        return [*result.notes, *(f"{label}: {known[name]}" for name, label in labels.items() if name in known)]
+        told = [f"{label}: {known[name]}" for name, label in labels.items() if name in known]
+        return [*filter(None, [result.remark]), *result.notes, *told]
 
     def _notes(self, result: Result, unknown: Sequence[str]) -> list[str]:
         card = self.models.cards[result.settings.model]

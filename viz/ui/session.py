@@ -68,6 +68,7 @@ class Result:
     seen: Seen = field(default_factory=lambda: Seen((), (), np.zeros((0, 0))))
     tokens: int = 0  # how many an answer may have: those asked for, or fewer where more maps would not fit
     notes: Sequence[str] = ()
+    remark: str = ""  # what a run answered to this question, where it was opened from one
     id: str = ""
     finished: bool = False
 
@@ -94,6 +95,7 @@ class Session:
     region: Mapping[str, Any] = field(default_factory=dict)
     moved: Settings | None = None  # settings that moved while an answer was still coming
     view: Mapping[str, Any] = field(default_factory=dict)  # what a permalink asked the viewer to show
+    remark: str = ""  # as in the result to come
 
     def begin(self) -> int:
         """A new question: everything older that still runs stops at its next token.
@@ -106,7 +108,7 @@ class Session:
     def interrupt(self) -> int:
         """Ends what runs, at its next token, with nothing new to answer."""
         self.ticket, self.running = secrets.randbits(40) + 1, 0
-        self.view, self.moved = {}, None
+        self.view, self.moved, self.remark = {}, None, ""
         return self.ticket
 
     def finish(self, ticket: int) -> None:

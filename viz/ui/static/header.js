@@ -56,7 +56,31 @@ function shown() {
   return view;
 }
 
+// Two views, of which one is shown; the results are asked for when they are looked at for the first time.
+const tabs = [...head.querySelectorAll('[data-view]')];
+function view(name, focus = false) {
+  document.body.classList.toggle('view-results', name === 'results');
+  head.dataset.view = name;
+  for (const tab of tabs) {
+    const on = tab.dataset.view === name;
+    tab.setAttribute('aria-selected', String(on));
+    tab.tabIndex = on ? 0 : -1;
+    if (on && focus) tab.focus();
+    const panel = document.getElementById(tab.dataset.view);
+    panel?.setAttribute('role', 'tabpanel');
+    panel?.setAttribute('aria-labelledby', tab.id);
+  }
+  document.dispatchEvent(new CustomEvent('clvs-viewed', { detail: name }));
+}
+const inResults = () => document.body.classList.contains('view-results');
+document.addEventListener('clvs-view', (event) => view(event.detail, true));
+view(new URLSearchParams(location.search).has('run') ? 'results' : 'explore');
+
 function address() {
+  if (inResults()) {
+    const query = document.querySelector('#board .rs')?.__link;
+    return query ? `${location.origin}${location.pathname}?${query}` : null;
+  }
   const link = viewer()?.model?.link;
   if (!link) return null;
   const query = new URLSearchParams(link);
@@ -66,6 +90,7 @@ function address() {
 
 async function copy() {
   const url = address();
+  if (!url && inResults()) return say('Only runs that the page lists can be linked.');
   if (!url) return say('Only example pictures can be linked: your own picture stays yours.');
   try {
     await navigator.clipboard.writeText(url);
@@ -78,7 +103,8 @@ async function copy() {
 head.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
-  if (button.dataset.kind) {
+  if (button.dataset.view) view(button.dataset.view);
+  else if (button.dataset.kind) {
     open(false);
     opener.focus();
     say('Preparing the file…');
@@ -88,6 +114,7 @@ head.addEventListener('click', (event) => {
   else keepTheme(document.body.classList.toggle('dark'));
 });
 head.addEventListener('keydown', (event) => {
+  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key)) return view(tabs.find((tab) => tab !== event.target).dataset.view, true);
   const items = [...menu.querySelectorAll('button')];
   const at = items.indexOf(document.activeElement);
   if (event.key === 'Escape' && !menu.hidden) { open(false); opener.focus(); }

@@ -1,0 +1,483 @@
+"""The results tab without a browser: which runs may be read, filters, pages, and how a question opens."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+import app
+from clvs_core.benchmarks.base import Question
+from clvs_core.benchmarks.runs import ANSWERS
+from clvs_core.errors import ClvsError
+from tests.benchmarks.made import amber_questions, made_run, mme_questions, pope_questions
+from tests.ui import pictures
+from tests.ui.fake import FakeModel
+from viz.ui import limits, runs
+from viz.ui.handlers import Handlers
+from viz.ui.library import Library
+from viz.ui.models import Models
+from viz.ui.results import Results
+from viz.ui.runs import Choice, Runs
+from viz.ui.session import Session
+
+OWN = SimpleNamespace(headers={"host": "127.0.0.1:7860"}, client=SimpleNamespace(host="127.0.0.1"))
+VISITOR = SimpleNamespace(headers={"host": "example.org"}, client=SimpleNamespace(host="10.0.0.1"))
+FOUR = {"vanilla": "vanilla", "clvs": "clvs:beta=0.8", "vcd": "vcd", "pai": "pai"}
+FIVE = FOUR | {"vaf": "vaf"}
+STREET = [
+    Question(f"coco/random/{n}", "street.png", f"Is there a {thing} in the image?", label, "random", "coco")
+    for n, (thing, label) in enumerate([("dog", "yes"), ("car", "yes"), ("boat", "no"), ("cat", "no")], 1)
+]
+SAID = {  # by question, what each of FIVE answers
+    "coco/random/1": ("Yes", "Yes", "Yes", "Yes", "Yes"),
+    "coco/random/2": ("No", "Yes", "No", "No", "No"),
+    "coco/random/3": ("No", "No", "No", "Yes", "Maybe"),
+    "coco/random/4": ("Perhaps.", "No", "No, but yes", "No", "No"),
+}
+
+
+def said(question, method):
+    return SAID[question.id][list(FIVE).index(method)]
+
+
+def street(folder, **about):
+    return made_run(folder, "pope", STREET, FIVE, said, **{"model": "scenes", "label": "Scenes", **about})
+
+
+def event(**data):
+    return SimpleNamespace(_data=data)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    street(tmp_path / "runs/street")
+    made_run(tmp_path / "runs/amber", "amber", amber_questions(9))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def opened(folder):
+    return Runs([folder]).get(Choice(run="street"), owner=False)
+
+
+@pytest.fixture
+def tab(handlers, folder):
+    return Results(handlers, Runs([folder]))
+
+
+def ids(opened, **choice):
+    return [row["id"].rpartition("/")[2] for row in runs.shown(opened, Choice(**choice))["rows"]]
+
+
+# --- what a browser or a link says --------------------------------------------------------------------
+
+
+def test_a_choice_is_read_from_a_message():
+    told = {"run": "x", "parser": "lmms", "text": "a dog", "kind": "coco random", "show": "gained", "method": "clvs"}
+    assert Choice.of({**told, "page": 3, "id": "1"}) == Choice(**told, page=3, id="1")
+
+
+@pytest.mark.parametrize("data", [
+    None, [], "run", {"run": 5, "parser": "magic", "show": "<b>", "page": "1", "id": None},
+    {"page": -1, "text": ["x"]}, {"page": True, "kind": {}}, {"page": 10**9}, {"page": 1.5, "folder": 0},
+])  # fmt: skip
+def test_what_cannot_be_read_is_left_out(data):
+    assert Choice.of(data) == Choice()
+    assert len(Choice.of({"text": "x" * 10_000}).text) < 1000
+
+
+# --- which runs may be read ---------------------------------------------------------------------------
+
+
+def test_runs_are_listed_by_name_each_once(folder, tmp_path):
+    other = made_run(tmp_path / "more/street")
+    named = Runs([folder, other, folder / "street", tmp_path / "more"]).listed()
+    assert list(named) == ["amber", "street", "more/street"]
+    assert list(named.values()) == [folder / "amber", folder / "street", other]
+
+
+def test_a_visitor_reads_only_what_is_listed(folder, tmp_path):
+    available = Runs([folder])
+    hidden = made_run(tmp_path / "hidden")
+    for name in (str(hidden), "../hidden", "hidden", "", "street/../../hidden", str(folder / "street")):
+        for choice in (Choice(run=name), Choice(folder=name), Choice(run="street", folder=name or "x")):
+            with pytest.raises(ClvsError, match="There is no run"):
+                available.get(choice, owner=False)
+
+
+def test_the_owner_opens_any_folder_by_its_path_but_not_by_a_name_in_a_link(folder, tmp_path):
+    hidden = made_run(tmp_path / "hidden", "mme")
+    assert Runs([folder]).get(Choice(folder=f" {hidden} "), owner=True).benchmark.name == "mme"
+    with pytest.raises(ClvsError, match="There is no run"):
+        Runs([folder]).get(Choice(run=str(hidden)), owner=True)
+    with pytest.raises(ClvsError, match="holds no run"):
+        Runs([folder]).get(Choice(folder=str(tmp_path)), owner=True)
+
+
+def test_who_is_the_owner(handlers, folder, recording, library):
+    path = str(folder / "street")
+    assert Results(handlers, Runs()).look(event(folder=path), OWN)["error"], "a page for others"
+    own = Handlers(Models(load=lambda name, **settings: FakeModel(), own=True), library, recording)
+    assert Results(own, Runs()).look(event(folder=path), VISITOR)["error"], "a visitor of it"
+    board = Results(own, Runs()).look(event(folder=path), OWN)
+    assert (board["own"], board["total"]) == (True, 4)
+
+
+def test_errors_name_no_folder_of_the_server(folder, tab):
+    (folder / "street" / ANSWERS).write_text("{}\n")
+    board = tab.look(event(run="street"), VISITOR)
+    assert board["error"].startswith("Line 1 of street/answers.jsonl is no answer")
+    assert board["runs"] == ["amber", "street"], "the rest stays"
+    (folder / "street/run.json").write_text("{")
+    assert str(folder) not in tab.look(event(run="street"), VISITOR)["error"]
+
+
+def test_a_growing_run_is_read_again(folder, tab):
+    path = folder / "street" / ANSWERS
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:7]))
+    board = tab.look(event(run="street"), VISITOR)
+    assert board["about"]["state"] == "7 of 20 answers, still running or stopped."
+    assert [mark for _, mark, _ in board["rows"][1]["cells"]] == ["wrong", "right", "none", "none", "none"]
+    path.write_text("".join(lines))
+    assert tab.look(event(run="street"), VISITOR)["about"]["state"] == "Complete: 20 answers."
+
+
+def test_a_run_is_read_once_and_few_are_kept(folder, tmp_path):
+    available = Runs([folder, *(made_run(tmp_path / f"r{n}") for n in range(runs.KEPT))])
+    first = available.get(Choice(run="street"), False)
+    assert available.get(Choice(run="street"), False) is first
+    for n in range(runs.KEPT):
+        available.get(Choice(run=f"r{n}"), False)
+    assert available.get(Choice(run="street"), False) is not first
+
+
+def test_without_a_run_the_board_says_so(handlers, tmp_path):
+    for available in (Runs(), Runs([tmp_path])):
+        board = Results(handlers, available).look(event(run=""), VISITOR)
+        assert (board["runs"], board["run"], board["folder"]) == ([], "", "")
+        assert "error" not in board
+
+
+# --- filters and pages --------------------------------------------------------------------------------
+
+
+def test_filters(opened):
+    assert ids(opened) == ["1", "2", "3", "4"]
+    assert ids(opened, show="differ") == ["2", "3", "4"]
+    assert ids(opened, show="wrong", method="vanilla") == ["2", "4"], "what POPE's parser reads as yes"
+    assert ids(opened, show="wrong", method="vanilla", parser="first_word") == ["2", "4"], "neither is wrong, too"
+    assert ids(opened, show="gained", method="clvs") == ["2", "4"]
+    assert ids(opened, show="lost", method="pai") == ["3"]
+    assert ids(opened, show="lost", method="vanilla") == []
+    assert ids(opened, show="wrong", method="nobody") == ["1", "2", "3", "4"], "a method that is not there"
+    assert ids(opened, kind="coco random") == ["1", "2", "3", "4"]
+    assert ids(opened, kind="random") == []
+
+
+def test_text_is_looked_for_in_question_picture_and_id(opened):
+    assert ids(opened, text="DOG") == ["1"]
+    assert ids(opened, text="there  boat") == ["3"]
+    assert ids(opened, text="street.png random/4") == ["4"]
+    assert ids(opened, text="[") == []
+
+
+def test_the_parser_failed_where_it_or_a_person_reads_nothing_or_something_else(opened):
+    assert ids(opened, show="unread") == ["3", "4"], "Maybe and Perhaps are a yes to POPE's parser"
+    cells = runs.shown(opened, Choice())["rows"][2]["cells"]
+    assert cells[-2:] == [["Yes", "wrong", False], ["Maybe", "wrong", True]]
+    cells = runs.shown(opened, Choice(parser="lmms"))["rows"][3]["cells"]
+    assert [mark for _, mark, _ in cells] == ["unread", "right", "unread", "right", "right"]
+
+
+def test_pages(folder):
+    opened = Runs([folder]).get(Choice(run="amber"), False)
+    page = runs.shown(opened, Choice())
+    assert (page["count"], page["total"], page["pages"], len(page["rows"])) == (72, 72, 2, runs.PAGE)
+    last = runs.shown(opened, Choice(page=99))
+    assert (last["page"], len(last["rows"])) == (1, 72 - runs.PAGE)
+    linked = runs.shown(opened, Choice(id="1075"))
+    assert (linked["page"], linked["marked"]) == (1, "1075")
+    assert "1075" in [row["id"] for row in linked["rows"]]
+    nothing = runs.shown(opened, Choice(text="no such thing", page=1))
+    assert (nothing["count"], nothing["page"], nothing["pages"], nothing["rows"]) == (0, 0, 1, [])
+
+
+def test_gained_and_lost_are_those_of_the_scores(tmp_path):
+    made_run(tmp_path / "x", "pope", pope_questions(30))
+    opened = Runs([tmp_path]).get(Choice(run="x"), False)
+    change = opened.benchmark.compare(opened.run.questions, opened.run.answers["clvs"], opened.run.answers["vanilla"])
+    for show in ("gained", "lost"):
+        assert runs.shown(opened, Choice(show=show, method="clvs"))["count"] == getattr(change["All"], show) > 0
+    unread = runs.shown(opened, Choice(show="unread"))["count"]
+    either = {id for name in FOUR for id, text in opened.run.answers.get(name, {}).items() if text == "Maybe"}
+    assert unread == len(either) > 0
+
+
+def test_thousands_of_questions_are_filtered_at_once(tmp_path):
+    made_run(tmp_path / "x", "pope", pope_questions(170), FIVE)
+    opened = Runs([tmp_path]).get(Choice(run="x"), False)
+    runs.shown(opened, Choice())
+    start = time.perf_counter()
+    found = runs.shown(opened, Choice(text="thing 7", show="differ"))
+    assert time.perf_counter() - start < 1
+    assert 0 < found["count"] < found["total"] == 3060
+
+
+def test_a_board_goes_to_the_browser_as_json(tab):
+    board = json.loads(json.dumps(tab.look(event(run="street"), VISITOR), allow_nan=False))
+    assert board["about"]["line"] == (
+        "POPE · Scenes, float32 · prompt chat · at most 1 token · 4 questions · 5 methods · 25 Nov 2026, 08:00"
+    )
+    assert board["methods"][:2] == [["vanilla", "Vanilla"], ["clvs", "CLVS"]]
+    assert (board["vanilla"], board["usual"], board["parser"]) == ("vanilla", ["vanilla", "clvs"], "pope")
+    assert board["thumbs"]["street.png"].startswith("data:image/webp;base64,")
+    assert tab.look(event(), VISITOR)["run"] == "amber", "the first, where nothing is chosen"
+
+
+# --- which methods a question opens with --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "picked", "differing", "methods"), [
+    (1, ["clvs"], True, ["vanilla", "clvs"]),
+    (2, [], True, ["vanilla", "clvs"]),
+    (3, ["clvs"], True, ["vanilla", "clvs", "pai", "vaf"]),
+    (3, ["clvs"], False, ["vanilla", "clvs"]),
+    (3, ["vaf", "vcd", "clvs", "nobody"], True, ["vanilla", "clvs", "vcd", "vaf"]),
+    (4, [], True, ["vanilla", "clvs", "vcd", "pai"]),
+    (1, [], False, ["vanilla"]),
+])  # fmt: skip
+def test_vanilla_then_what_is_picked_then_what_differs(opened, number, picked, differing, methods):
+    place, _ = opened.question(f"coco/random/{number}")
+    assert runs.to_ask(opened, opened.said("pope")[place], picked, differing) == methods
+
+
+def test_a_run_without_vanilla(tmp_path):
+    made_run(tmp_path / "x", "pope", STREET, {"pai": "pai", "vaf": "vaf"}, said)
+    opened = Runs([tmp_path]).get(Choice(run="x"), False)
+    assert runs.usual(opened) == ["pai", "vaf"]
+    assert runs.to_ask(opened, opened.said("pope")[0], [], True) == ["pai", "vaf"]
+    assert ids(opened, show="gained", method="pai") == ids(opened, show="lost", method="pai") == []
+
+
+# --- opening one --------------------------------------------------------------------------------------
+
+
+def ask(tab, session, present="scenes", request=VISITOR, **message):
+    """What `open` fills in, and then what the explorer answers."""
+    board, _, path, question, chips, scene, *rest = tab.open(session, present, event(**message), request)
+    if "error" in board:
+        return board["error"]
+    (model, picker, tokens, prompt), ticket = rest[:4], rest[4]
+    controls = (model, picker["specs"], tokens, prompt)
+    *_, last = tab.handlers.run(session, ticket, path, question, *controls)
+    return SimpleNamespace(**locals())
+
+
+def test_a_question_opens_as_the_run_asked_it(tab, fake):
+    session = Session()
+    found = ask(tab, session, run="street", id="coco/random/2", picked=["clvs"], differing=True)
+    assert (found.scene, found.question) == ("street", "Is there a car in the image?")
+    assert (found.model, found.tokens, found.prompt) == ("scenes", 1, "chat")
+    assert found.chips == [question.text for question in STREET]
+    assert [m["spec"] for m in found.last["methods"]] == ["vanilla", "clvs:beta=0.8"]
+    assert found.last["error"] == ""
+    assert found.last["notes"][0] == "In the run: Vanilla No, CLVS Yes."
+    assert {o["name"]: o["on"] for o in found.last["objects"]} == {"car": True, "dog": False}
+    assert found.board == {"part": "opened", "id": "coco/random/2"}
+
+
+def test_the_remark_stays_with_its_question(tab):
+    session = Session()
+    found = ask(tab, session, run="street", id="coco/random/2", picked=["clvs"], differing=True)
+    adjusted = tab.handlers.adjust(session, found.model, ["vanilla", "clvs:alpha=0.5"], found.tokens, found.prompt)
+    assert adjusted["notes"][0] == "In the run: Vanilla No, CLVS Yes."
+    *_, other = tab.handlers.run(session, session.begin(), found.path, "Why?", "scenes", ["vanilla"], 1, "chat")
+    assert not any("In the run" in note for note in other["notes"])
+
+
+def test_a_newer_question_ends_an_older_one(tab, fake):
+    session, before = Session(), fake.opened
+    handlers = tab.handlers
+    path = str(handlers.library.named("street").path)
+    slow = handlers.run(session, session.begin(), path, "Count slowly.", "scenes", ["vanilla"], 64, "chat")
+    for _ in range(4):
+        next(slow)
+    found = ask(tab, session, run="street", id="coco/random/1", picked=[], differing=False)
+    assert list(slow) == []
+    assert fake.opened == fake.closed == before + 2
+    assert found.last["question"] == STREET[0].text
+
+
+def test_a_picture_from_elsewhere_keeps_its_bytes_and_name(handlers, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    source = tmp_path / "images/deep/AMBER_1.jpg"
+    source.parent.mkdir(parents=True)
+    Image.new("RGB", (64, 48), "teal").save(source)
+    folder = made_run(tmp_path / "runs/amber", "amber", amber_questions(2), model="scenes")
+    tab = Results(handlers, Runs([folder], [tmp_path / "images"]))
+    found = ask(tab, Session(), run="amber", id="1005", picked=[], differing=False)
+    assert (Path(found.path).name, found.scene) == ("AMBER_1.jpg", "")
+    assert Path(found.path).read_bytes() == source.read_bytes()
+    assert Path(found.path) != source
+    assert (found.last["image"]["w"], found.last["error"]) == (64, "")
+    missing = ask(tab, Session(), run="amber", id="1013")
+    assert missing == (
+        "The picture 'AMBER_2.jpg' is not on this machine; start the app with --images and the folder that has it."
+    )
+
+
+def test_masks_of_annotated_pictures_are_known_by_name(models, recording, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    coco = pictures.write(tmp_path / "coco")
+    library = Library(coco_annotations=coco / "instances.json")
+    tab = Results(Handlers(models, library, recording), Runs([street(tmp_path / "runs/x")], [coco]))
+    found = ask(tab, Session(), run="x", id="coco/random/1", picked=[], differing=False)
+    assert {o["name"]: o["on"] for o in found.last["objects"]} == {"car": False, "dog": True}
+
+
+def test_paths_in_a_runs_files_are_read_for_the_owner_only(library, recording, models, tmp_path):
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (9, 9)).save(secret)
+    hostile = [replace(STREET[0], id=str(n), image=image, picture=str(secret)) for n, image in enumerate(
+        ["secret.png", "../secret.png", str(secret)]
+    )]  # fmt: skip
+    folder = made_run(tmp_path / "runs/x", "pope", hostile, answer=lambda question, method: "Yes", model="scenes")
+    (tmp_path / "images").mkdir()
+    tab = Results(Handlers(models, library, recording), Runs([folder], [tmp_path / "images"]))
+    for question in hostile:
+        assert "is not on this machine" in ask(tab, Session(), run="x", id=question.id)
+    assert tab.look(event(run="x"), VISITOR)["thumbs"] == {}
+    models.own = True
+    assert ask(tab, Session(), request=OWN, run="x", id="0", differing=True).last["error"] == ""
+    assert "is not on this machine" in ask(tab, Session(), request=VISITOR, run="x", id="0")
+    secret.write_text("no picture")
+    assert "not a picture" in ask(tab, Session(), request=OWN, run="x", id="0")
+
+
+def test_another_model_is_switched_to_or_told(handlers, library, recording, tmp_path):
+    street(tmp_path / "here", model="llava-hf/llava-1.5-7b-hf", label="LLaVA-1.5-7B")
+    street(tmp_path / "away", model="somebody/else", label="Else")
+    two = Models(["scenes", "llava-1.5-7b"], load=lambda name, **settings: FakeModel(name))
+    tab = Results(Handlers(two, library, recording), Runs([tmp_path]))
+    found = ask(tab, Session(), run="here", id="coco/random/1", differing=True)
+    assert (found.model, found.last["error"]) == ("llava-1.5-7b", "")
+    assert found.last["notes"][0] == "In the run: Vanilla Yes."
+    found = ask(tab, Session(), present="llava-1.5-7b", run="away", id="coco/random/1", differing=True)
+    assert found.model == "llava-1.5-7b"
+    assert found.last["notes"][0].endswith("The run's model, Else, is not offered here; LLaVA-1.5 7B answers.")
+
+
+def test_what_is_not_known_here_is_told(handlers, tmp_path):
+    methods = {"vanilla": "vanilla", "vcd": "vcd:speed=9", "pai": "pai"}
+    made_run(tmp_path / "x", "pope", STREET, methods, said, model="scenes", prompt="haiku", max_new_tokens=500)
+    tab = Results(handlers, Runs([tmp_path]))
+    found = ask(tab, Session(), run="x", id="coco/random/1", picked=["vcd", "pai"])
+    assert (found.picker["specs"], found.tokens, found.prompt) == (["vanilla", "pai"], limits.MAX_TOKENS, "chat")
+    note = found.last["notes"][0]
+    assert "Not known here: vcd:speed=9." in note
+    assert "The run's prompt, haiku, is not offered here." in note
+
+
+@pytest.mark.parametrize(("message", "told"), [
+    ({"run": "street", "id": "77"}, "The run has no question '77'"),
+    ({"run": "nowhere", "id": "1"}, "There is no run 'nowhere'"),
+    ({}, "There is no run ''"),
+])  # fmt: skip
+def test_a_row_that_is_not_there(tab, message, told):
+    session = Session()
+    assert told in ask(tab, session, **message)
+    assert (session.ticket, session.result) == (0, None), "nothing was asked"
+
+
+# --- tables and figures -------------------------------------------------------------------------------
+
+
+def test_tables_are_drawn_and_saved(tab, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    board, text = tab.draw(event(run="street", part="tables"), VISITOR)
+    assert board == {"part": "tables"}
+    assert text.startswith("## ")
+    assert "Vanilla" in text
+    for ending in ("md", "csv", "tex"):
+        saved = tab.save(event(run="street", part="tables", ending=ending), VISITOR)
+        assert saved["name"] == f"street-tables.{ending}"
+        content = Path(saved["url"].partition("file=")[2]).read_text()
+        assert str(tab.runs.folders[0]) not in content
+        if ending == "csv":
+            rows = list(csv.DictReader(io.StringIO(content)))
+            assert {"Vanilla", "CLVS"} <= {row["method"] for row in rows}
+        elif ending == "tex":
+            assert "\\begin{tabular}" in content
+        else:
+            assert content == text
+
+
+def test_tables_follow_the_parser(tab):
+    _, official = tab.draw(event(run="street", part="tables"), VISITOR)
+    _, strict = tab.draw(event(run="street", part="tables", parser="lmms"), VISITOR)
+    assert official != strict
+
+
+def test_figures_that_a_run_holds_data_for(handlers, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    made_run(tmp_path / "runs/mme", "mme", mme_questions(8))
+    tab = Results(handlers, Runs([tmp_path / "runs"]))
+    board, tables = tab.draw(event(run="mme", part="figures"), VISITOR)
+    assert [figure["name"] for figure in board["figures"]] == ["mme"]
+    assert Path(board["figures"][0]["url"].partition("file=")[2]).read_bytes()[:4] == b"\x89PNG"
+    assert any("--lens" in sentence for sentence in board["missing"])
+    assert len(set(board["missing"])) == len(board["missing"])
+    assert "part" not in tables, "tables stay as they are"
+    saved = tab.save(event(run="mme", part="figures", ending="svg", name="mme"), VISITOR)
+    assert saved["name"] == "mme-mme.svg"
+    assert "<svg" in Path(saved["url"].partition("file=")[2]).read_text()
+    first, again = (tab.made.figures(tab.runs.get(Choice(run="mme"), False)) for _ in range(2))
+    assert first is again, "drawn once"
+
+
+@pytest.mark.parametrize("message", [
+    {"run": "street", "part": "tables", "ending": "exe"},
+    {"run": "street", "part": "figures", "ending": "png", "name": "../x"},
+    {"run": "street", "part": "", "ending": "md"},
+    {"run": "../street", "part": "tables", "ending": "md"},
+    {"run": "street", "part": ["tables"], "ending": 5},
+])  # fmt: skip
+def test_no_other_file_is_made(tab, message):
+    assert set(tab.save(event(**message), VISITOR)) == {"error"}
+
+
+def test_a_run_that_cannot_be_scored_says_why(handlers, tmp_path):
+    folder = made_run(tmp_path / "x", "pope", STREET, FIVE, said)
+    (folder / ANSWERS).write_text("")
+    tab = Results(handlers, Runs([tmp_path]))
+    assert tab.look(event(run="x"), VISITOR)["about"]["state"].startswith("0 of 20 answers")
+    for part in ("tables", "figures"):
+        board, _ = tab.draw(event(run="x", part=part), VISITOR)
+        assert board["part"] == part
+        assert "Something went wrong" not in board.get("error", "")
+
+
+# --- options of the app -------------------------------------------------------------------------------
+
+
+def test_options_name_folders(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert app.RUNS not in app.parse([]).runs or app.RUNS.is_dir()
+    (tmp_path / "runs").mkdir()
+    assert Path("runs") in app.parse([]).runs
+    chosen = app.parse(["--runs", "a", "--runs", "b", "--images", "c"])
+    assert (chosen.runs, chosen.images) == (["a", "b"], ["c"])
+    for option in ("--runs", "--images"):
+        assert app.main([option, "nowhere"]) == app.EXIT_INPUT
+        error = capsys.readouterr().err
+        assert option in error
+        assert len(error.splitlines()) == 1

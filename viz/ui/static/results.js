@@ -1,0 +1,281 @@
+// The results of a run. What is chosen is kept here, the server answers with what to show. Texts come from files:
+// textContent only.
+const root = element.querySelector('.rs');
+const get = (name) => root.querySelector(name);
+const control = (name) => root.querySelector(`[data-do="${name}"]`);
+const OF_ONE = ['wrong', 'gained', 'lost'];
+const SIGNS = { right: '✓', wrong: '✗', unread: '?', none: '–' };
+const SAID = { right: 'right', wrong: 'wrong', unread: 'not read', none: 'no answer yet' };
+const link = new URLSearchParams(location.search);
+const first = { run: '', folder: '', parser: '', text: '', kind: '', show: 'all', method: '', page: 0, id: '' };
+let choice = { ...first, run: link.get('run') ?? '', id: link.get('id') ?? '' };
+let board = null; // what the server last said of the answers
+let part = 'answers';
+let picked = null; // methods picked by hand to open a question with; null: the usual ones
+let differing = true;
+let asked = false;
+let settled = choice; // what the answers on the page were asked with
+const made = {}; // by part, what it was made for
+
+function make(name, options = {}, ...children) {
+  const node = document.createElement(name);
+  const { data, aria, ...rest } = options;
+  Object.assign(node, rest);
+  Object.assign(node.dataset, data ?? {});
+  for (const [key, value] of Object.entries(aria ?? {})) node.setAttribute(`aria-${key}`, value);
+  node.append(...children);
+  return node;
+}
+
+function look(change = {}) {
+  choice = { ...choice, page: 0, id: '', ...change };
+  root.setAttribute('aria-busy', 'true');
+  asked = true;
+  trigger('look', choice);
+}
+
+// --- answers ---------------------------------------------------------------------------------------------
+
+function fill(select, options, value) {
+  const known = JSON.stringify(options);
+  if (select.dataset.known !== known) {
+    select.replaceChildren(...options.map(([key, label]) => make('option', { value: key, textContent: label })));
+    select.dataset.known = known;
+  }
+  select.value = value;
+}
+
+function tell(error) {
+  get('.rs-error').textContent = error ?? '';
+  get('.rs-error').hidden = !error;
+}
+
+function drawTop() {
+  const listed = [...board.runs, ...(board.folder ? [board.folder] : [])];
+  fill(control('run'), listed.map((name) => [name, name]), board.folder || board.run);
+  get('.rs-path').hidden = !board.own;
+  get('.rs-none').hidden = listed.length > 0;
+  get('.rs-choose').hidden = control('again').hidden = listed.length === 0;
+  get('.rs-run').hidden = !board.methods;
+  tell(board.error);
+  Object.assign(choice, { run: board.run, folder: board.folder });
+  setLink(choice.id);
+}
+
+/** What the header copies: only runs that the page lists can be linked. */
+function setLink(id) {
+  const linked = !board.folder && board.runs.includes(board.run);
+  root.__link = linked ? new URLSearchParams({ run: board.run, ...(id ? { id } : {}) }).toString() : '';
+}
+
+function drawFilters() {
+  const { methods, kinds, parsers } = board;
+  get('.rs-line').textContent = board.about.line;
+  get('.rs-state').textContent = board.about.state;
+  fill(control('parser'), parsers.map((name, at) => [name, at ? name : `${name} (official)`]), board.parser);
+  fill(control('kind'), [['', 'All kinds'], ...kinds.map((kind) => [kind, kind])], choice.kind);
+  fill(control('method'), methods, choice.method || otherMethod());
+  control('method').disabled = !OF_ONE.includes(choice.show);
+  if (document.activeElement !== control('text')) control('text').value = choice.text;
+  control('show').value = choice.show;
+  for (const name of ['gained', 'lost']) control('show').querySelector(`[value="${name}"]`).disabled = !board.vanilla;
+  get('.rs-count').textContent = board.count === board.total
+    ? `${count(board.total)} questions`
+    : `${count(board.count)} of ${count(board.total)} questions`;
+  get('.rs-page').textContent = `${board.page + 1} / ${board.pages}`;
+  control('back').disabled = board.page === 0;
+  for (const next of root.querySelectorAll('[data-do="next"]')) next.disabled = board.page + 1 >= board.pages;
+}
+
+const count = (number) => number.toLocaleString('en');
+const otherMethod = () => (board.methods.find(([name]) => name !== board.vanilla) ?? board.methods[0])[0];
+
+/** Which methods a question opens with: some by hand, and perhaps those whose answers differ. Vanilla always. */
+function drawChips() {
+  const names = board.methods.map(([name]) => name);
+  picked = (picked ?? board.usual).filter((name) => names.includes(name));
+  const chips = board.methods.map(([name, label]) => make('button', {
+    type: 'button', textContent: label, data: { method: name },
+    disabled: name === board.vanilla,
+    aria: { pressed: String(name === board.vanilla || picked.includes(name)) },
+  }));
+  const more = make('button', { type: 'button', className: 'rs-differing', textContent: 'those that differ', aria: { pressed: String(differing) } });
+  get('.rs-chips').replaceChildren(more, ...chips);
+}
+
+/** An answer with its sign; with a second one where the parser reads it and a person would not, or not so. */
+function cell([answer, mark, odd], label) {
+  const sign = (kind, about) => make('b', { className: `rs-${kind}`, textContent: SIGNS[kind], title: about });
+  const signs = [sign(mark, SAID[mark]), ...(odd ? [sign('unread', 'by this parser; a person would not read it so')] : [])];
+  const said = make('span', { className: 'rs-said', textContent: answer, title: answer });
+  return make('td', { className: 'rs-cell', data: { label } }, ...signs, ' ', said);
+}
+
+/** The end of a long file name, where names of one folder differ. */
+const tail = (name) => (name.length > 18 ? `…${name.slice(-16)}` : name);
+
+function row(question, at) {
+  const thumb = board.thumbs[question.image];
+  const picture = thumb ? make('img', { src: thumb, alt: '' }) : make('span', { className: 'rs-blank' });
+  const open = make('button', { type: 'button', className: 'rs-id', textContent: question.id, title: question.id, tabIndex: at ? -1 : 0,
+    aria: { label: `Question ${question.id}, open in the explorer` } });
+  const cells = question.cells.map((one, n) => cell(one, board.methods[n][1]));
+  return make('tr', { data: { id: question.id }, className: question.id === board.marked ? 'rs-marked' : '' },
+    make('td', {}, open),
+    make('td', { className: 'rs-picture', title: question.image }, picture, make('span', { textContent: tail(question.image) })),
+    make('td', { className: 'rs-question', textContent: question.text }),
+    make('td', { className: 'rs-label', data: { label: 'Label' }, textContent: question.label }),
+    make('td', { className: 'rs-kind', data: { label: 'Kind' }, textContent: question.kind }),
+    ...cells);
+}
+
+function drawRows() {
+  const names = ['Id', 'Picture', 'Question', 'Label', 'Kind', ...board.methods.map(([, label]) => label)];
+  get('thead tr').replaceChildren(...names.map((name) => make('th', { scope: 'col', textContent: name, className: name.length > 14 ? 'rs-long' : '' })));
+  const none = make('tr', {}, make('td', { className: 'rs-nothing', colSpan: names.length, textContent: 'No question is left by these filters.' }));
+  get('tbody').replaceChildren(...(board.rows.length ? board.rows.map(row) : [none]));
+  const marked = get('.rs-marked');
+  if (marked) marked.scrollIntoView({ block: 'nearest' });
+  else get('.rs-scroll').scrollTop = 0;
+}
+
+function drawAnswers(value) {
+  if (value.error && board?.methods) { // what was there stays
+    choice = settled;
+    drawTop();
+    drawFilters();
+    return tell(value.error);
+  }
+  const other = board?.run !== value.run || board?.folder !== value.folder;
+  board = value;
+  if (other) picked = null;
+  drawTop();
+  if (!board.methods) return;
+  choice.page = board.page;
+  settled = choice;
+  drawFilters();
+  drawChips();
+  drawRows();
+  if (part !== 'answers') open(part);
+}
+
+// --- tables and figures ----------------------------------------------------------------------------------
+
+const key = () => JSON.stringify([choice.run, choice.folder, part === 'tables' ? choice.parser : '', board?.answers]);
+const wait = (name, on) => { get(`[data-of="${name}"] .rs-wait`).hidden = !on; };
+
+/** Shows one part of the run; what it shows is made when that has not been done yet. */
+function open(name, focus = false) {
+  part = name;
+  document.querySelector('#results').dataset.part = name;
+  for (const tab of root.querySelectorAll('[data-part]')) {
+    const on = tab.dataset.part === name;
+    tab.setAttribute('aria-selected', String(on));
+    tab.tabIndex = on ? 0 : -1;
+    if (on && focus) tab.focus();
+  }
+  for (const panel of root.querySelectorAll('[data-of]')) panel.hidden = panel.dataset.of !== name;
+  if (name === 'answers' || made[name] === key()) return;
+  made[name] = key();
+  document.querySelector('#results').dataset.waiting = name;
+  wait(name, true);
+  trigger('draw', { ...choice, part: name });
+}
+
+function drawFigures(value) {
+  get('.rs-figures').replaceChildren(...(value.figures ?? []).map(({ name, title, url }) => make('figure', {},
+    make('a', { href: url, target: '_blank', rel: 'noopener' }, make('img', { src: url, alt: title })),
+    make('figcaption', {}, make('span', { textContent: title }), ...['png', 'svg'].map((ending) => make('button', {
+      type: 'button', textContent: ending.toUpperCase(), data: { save: ending, name }, aria: { label: `${title}, ${ending.toUpperCase()}` },
+    }))))));
+  get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => make('li', { textContent: why })));
+}
+
+function drawPart(value) {
+  wait(value.part, false);
+  delete document.querySelector('#results').dataset.waiting;
+  tell(value.error);
+  if (value.error) made[value.part] = '';
+  if (value.part === 'figures') drawFigures(value);
+}
+
+// --- events ----------------------------------------------------------------------------------------------
+
+function ask(id) {
+  choice.id = id;
+  root.setAttribute('aria-busy', 'true');
+  trigger('open', { ...choice, picked, differing });
+}
+
+function opened(value) {
+  tell(value.error);
+  if (value.error) return get('.rs-error').scrollIntoView({ block: 'nearest' });
+  for (const line of root.querySelectorAll('tbody tr')) line.classList.toggle('rs-marked', line.dataset.id === value.id);
+  setLink(value.id);
+  document.dispatchEvent(new CustomEvent('clvs-view', { detail: 'explore' }));
+  // On a phone the answer stands below the question, as after Run.
+  if (window.innerWidth > 900) window.scrollTo(0, 0);
+  else document.querySelector('#see').scrollIntoView();
+}
+
+function pick(button) {
+  const name = button.dataset.method;
+  if (name === undefined) differing = !differing;
+  else if (picked.includes(name)) picked = picked.filter((one) => one !== name);
+  else if (new Set([board.vanilla, ...picked].filter(Boolean)).size < board.limit) picked = [...picked, name];
+  drawChips();
+  [...get('.rs-chips').children].find((one) => one.dataset.method === name)?.focus();
+}
+
+let typing = 0;
+root.addEventListener('input', (event) => {
+  if (event.target !== control('text')) return;
+  clearTimeout(typing);
+  typing = setTimeout(() => look({ text: control('text').value }), 250);
+});
+root.addEventListener('change', (event) => {
+  const name = event.target.dataset.do;
+  if (name === 'run') look({ ...first, [event.target.value === board.folder ? 'folder' : 'run']: event.target.value });
+  else if (name === 'show') look({ show: event.target.value, method: OF_ONE.includes(event.target.value) ? control('method').value : '' });
+  else if (['kind', 'method', 'parser'].includes(name)) look({ [name]: event.target.value });
+});
+get('.rs-path').addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (control('folder').value.trim()) look({ ...first, folder: control('folder').value.trim() });
+});
+root.addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (button?.dataset.save) return trigger('save', { ...choice, part, ending: button.dataset.save, name: button.dataset.name ?? '' });
+  if (button?.dataset.part) return open(button.dataset.part);
+  if (button?.closest('.rs-chips')) return pick(button);
+  const go = { again: () => look({ page: choice.page }), back: () => look({ page: choice.page - 1 }), next: () => look({ page: choice.page + 1 }) };
+  if (button?.matches('.rs-more')) get('.rs-pager').scrollIntoView();
+  if (go[button?.dataset.do]) return go[button.dataset.do]();
+  const line = event.target.closest('tbody tr[data-id]');
+  if (line && !String(window.getSelection())) ask(line.dataset.id); // who marks text to copy does not click
+});
+root.addEventListener('keydown', (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+  const among = event.target.closest('.rs-parts [role="tab"]') ? [...root.querySelectorAll('[data-part]')]
+    : event.target.matches('.rs-id') && /Up|Down/.test(event.key) ? [...root.querySelectorAll('.rs-id')] : [];
+  const to = among[among.indexOf(event.target) + step];
+  if (!to) return;
+  event.preventDefault();
+  if (to.dataset.part) return open(to.dataset.part, true);
+  event.target.tabIndex = -1;
+  to.tabIndex = 0;
+  to.focus();
+});
+watch('value', () => {
+  const value = props.value;
+  if (!value) return;
+  root.setAttribute('aria-busy', 'false');
+  if (value.part === 'answers') drawAnswers(value);
+  else if (value.part === 'opened') opened(value);
+  else drawPart(value);
+});
+const seen = () => { if (!asked && document.body.classList.contains('view-results')) look({ id: choice.id }); };
+document.addEventListener('clvs-viewed', seen);
+document.querySelector('#results').dataset.part = part;
+seen();
