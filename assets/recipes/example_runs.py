@@ -55,7 +55,7 @@ def main() -> None:
         common = ["bench", "pope", "--data", str(data), "--images", str(SCENES)]
         objects = ["--category", "random", "--positives", "100", "--key-objects", str(masks), "--lens"]
         for name, more in {
-            "examples-pope": ["--methods", "all"],
+            "examples-all-methods": ["--methods", "all"],
             "examples-key-objects": [*objects, "--methods", "vanilla,clvs"],
         }.items():
             run = Path(folder) / name

@@ -17,6 +17,7 @@ import torch
 from clvs_core.benchmarks import bench_command, runs, workers
 from clvs_core.benchmarks.bench_command import gpus, listed, methods, sweep
 from clvs_core.cli import main
+from clvs_core.methods import METHODS
 from clvs_core.models.registry import card_for
 from tests.benchmarks import scenes
 from tests.benchmarks.test_workers import Blind
@@ -281,20 +282,18 @@ def test_a_run_folder_is_scored_like_any_answers(data, tmp_path, capsys, blind):
     assert runs.read_run(out).complete
 
 
-def test_a_method_of_ones_own_in_a_file(data, tmp_path, monkeypatch, capsys):
-    """It is run where the model is, and its settings are kept apart from commas between methods."""
-    (tmp_path / "mine.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    more = ["--methods", "vanilla,mine.py:strength=0.0,late=2,clvs", "--limit", 1]
-    try:
-        assert bench(data, tmp_path / "out", *more) == 0
-        assert bench(data, tmp_path / "out", *more) == 0
-    finally:
-        METHODS.pop("mine", None)
+def test_a_method_of_ones_own_in_a_file(data, tmp_path, monkeypatch):
+    """A gain of 1 changes nothing."""
+    monkeypatch.setattr("clvs_core.methods.METHODS", dict(METHODS))
+    monkeypatch.chdir(ROOT / "docs")
+    more = ["--methods", "vanilla,examples/gain.py:strength=1,start_layer=0,clvs", "--limit", 1]
+    assert bench(data, tmp_path / "out", *more) == 0
     found = runs.read_run(tmp_path / "out")
-    assert list(found.answers) == ["vanilla", "mine:strength=0.0,late=2", "clvs"]
-    same = (found.column(name, "probability") for name in list(found.answers)[:2])
-    assert next(same) == pytest.approx(next(same), rel=1e-4)
+    assert list(found.answers) == ["vanilla", "gain:strength=1,start_layer=0", "clvs"]
+    vanilla, gain, _ = (found.column(name, "probability") for name in found.answers)
+    assert gain == pytest.approx(vanilla, rel=1e-4)
+    assert found.answers["gain:strength=1,start_layer=0"] == found.answers["vanilla"]
+    assert bench(data, tmp_path / "out", *more) == 0
 
 
 # --- killed -------------------------------------------------------------------------------------------

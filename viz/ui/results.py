@@ -33,6 +33,7 @@ from viz.ui.widgets import _Fixed, static
 ENDINGS = {"tables": ("md", "csv", "tex"), "figures": ("png", "svg")}
 TITLES = {  # of figures, with their numbers in the CLVS paper
     "decay": "Attention on key objects by layer (figure 2)",
+    "decay-share": "The same, as a share of what the picture gets",
     "convergence": "Uncertainty and convergence (figure 4)",
     "mme": "MME scores (figure 5)",
     "peaks": "Peak layers, and gain after the peak (figure 6)",
