@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image, UnidentifiedImageError
 from transformers.utils.logging import disable_progress_bar
 
@@ -140,7 +141,7 @@ class Processes:
     """Several processes of this machine, each with a model: a small one uses one core well, and several badly."""
 
     def __init__(self, plan: Plan, count: int):
-        threads = max(1, multiprocessing.cpu_count() // count)
+        threads = max(1, torch.get_num_threads() // count)  # of the cores that this process may use, or is told to
         self.plan, self.count = replace(plan, threads=plan.threads or threads), count
         self.pool = self._pool()
         try:

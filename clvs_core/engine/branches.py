@@ -17,7 +17,7 @@ from torch import Tensor
 from ..methods.base import RECORDS, Method
 from ..models.positions import rerotate
 from .attention import Blocks, SharedKeys, softmax_rows
-from .editing import edited, groups
+from .editing import Rows, edited, groups
 from .lens import Lens, uncertainty
 from .segments import ImageSegment, QuestionBatch, QuestionSegment, within
 
@@ -99,7 +99,7 @@ class Stem:
             self.far[window] = (own[:, -1:] - places >= window)[:, None].to(self.image.device)
         return self.far[window]
 
-    def mask(self, scores: Tensor, which: Tensor | None, outside: Tensor | None) -> Tensor:
+    def mask(self, scores: Tensor, which: Rows | None, outside: Tensor | None) -> Tensor:
         """Scores (b, H, K) of some rows (None: all) with -inf where they may not look."""
         padding = self.questions.padding
         if padding is not None:
@@ -237,7 +237,7 @@ class Branches:
         segments = stem.segments(layer, self._own(layer, stem.rows))
         scores = _scores(query[stem.rows, :, 0], segments) * scaling
 
-        def mask(some: Tensor, which: Tensor | None) -> Tensor:
+        def mask(some: Tensor, which: Rows | None) -> Tensor:
             return stem.mask(some, which, outside)
 
         plain = softmax_rows(mask(scores, None))

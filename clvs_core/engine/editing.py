@@ -12,7 +12,8 @@ from torch import Tensor
 from ..methods.base import Editor, Keys, Method
 from .attention import softmax_rows
 
-Mask = Callable[[Tensor, Tensor | None], Tensor]  # scores of some rows, which rows (None: all) -> scores with -inf
+Rows = slice | Tensor
+Mask = Callable[[Tensor, Rows | None], Tensor]  # scores of some rows, which rows (None: all) -> scores with -inf
 
 
 class Group:
@@ -25,18 +26,25 @@ class Group:
     def __init__(self, rows: Sequence[int], methods: Sequence[Method], editor: Editor, batch: int, device: Any):
         self.methods, self.editor = methods, editor
         self.places = list(rows)
-        self.rows = None if self.places == list(range(batch)) else torch.tensor(rows, device=device)  # None: all
         self.index = torch.tensor(rows, device=device)
+        evenly = _evenly(rows)
+        every = self.places == list(range(batch))
+        self.rows = None if every else self.index if evenly is None else evenly  # None: all
         self.records = methods[0].records
         self.reading = methods[0].reading()
         self.readings: list[Tensor] = []
 
     def take(self, tensor: Tensor) -> Tensor:
-        return tensor if self.rows is None else tensor[self.rows.to(tensor.device)]
+        """The group's rows, as a view where they are evenly spaced."""
+        return tensor if self.rows is None else tensor[_on(self.rows, tensor)]
 
-    def put(self, into: Tensor, values: Tensor) -> Tensor:
-        """A tensor like `into` whose rows of this group are `values`."""
-        return values if self.rows is None else into.index_copy(0, self.rows.to(into.device), values)
+    def put(self, into: Tensor, values: Tensor, own: bool = False) -> Tensor:
+        """A tensor like `into` whose rows of this group are `values`. own: whether `into` itself may be written to."""
+        if self.rows is None:
+            return values
+        into = into if own else into.clone()
+        into[_on(self.rows, into)] = values
+        return into
 
     def keys(self, layer: int, keys: Keys, length: int) -> Keys:
         """With the reading of every key, 0 for those that are no prompt tokens."""
@@ -44,6 +52,18 @@ class Group:
             return keys
         known = self.readings[layer]
         return replace(keys, reading=torch.nn.functional.pad(known, (0, length - known.shape[1])))
+
+
+def _evenly(rows: Sequence[int]) -> slice | None:
+    """The rows as a slice, None where they are not evenly spaced."""
+    step = rows[1] - rows[0] if len(rows) > 1 else 1
+    found = range(rows[0], rows[-1] + 1, step) if step > 0 else range(0)
+    return slice(found.start, found.stop, step) if list(found) == list(rows) else None
+
+
+def _on(rows: Rows, tensor: Tensor) -> Rows:
+    """Rows as an index of this tensor."""
+    return rows if isinstance(rows, slice) else rows.to(tensor.device)
 
 
 def groups(methods: Sequence[Method | None], device: torch.device, dtype: torch.dtype) -> list[Group]:
@@ -66,13 +86,14 @@ def edited(parts: Sequence[Group], layer: int, scores: Tensor, weights: Tensor, 
 
     scores (B, H, K): scaled, before the mask. weights (B, H, K): their masked softmax.
     """
+    found = weights
     for group in parts:
         placed = group.keys(layer, keys, scores.shape[-1])
-        own = group.take(weights)
+        own = group.take(weights)  # groups share no row
         used = group.editor.weights(layer, _rescored(group, layer, scores, own, placed, mask), placed)
         if used is not own:
-            weights = group.put(weights, used)
-    return weights
+            found = group.put(found, used, own=found is not weights)
+    return found
 
 
 def _rescored(group: Group, layer: int, scores: Tensor, weights: Tensor, keys: Keys, mask: Mask) -> Tensor:

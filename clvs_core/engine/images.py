@@ -110,7 +110,9 @@ class Root:
         """The segments of these tails under these edits, from memory where possible; each different one is run once."""
         with self._lock:
             found = {one: self._questions[one] for one in asked if one in self._questions}
+        order = list(dict.fromkeys(method for _, method in asked))
         missing = [one for one in dict.fromkeys(asked) if one not in found]
+        missing.sort(key=lambda one: order.index(one[1]))  # rows under one edit stand together
         found.update(zip(missing, question_segments(hf, self.segment, missing), strict=True))
         with self._lock:
             for one in dict.fromkeys(asked):

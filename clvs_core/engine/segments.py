@@ -19,7 +19,7 @@ from transformers import DynamicCache
 from ..methods.base import Keys, Method, Reading
 from ..models.positions import rerotate, rotary_positions, unified_positions
 from .attention import Blocks, Enough, Prefix, SharedKeys, softmax_rows
-from .editing import edited, groups
+from .editing import Rows, edited, groups
 
 _PACK = 512  # tokens of question segments run in one sequence; bounds the mask and the scores
 
@@ -276,7 +276,7 @@ class _QuestionPass:
         narrow = window is not None and window <= self.reach
         outside = self._outside(window).to(scores.device) if narrow and window is not None else None
 
-        def mask(some: Tensor, which: Tensor | None) -> Tensor:
+        def mask(some: Tensor, which: Rows | None) -> Tensor:
             unseen, far = self.hidden.to(some.device), outside
             if which is not None:
                 unseen, far = unseen[which], far if far is None else far[which]

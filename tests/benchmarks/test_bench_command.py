@@ -48,7 +48,8 @@ def data(tmp_path):
 
 
 def words(data, out, *more):
-    return ["bench", "pope", "--data", str(data), "--images", str(scenes.FOLDER), "--out", str(out), *map(str, more)]
+    where = ("--data", data, "--images", scenes.FOLDER, "--out", out, "--device", "cpu")
+    return ["bench", "pope", *map(str, (*where, *more))]
 
 
 def bench(data, out, *more):
@@ -316,7 +317,8 @@ def answered(out, number, process):
 
 def finished(data, out, *more):
     """The sorted lines of the run once it is complete."""
-    assert bench(data, out, *more) == 0
+    with scenes.one_thread():
+        assert bench(data, out, *more) == 0
     assert runs.read_run(out).complete
     return sorted((out / runs.ANSWERS).read_bytes().splitlines(keepends=True))
 

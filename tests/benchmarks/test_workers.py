@@ -28,9 +28,15 @@ from tests.benchmarks import scenes
 QUESTIONS = 4
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with scenes.one_thread():
+        yield
+
+
 @pytest.fixture(scope="module")
 def model():
-    return clvs_core.load_model("scenes")
+    return clvs_core.load_model("scenes", device="cpu")
 
 
 @pytest.fixture
@@ -384,7 +390,7 @@ def test_workers_that_die_while_they_load_are_one_sentence(monkeypatch):
 
 def test_ray_answers_the_same_also_when_a_worker_is_killed(task, tmp_path, loaded):
     ray = pytest.importorskip("ray")
-    plan = Plan("scenes", scenes.ALL)
+    plan = Plan("scenes", scenes.ALL, device="cpu")
     run(task, plan, tmp_path / "here", Here(plan))
     cluster = Cluster(plan, "local", count=2)
     try:
@@ -424,8 +430,8 @@ def _wrong_picture(cluster, task, folder):
 def _too_many(plan):
     with pytest.raises(ClvsError, match=r"^The cluster has room for \d+ workers; "):
         Cluster(plan, "local", count=1000)
-    with pytest.raises(ClvsError, match=r"^The cluster has room for 0 workers with 1 GPUs each; "):
-        Cluster(plan, "local", gpus=1)
+    with pytest.raises(ClvsError, match=r"^The cluster has room for 0 workers with 1000 GPUs each; "):
+        Cluster(plan, "local", gpus=1000)
 
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:1", "no.such.host.invalid:6379"])
