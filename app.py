@@ -18,6 +18,7 @@ with contextlib.suppress(ImportError):
 
 import gradio as gr
 
+from clvs_core.commands.common import add_loading
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.methods import load_method
 from clvs_core.methods.schema import schema
@@ -46,14 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=None,
         help="model to offer: scenes (default), llava-1.5-7b, a hub id or a folder; may be given several times",
     )
-    parser.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or balanced")
-    parser.add_argument("--quantization", choices=("4bit", "8bit"), help="load weights in fewer bits (bitsandbytes)")
-    parser.add_argument(
-        "--image-mode",
-        choices=("crop", "pad"),
-        help="LLaVA-1.5 only: cut the ends of a picture off, or pad it to a square (default: as published)",
-    )
+    add_loading(parser)
     parser.add_argument(
         "--method",
         action="append",
@@ -69,7 +63,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         action="append",
         metavar="DIR",
         help="folder with runs of the command bench, or one run, for the Results tab; may be given several times "
-        "(default: runs, where it exists)",
+        "(default: the folder runs, where there is one, and the examples that come with the page)",
     )
     parser.add_argument(
         "--images",

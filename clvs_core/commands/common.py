@@ -76,6 +76,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a name that the command models lists, a hub id or a folder (default: %(default)s, which ships with this)",
     )
+    add_loading(parser)
+
+
+def add_loading(parser: argparse.ArgumentParser) -> None:
+    """How a model is loaded."""
     parser.add_argument("--dtype", default="auto", help="auto, float32, float16, bfloat16 or float64")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or balanced")
     parser.add_argument("--quantization", choices=("4bit", "8bit"), help="needs bitsandbytes and a GPU")
