@@ -121,15 +121,24 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def find_runs(paths: Iterable[str | Path]) -> list[Path]:
-    """The folders of runs among these paths and one level below them, each once, in order."""
+    """The folders of runs among these paths and up to two levels below them, each once, in order.
+
+    Raises ClvsError for a path without any.
+    """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        inside = sorted(path.glob(f"*/{ABOUT}")) if path.is_dir() else []
-        runs = [path] if (path / ABOUT).is_file() else [file.parent for file in inside]
+        runs = _runs_in(path, 2)
         if not runs:
             raise ClvsError(f"There is no run in {path}; name a folder that the command bench wrote.")
         found |= dict.fromkeys(runs)
     return list(found)
+
+
+def _runs_in(path: Path, deep: int) -> list[Path]:
+    if (path / ABOUT).is_file():
+        return [path]
+    inside = sorted(child for child in path.iterdir() if child.is_dir()) if deep and path.is_dir() else []
+    return [run for child in inside for run in _runs_in(child, deep - 1)]
 
 
 def question_line(question: Question) -> dict[str, Any]:

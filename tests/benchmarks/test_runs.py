@@ -103,14 +103,17 @@ def test_what_is_no_run(tmp_path):
             read_about(path)
 
 
-def test_runs_are_found_in_folders_and_one_level_below_each_once(tmp_path):
+def test_runs_are_found_in_folders_and_two_levels_below_each_once(tmp_path):
     one, two = (made.made_run(tmp_path / "runs" / name, questions=made.pope_questions(1)) for name in ("b", "a"))
     inner = made.made_run(tmp_path / "runs" / "b" / "inner", questions=made.pope_questions(1))
-    assert find_runs([tmp_path / "runs"]) == [two, one]
+    assert find_runs([tmp_path / "runs"]) == find_runs([tmp_path]) == [two, one]
     assert find_runs([one, tmp_path / "runs", str(one)]) == [one, two]
     assert find_runs([inner]) == [inner]
     assert find_runs([]) == []
-    for nothing in (tmp_path, tmp_path / "missing", one / runs.ABOUT):
+    deeper = made.made_run(tmp_path / "x" / "y" / "z", questions=made.pope_questions(1))
+    assert find_runs([tmp_path / "x"]) == [deeper]
+    (tmp_path / "empty").mkdir()
+    for nothing in (tmp_path / "empty", tmp_path / "missing", one / runs.ABOUT):
         with pytest.raises(ClvsError, match=r"^There is no run in .*; name a folder that the command bench wrote\.$"):
             find_runs([one, nothing])
 
