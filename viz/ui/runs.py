@@ -71,7 +71,7 @@ class Choice:
 
 
 class Runs:
-    """The runs in these folders and up to two levels below, and pictures by name in `images`; read anew when they change.
+    """The runs in these folders and two levels below, and pictures by name in `images`; read anew when they change.
 
     Raises ClvsError for a folder that does not exist.
     """
