@@ -162,11 +162,13 @@ def read_answers(benchmark: Benchmark, path: str | Path, questions: Sequence[Que
     Ours are JSON lines or a JSON array of objects with at least {"id", "method", "answer"}; several files are joined.
     Answers of the official formats have the one method "".
 
-    Raises ClvsError for files that cannot be read, are of neither form, mix both or answer a question twice.
+    Raises ClvsError for files that cannot be read, are of neither form, mix both or answer a question twice, and for
+    runs that were asked other questions under the same ids.
     """
     path = existing(path, "name the file or folder of the answers")
     ours = _runs(path)
     if ours is not None:
+        _check_asked(path, questions)
         return Answers(ours, official=False)
     return Answers({"": benchmark.responses(path, questions)}, official=True)
 
@@ -200,6 +202,20 @@ def _runs(path: Path) -> dict[str, dict[str, str]] | None:
             method = answer_text(row, ("method",), where)
             once(methods.setdefault(method, {}), str(_id(row, where)), answer_text(row, ("answer",), where), where)
     return methods
+
+
+def _check_asked(path: Path, questions: Sequence[Question]) -> None:
+    """Raises ClvsError where a run was asked something else under an id than the data has there."""
+    known = {question.id: question for question in questions}
+    files = sorted(path.rglob(QUESTIONS)) if path.is_dir() else [path.parent / QUESTIONS]
+    for file in filter(Path.is_file, files):
+        for row in read_rows(file):
+            question = known.get(str(row.get("id")))
+            if question and (question.text, question.label) != (row.get("text"), row.get("label")):
+                raise ClvsError(
+                    f"{file.parent} was asked other questions than {question.id} of this data, {question.text!r:.80}; "
+                    "give the data that the run was made from."
+                )
 
 
 def _id(row: Mapping[str, Any], where: str) -> str | int:

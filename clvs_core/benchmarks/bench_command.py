@@ -27,14 +27,14 @@ from ..commands.common import (
 )
 from ..errors import ClvsError, ModelError
 from ..key_objects import CocoInstances
-from ..methods import CLVS, METHODS, Combine, Method, spec
-from ..methods.schema import schema, start
+from ..methods import CLVS, METHODS, Combine, Method, Target, spec
+from ..methods.schema import FAR, schema, start
 from ..models import prompts
 from ..models.registry import CARDS, ModelCard, card_for
 from . import BENCHMARKS, PAPER, Question
 from .asking import BATCH, Plan
 from .command import add_part, benchmark, load, part
-from .runner import Task, first_pictures, positives, run
+from .runner import Task, check, first_pictures, positives, run
 from .workers import Cluster, Here, Processes
 
 ALL, ABLATION = "all", "ablation"
@@ -181,10 +181,16 @@ def methods(options: argparse.Namespace, card: ModelCard) -> dict[str, Method]:
                 one = replace(start(CLVS, settings), **{name: value})
             except ValueError as error:
                 raise ClvsError(f"--sweep {name}: {error}") from None
-            found[spec(one)] = one
+            if _as_set(one, card) not in [_as_set(known, card) for known in found.values() if isinstance(known, CLVS)]:
+                found[spec(one)] = one
     if not found:
         raise ClvsError("There is no method in --methods; name at least one, e.g. vanilla,clvs.")
     return {name: _seeded(one, options.seed) for name, one in found.items()}
+
+
+def _as_set(one: Method, card: ModelCard) -> Method:
+    """With what the card adds; two specs may say the same."""
+    return one.resolve(Target(card.label, FAR, FAR, FAR, card.settings))
 
 
 def ablation(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
@@ -210,10 +216,10 @@ def _seeded(one: Method, seed: int) -> Method:
 
 
 def _selected(options: argparse.Namespace, questions: list[Question]) -> list[Question]:
+    masks = CocoInstances(options.key_objects) if options.key_objects else None  # a wrong file costs no model
     if options.limit:
         questions = first_pictures(questions, options.limit)
     if options.positives:
-        masks = CocoInstances(options.key_objects) if options.key_objects else None
         questions = positives(questions, options.positives, masks)
         if len(questions) < options.positives:
             say(f"There are {len(questions)} such questions, not {options.positives}.")
@@ -227,6 +233,8 @@ def command(options: argparse.Namespace) -> None:
     """Runs the benchmark; what is wrong with options or data costs no model."""
     options = _preset(options)
     prompts.parse(options.prompt)
+    if options.ray is None and options.gpus_per_worker is not None:
+        raise ClvsError("--gpus-per-worker is for --ray; leave it out, or give both.")
     chosen = methods(options, card_for(options.model))
     questions = _selected(options, load(options, options.images or True))
     task = Task(
@@ -238,6 +246,7 @@ def command(options: argparse.Namespace) -> None:
         options.seed,
     )
     plan = _plan(options, chosen)
+    check(Path(options.out), task, plan)
     backend = _backend(options, plan)
     try:
         _run(Path(options.out), task, plan, backend)
@@ -319,8 +328,6 @@ def _absolute(path: str) -> str:
 
 
 def _backend(options: argparse.Namespace, plan: Plan) -> Here | Processes | Cluster:
-    if options.ray is None and options.gpus_per_worker is not None:
-        raise ClvsError("--gpus-per-worker is for --ray; leave it out, or give both.")
     say(f"Loading {options.model} ...")
     if not sys.stderr.isatty():
         disable_progress_bar()

@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Reads, prints and writes. Raises ClvsError for anything the user must change; what is incomplete is on stderr."""
-    runs = [read_run(folder) for folder in find_runs(options.runs)]
+    runs = [read_run(folder) for folder in _found(options.runs)]
     for line in unfinished(runs):
         print(line, file=sys.stderr)
     drawn = _draw(runs, Path(options.figures)) if options.figures else []
@@ -74,6 +74,21 @@ def run(options: argparse.Namespace) -> None:
     if options.out:
         for path in write(found, Path(options.out)):
             print(path, file=sys.stderr)
+
+
+def _found(paths: Sequence[str]) -> list[Path]:
+    """The runs; of folders without any, which a pattern such as runs/* may name, stderr says so."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        try:
+            found |= dict.fromkeys(find_runs([path]))
+        except ClvsError as error:
+            if not Path(path).is_dir():
+                raise
+            print(error, file=sys.stderr)
+    if not found:
+        raise ClvsError("There is no run in these folders; name one that the command bench wrote.")
+    return list(found)
 
 
 def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:

@@ -39,6 +39,7 @@ _SAME = {
     "prompt": "prompt",
     "max_new_tokens": "max_new_tokens",
     "records": "records",
+    "inputs": "files of masks or methods",
     "batch": "batch",
 }
 
@@ -153,8 +154,25 @@ def run(
             progress(len(done), found.total)
 
 
+def check(folder: Path, task: Task, plan: Plan) -> None:
+    """Raises the errors of `run` that need no model: a folder that cannot be written or holds something else."""
+    if not folder.exists():  # nor is it made yet
+        above = next(parent for parent in folder.absolute().parents if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise ClvsError(f"{folder} cannot be made, {above} is not to be written to; name another folder.")
+        return
+    with _opened(folder):
+        if (folder / ABOUT).exists():
+            _check_same(folder, read_about(folder), asked(task, plan))
+
+
 def describe(task: Task, plan: Plan, backend: Backend) -> dict[str, Any]:
     """What run.json says, without its sessions."""
+    return {**asked(task, plan), **backend.about()}
+
+
+def asked(task: Task, plan: Plan) -> dict[str, Any]:
+    """What run.json says and no model is needed for."""
     lines = [{**question_line(question), "picture": None} for question in task.questions]
     return {
         "format": FORMAT,
@@ -164,7 +182,7 @@ def describe(task: Task, plan: Plan, backend: Backend) -> dict[str, Any]:
         "options": dict(task.options),
         "selection": dict(task.selection),
         "records": plan.records,
-        **backend.about(),
+        "inputs": {Path(path).name: _sha256(Path(path)) for path in (*plan.files, *filter(None, [plan.masks]))},
         "prompt": plan.prompt,
         "max_new_tokens": plan.max_new_tokens,
         "batch": plan.batch,
@@ -187,16 +205,20 @@ def _begin(folder: Path, task: Task, about: dict[str, Any], devices: list[str], 
         _write(folder / ABOUT, json.dumps(about | {"sessions": [session]}, indent=1) + "\n")
         return
     before = read_about(folder)
-    for key, name in _SAME.items():
-        if before.get(key) != about[key]:
-            raise ClvsError(
-                f"{folder} holds a run with other {name}: {_apart(before.get(key), about[key])}; name another folder."
-            )
+    _check_same(folder, before, about)
     if before["versions"] != about["versions"]:
         note(f"{folder} was begun with other versions: {_apart(before['versions'], about['versions'])}.")
     sessions = [*before.get("sessions", []), session]
     _write(folder / QUESTIONS, _text(map(question_line, task.questions)))  # the same, but for where pictures are now
     _write(folder / ABOUT, json.dumps(before | {"sessions": sessions}, indent=1) + "\n")
+
+
+def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for key, name in _SAME.items():
+        if key in now and before.get(key) != now[key]:
+            raise ClvsError(
+                f"{folder} holds a run with other {name}: {_apart(before.get(key), now[key])}; name another folder."
+            )
 
 
 def _apart(before: Any, now: Any) -> str:

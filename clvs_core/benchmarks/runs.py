@@ -33,6 +33,10 @@ from .files import read_text
 ABOUT, QUESTIONS, ANSWERS = "run.json", "questions.jsonl", "answers.jsonl"
 FORMAT = 1
 _TEXTS = ("id", "image", "text", "label", "kind", "source")
+_OPTIONAL = {
+    **dict.fromkeys(("versions", "options", "selection", "files", "inputs"), dict),
+    **dict.fromkeys(("records", "sessions"), list),
+}
 _NEEDED = {"benchmark": str, "model": dict, "methods": dict, "prompt": str, "max_new_tokens": int, "questions": int}
 
 
@@ -116,6 +120,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         raise ClvsError(f"{path} is not of format {FORMAT}; read it with the version that wrote it.")
     for name, kind in _NEEDED.items():
         if not isinstance(about.get(name), kind):
+            raise ClvsError(f"{path} says nothing usable as {name}; run the benchmark anew.")
+    for name, kind in _OPTIONAL.items():
+        if not isinstance(about.get(name, kind()), kind):
             raise ClvsError(f"{path} says nothing usable as {name}; run the benchmark anew.")
     return about
 

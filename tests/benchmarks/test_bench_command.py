@@ -19,7 +19,7 @@ from clvs_core.benchmarks.bench_command import gpus, listed, methods, sweep
 from clvs_core.cli import main
 from clvs_core.methods import METHODS
 from clvs_core.models.registry import card_for
-from tests.benchmarks import scenes
+from tests.benchmarks import made, scenes
 from tests.benchmarks.test_workers import Blind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -368,3 +368,66 @@ def test_killed_with_its_workers_it_loses_no_answer(larger, uninterrupted, tmp_p
     assert kept.count(b"\n") < len(uninterrupted)
     assert finished(larger, out, "--methods", FOUR) == uninterrupted
     assert (out / runs.ANSWERS).read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+
+
+def test_other_masks_or_another_method_file_are_another_run(data, tmp_path, capsys):
+    """Both are known by what is in them, not by their names."""
+    masks, gain = tmp_path / "masks.json", tmp_path / "own.py"
+    masks.write_bytes(scenes.INSTANCES.read_bytes())
+    gain.write_text((ROOT / "docs" / "examples" / "gain.py").read_text())
+    call = ["bench", "pope", "--data", str(data), "--images", str(scenes.FOLDER), "--limit", "1"]
+    call += ["--methods", f"vanilla,{gain}", "--key-objects", str(masks), "--out", str(tmp_path / "run")]
+    assert main(call) == 0
+    assert main(call) == 0
+    capsys.readouterr()
+    masks.write_text(json.dumps(json.loads(masks.read_text()) | {"info": {}}))
+    assert main(call) == 2
+    assert "holds a run with other files of masks or methods: masks.json" in capsys.readouterr().err
+
+
+def test_a_folder_with_another_run_costs_no_model(data, tmp_path, capsys, monkeypatch):
+    call = ["bench", "pope", "--data", str(data), "--images", str(scenes.FOLDER), "--limit", "1"]
+    assert main([*call, "--out", str(tmp_path / "run")]) == 0
+    monkeypatch.setattr("clvs_core.benchmarks.asking.load_model", lambda *_, **__: pytest.fail("the model is loaded"))
+    capsys.readouterr()
+    assert main([*call, "--max-new-tokens", "2", "--out", str(tmp_path / "run")]) == 2
+    assert "holds a run with other max_new_tokens: 1, not 2" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main([*call, "--out", str(tmp_path / "file" / "run")]) == 2
+    assert "cannot be made" in capsys.readouterr().err
+
+
+def test_a_sweep_does_not_ask_what_clvs_is_already():
+    usual = card_for("scenes").settings["clvs"]
+    assert len(named("--sweep", f"alpha={usual.get('alpha', 0.8)},0.5", "--sweep", f"beta={usual['beta']}")) == 3
+
+
+def test_a_run_is_not_scored_against_other_questions(data, tmp_path, capsys):
+    run = tmp_path / "run"
+    call = [
+        "bench",
+        "pope",
+        "--data",
+        str(data),
+        "--images",
+        str(scenes.FOLDER),
+        "--limit",
+        "1",
+        "--methods",
+        "vanilla",
+    ]
+    assert main([*call, "--out", str(run)]) == 0
+    assert main(["score", "pope", "--data", str(data), "--answers", str(run)]) == 0
+    other = scenes.write_pope(tmp_path / "other", scenes.PICTURES[::-1])
+    capsys.readouterr()
+    assert main(["score", "pope", "--data", str(other), "--answers", str(run)]) == 2
+    assert "was asked other questions" in capsys.readouterr().err
+
+
+def test_report_passes_over_folders_that_hold_no_run(tmp_path, capsys):
+    made.made_run(tmp_path / "runs" / "one")
+    (tmp_path / "runs" / "data").mkdir()
+    assert main(["report", str(tmp_path / "runs" / "one"), str(tmp_path / "runs" / "data")]) == 0
+    assert "There is no run in" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "runs" / "data")]) == 2
+    assert main(["report", str(tmp_path / "runs" / "one"), str(tmp_path / "nothing")]) == 2
