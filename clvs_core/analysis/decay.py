@@ -5,7 +5,8 @@ over heads, falls on that object and on the whole picture. Here are each method'
 fast they fall from there, and what a method gains over vanilla. Layers are counted from 0.
 
 Intervals are 95 %, percentile bootstrap over pictures with all their questions (Efron and Tibshirani, An Introduction
-to the Bootstrap, chapters 8 and 13); they are NaN where there is only one picture.
+to the Bootstrap, chapters 8 and 13); they are NaN where there is only one picture, and where every resample gives the
+same number, which says nothing of how sure it is.
 """
 
 from __future__ import annotations
@@ -266,10 +267,16 @@ def resampled(groups: int, replicates: int = REPLICATES) -> np.ndarray:
 
 
 def interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles 2.5 and 97.5 of `drawn` (replicates, L) without its NaN; NaN where nothing is left."""
-    empty = ~np.isfinite(drawn).any(0)
-    low, high = np.nanpercentile(np.where(empty, 0, drawn), [2.5, 97.5], axis=0)
-    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+    """Percentiles 2.5 and 97.5 of `drawn` (replicates, L) without its NaN; NaN where nothing else is left, or only
+    numbers that are the same but for rounding."""
+    finite = np.isfinite(drawn)
+    highest, lowest = (
+        end(np.where(finite, drawn, fill), axis=0) for end, fill in ((np.max, -np.inf), (np.min, np.inf))
+    )
+    none = ~finite.any(0)
+    none[~none] = (highest - lowest)[~none] <= 1e-12 * np.maximum(1, np.abs(highest[~none]))
+    low, high = np.nanpercentile(np.where(none, 0, drawn), [2.5, 97.5], axis=0)
+    return np.where(none, np.nan, low), np.where(none, np.nan, high)
 
 
 def _band(drawn: np.ndarray) -> Band:

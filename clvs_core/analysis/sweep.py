@@ -13,7 +13,7 @@ from functools import cached_property
 
 from ..benchmarks.base import Benchmark, Question
 from ..benchmarks.runs import RunFolder
-from ..benchmarks.scores import Estimate, Score
+from ..benchmarks.scores import Change, Estimate, Group, asked_twice
 from ..methods import CLVS, method
 from ..methods.base import Target
 from ..methods.schema import FAR, start
@@ -40,8 +40,8 @@ class Sweep:
     """Settings of CLVS that differ only in `over`: ("alpha",), ("beta",) or ("alpha", "beta").
 
     settings: alpha and beta, rising -> name in the run. card: CLVS as the model's card recommends it. asked: the
-    questions that are scored. Scores are in percent, or in points where the benchmark gives points; each is worked out
-    when it is asked for.
+    questions that are scored. Scores are in percent, or in points where the benchmark gives points, and unrounded; each
+    is worked out when it is asked for.
     """
 
     run: RunFolder
@@ -73,9 +73,31 @@ class Sweep:
         name = _vanilla(self.run)
         return None if name is None else self._scores(name)
 
+    @property
+    def twice(self) -> bool:
+        """Whether a question is asked more than once, so that accuracy's intervals are of a bootstrap."""
+        return asked_twice(self.asked)
+
+    @property
+    def card_point(self) -> Point | None:
+        """The point of the card's settings; None if it is not among them."""
+        card = {"alpha": self.card.alpha, "beta": self.card.beta}
+        return next((p for p in self.points if all(getattr(p, name) == card[name] for name in self.over)), None)
+
+    def change(self, point: Point) -> Scores:
+        """The point's scores minus vanilla's, with paired intervals; empty if the run does not have vanilla."""
+        vanilla, benchmark = _vanilla(self.run), self.run.benchmark
+        if vanilla is None:
+            return {}
+        found = benchmark.compare(self.asked, self._answers(point.method), self._answers(vanilla))
+        return headline(benchmark, found)
+
+    def _answers(self, name: str) -> dict[str, str]:
+        return {question.id: self.run.answers[name][question.id] for question in self.asked}
+
     def _scores(self, name: str) -> Scores:
-        answers = {question.id: self.run.answers[name][question.id] for question in self.asked}
-        return headline(self.run.benchmark, self.run.benchmark.score(self.asked, answers))
+        benchmark = self.run.benchmark
+        return headline(benchmark, benchmark.score(self.asked, self._answers(name)).groups)
 
 
 def sweeps(run: RunFolder) -> list[Sweep]:
@@ -129,26 +151,19 @@ def common(run: RunFolder, methods: Sequence[str]) -> list[Question]:
     return [question for question in held if counts[question.kind, question.image] == 2]
 
 
-def headline(benchmark: Benchmark, score: Score) -> dict[str, Estimate]:
-    """The official scores over everything, by name, with the interval of the same number unrounded.
+def headline(benchmark: Benchmark, groups: Mapping[str, Group] | Mapping[str, Change]) -> dict[str, Estimate]:
+    """Unrounded scores over everything, by name, or their changes: AMBER's scorer rounds to steps that are too wide.
 
-    Accuracy and F1 in percent; where a benchmark adds tasks up, its total.
+    Accuracy, and F1 of the answer that the benchmark calls positive, in percent; where a benchmark adds tasks up, its
+    total. Intervals are those of `Group`: accuracy's is Wilson's where no question is asked twice.
     """
     if benchmark.paired:
-        given = score.groups["total"].score
-        return {"total": _at(score.official["total"], given, 1)}
-    official, honest = score.official["All"], score.groups["All"]
-    scale = 1 if benchmark.name == "amber" else 100  # AMBER's script prints percent
-    return {
-        "accuracy": _at(official["accuracy"], honest.accuracy, scale, 100),
-        "F1": _at(official["f1"], honest.f1, scale, 100),
-    }
+        return {"total": groups["total"].score or Estimate(None, None, None)}
+    return {"accuracy": _percent(groups["All"].accuracy), "F1": _percent(groups["All"].f1)}
 
 
-def _at(value: float | None, honest: Estimate | None, scale: float, honest_scale: float = 1) -> Estimate:
-    if value is None or honest is None or honest.low is None or honest.high is None:
-        return Estimate(None if value is None else value * scale, None, None)
-    return Estimate(value * scale, honest.low * honest_scale, honest.high * honest_scale)
+def _percent(share: Estimate) -> Estimate:
+    return Estimate(*(None if value is None else 100 * value for value in (share.value, share.low, share.high)))
 
 
 # --- which settings make a sweep ----------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ..errors import ClvsError
 from . import BENCHMARKS, PARSERS, Benchmark, BenchmarkWarning, Change, Estimate, Question, Score, get, read_answers
 from .pope import CATEGORIES, SOURCES
 from .rbench import DUPLICATES, SUBSETS
+from .scores import NO_INTERVAL, without_interval
 
 VANILLA = "vanilla"
 _ABOUT = """\
@@ -150,9 +151,11 @@ def _table(benchmark: Benchmark, method: str, score: Score, change: dict[str, Ch
     lines += _columns(list(_official(benchmark, score)))
     lines += ["", "With 95 % intervals; the rates are of the answer yes to questions that are true and false:"]
     lines += _columns(list(_honest(score)))
+    lines += [NO_INTERVAL] * without_interval(score.groups.values())
     if change:
         lines += ["", "Minus vanilla, with 95 % intervals of a paired bootstrap over pictures:"]
         lines += _columns(list(_changed(change)))
+        lines += [NO_INTERVAL] * without_interval(change.values())
     return "\n".join(lines)
 
 
@@ -198,8 +201,10 @@ def _changed(change: dict[str, Change]) -> Iterator[list[str]]:
 
 
 def _interval(estimate: Estimate, factor: int = 100, sign: str = "") -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
+    if estimate.value is None:
         return "-"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value * factor:{sign}.1f}"
     value, low, high = (f"{number * factor:{sign}.1f}" for number in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}]"
 

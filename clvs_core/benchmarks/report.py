@@ -47,7 +47,7 @@ from .report_table import (
     sections,
 )
 from .runs import RunFolder
-from .scores import Change, Estimate, Score, judge
+from .scores import NO_INTERVAL, Change, Estimate, Score, judge
 
 __all__ = ["Cell", "Column", "Row", "Table", "best", "csv_text", "heading", "latex", "markdown", "sections", "tables"]
 
@@ -129,6 +129,7 @@ def _cell(ours: float, estimate: Estimate | None, factor: float, decimals: int, 
         None if high is None else _round(high * factor, decimals),
         paper,
         difference,
+        same=estimate is not None and estimate.value is not None and estimate.low is None,
     )
 
 
@@ -180,8 +181,8 @@ _PLAIN = {
     "unparsed": Column("unparsed", "Unparsed", 0, best=False),
 }
 _HONEST = (
-    "Intervals are of 95 %: Wilson's for shares, a bootstrap over pictures for all else, paired where of a change "
-    "against vanilla. Yes is the share of answers read as yes; TPR and FPR are the shares of yes among questions whose "
+    "Intervals are of 95 %: Wilson's for shares where no question is asked twice, a bootstrap over pictures for all "
+    "else, paired where of a change against vanilla. Yes is the share of answers read as yes; TPR and FPR are the shares of yes among questions whose "
     "answer is yes and no. Unparsed answers say neither to a person, whatever the parser made of them."
 )
 
@@ -197,7 +198,8 @@ def _plain_table(scored: Sequence[Scored]) -> Table:
         rows += _mean_rows(setups, [(_PLAIN[key], key) for key in keys])
     columns = tuple(_PLAIN[key] for key in keys)
     positive = f"P, R and F1 are of the answer {benchmark.positive}."
-    notes = [_HONEST, positive, *_notes(setups, names), *_different_questions(scored)]
+    same = any(cell.same for row in rows for cell, column in zip(row.cells, columns, strict=True) if column.interval)
+    notes = [_HONEST, *[NO_INTERVAL] * same, positive, *_notes(setups, names), *_different_questions(scored)]
     return Table(benchmark.label, benchmark.name, columns, tuple(rows), tuple(notes))
 
 
@@ -452,17 +454,19 @@ def _notes(setups: Mapping[Setup, Sequence[Scored]], names: Mapping[Setup, str])
 
 def _paper_notes(table: PaperTable, label: str, picked: Mapping[str, Scored], model: str, same: bool) -> Iterator[str]:
     """What was run, what departs from the paper, and what is missing, for one model."""
-    if not same:
+    printed = model in table.values
+    if not printed:
+        yield f"The paper has no numbers of {model} in this table."
+    elif not same:
         yield (
             f"{label} is not a model of the paper, and its questions need not be the paper's: beside it stand the "
             f"numbers of {model}, and the difference is no measure of reproduction."
         )
-    elif model not in table.values:
-        yield f"The paper has no numbers of {model} in this table."
     for one in _by_runs(picked.values()):
         yield _about(one, label)
         about = one.runs[0].about
-        if unlike := departures(one.benchmark, about, one.questions, one.parser, model, table.groups):
+        unlike = departures(one.benchmark, about, one.questions, one.parser, model, table.groups) if printed else []
+        if unlike:
             yield f"Unlike the paper's runs of {model}: {plain_text('; '.join(unlike))} ({one.folder})."
         if absent := _absent(table, one):
             yield f"{_listed(absent)} of {one.benchmark.label} {_were(absent)} not asked of {label}{_whole(table)}."

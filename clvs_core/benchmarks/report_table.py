@@ -40,7 +40,7 @@ class Cell:
     """ours, with its 95 % interval where one is known; what the paper prints; ours minus it. None: there is no such.
 
     All are rounded as they are printed, so that the difference is that of the printed numbers. note: why there is none.
-    answers: of how many of its questions ours is.
+    answers: of how many of its questions ours is. same: it has no interval, as every resample gives the same number.
     """
 
     ours: float | None = None
@@ -51,6 +51,7 @@ class Cell:
     note: str = ""
     answers: int = 0
     questions: int = 0
+    same: bool = False
 
 
 @dataclass(frozen=True)

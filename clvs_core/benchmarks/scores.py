@@ -1,14 +1,14 @@
 """Scores of judged answers: the official ones, and next to them what they leave out.
 
-Left out by official scores: how sure a number is (95 % intervals: Wilson's for shares, a paired bootstrap over pictures
-for everything else), how many answers the parser could not read or read against their first word, and whether a gain is
+Left out by official scores: how sure a number is (95 % intervals: Wilson's for shares, where no question is asked twice,
+a paired bootstrap over pictures for everything else, and none where every resample gives the same number), how many answers the parser could not read or read against their first word, and whether a gain is
 better sight or only a change of bias (true and false positive rate, against vanilla). Here "positive" is the answer
 yes, in every benchmark, except in `f1`, which is of the answer the benchmark's authors call positive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -21,6 +21,7 @@ from .answers import parser as parser_of
 from .base import Benchmark, Masks, Question
 
 REPLICATES, SEED, LEVEL = 2000, 0, 0.95
+NO_INTERVAL = "No interval where every resample gives the same number."  # under tables that have such numbers
 _SAID = {"yes": 1, "no": 0, None: -1}
 
 
@@ -41,7 +42,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval, all None where there is nothing to estimate it from."""
+    """A number and its 95 % interval, all None where there is nothing to estimate it from.
+
+    low, high: None, too, where a bootstrap gives the same number every time, which says nothing of how sure it is.
+    """
 
     value: float | None
     low: float | None
@@ -57,7 +61,8 @@ class Group:
         refused: answers in which the parser found neither yes nor no; official scorers count them as wrong.
         unparsed: answers in which a person would find neither (`answers.first_word`), whatever the parser made of them.
         contradicted: answers that the parser read as the opposite of what a person would.
-        accuracy, true_positive_rate, false_positive_rate: with Wilson intervals, which take questions as independent.
+        accuracy, true_positive_rate, false_positive_rate: with Wilson intervals, which take answers as independent; in
+            a group that asks a question twice (`asked_twice`) with bootstrap intervals over pictures.
         f1, score: with bootstrap intervals over pictures. score: MME only.
     """
 
@@ -104,6 +109,12 @@ class Change:
     score: Estimate | None = None
 
 
+def without_interval(groups: Iterable[Group | Change]) -> bool:
+    """Whether any of their numbers has no interval."""
+    found = (getattr(group, key) for group in groups for key in (*_SHARES, "f1", "score"))
+    return any(one is not None and one.value is not None and one.low is None for one in found)
+
+
 # --- from answers to numbers --------------------------------------------------------------------------
 
 
@@ -119,6 +130,14 @@ def judge(questions: Sequence[Question], answers: Mapping[str, str], parser: str
     return Judged(np.array(truth, bool), np.array(said, np.int8), np.array(image, int))
 
 
+def asked_twice(questions: Sequence[Question]) -> bool:
+    """Whether a question is asked more than once: the same text about the same picture.
+
+    POPE asks its positives again in each category, and R-Bench repeats ids: such answers are not independent.
+    """
+    return len({(question.image or question.id, question.text) for question in questions}) < len(questions)
+
+
 def score(
     benchmark: Benchmark, questions: Sequence[Question], answers: Mapping[str, str], parser: str | None = None
 ) -> Score:
@@ -131,9 +150,12 @@ def score(
     extra = len(answers.keys() - {question.id for question in questions})
     official = benchmark.official(judged, groups)
     samples = _Samples(judged, benchmark, groups)
-    honest = {name: _group(name, judged.chosen(mask), read[mask], samples) for name, mask in groups.items()}
+    twice = {name: asked_twice([answered[n] for n in np.flatnonzero(mask)]) for name, mask in groups.items()}
+    honest = {
+        name: _group(name, judged.chosen(mask), read[mask], samples, twice[name]) for name, mask in groups.items()
+    }
     if benchmark.paired:
-        honest["total"] = _total(honest, samples)
+        honest["total"] = _total(honest, samples, asked_twice(answered))
     return Score(benchmark.name, parser, official, honest, missing, extra)
 
 
@@ -179,35 +201,29 @@ def _answered(questions: Sequence[Question], answers: Mapping[str, str]) -> list
     return found
 
 
-def _group(name: str, judged: Judged, read: np.ndarray, samples: _Samples) -> Group:
-    """read: (N,) int8, what a person would read, as Judged.said."""
+def _group(name: str, judged: Judged, read: np.ndarray, samples: _Samples, twice: bool) -> Group:
+    """read: (N,) int8, what a person would read, as Judged.said. twice: whether a question is asked more than once."""
     yes, said = judged.truth, judged.said
     return Group(
         len(yes),
         int(np.sum(said == -1)),
         int(np.sum(read == -1)),
         int(np.sum((said >= 0) & (read >= 0) & (said != read))),
-        wilson(int(np.sum(said == yes)), len(yes)),
-        wilson(int(np.sum(yes & (said == 1))), int(np.sum(yes))),
-        wilson(int(np.sum(~yes & (said == 1))), int(np.sum(~yes))),
+        *samples.shares(name, twice),
         samples.estimate(name, "f1"),
         samples.estimate(name, "score") if samples.paired else None,
     )
 
 
-def _total(honest: Mapping[str, Group], samples: _Samples) -> Group:
+def _total(honest: Mapping[str, Group], samples: _Samples, twice: bool) -> Group:
     """MME's total: counts of all tasks, and the sum of their scores."""
     tasks = honest.values()
-    counted = samples.counts.sum(0)
-    yes, no = counted[_TP] + counted[_FN] + counted[_LOST_YES], counted[_TN] + counted[_FP] + counted[_LOST_NO]
     return Group(
         sum(group.answers for group in tasks),
         sum(group.refused for group in tasks),
         sum(group.unparsed for group in tasks),
         sum(group.contradicted for group in tasks),
-        wilson(int(counted[_TP] + counted[_TN]), int(yes + no)),
-        wilson(int(counted[_TP]), int(yes)),
-        wilson(int(counted[_FP]), int(no)),
+        *samples.shares("total", twice),
         samples.estimate("total", "f1"),
         samples.estimate("total", "score"),
     )
@@ -229,6 +245,7 @@ def wilson(successes: int, trials: int) -> Estimate:
 
 # Columns of counts: answers, those that are neither yes nor no as lost; pictures whose answers are all right; pictures.
 _TP, _FP, _TN, _FN, _LOST_YES, _LOST_NO, _ALL_RIGHT, _ASKED = range(8)
+_SHARES = ("accuracy", "true_positive_rate", "false_positive_rate")
 
 
 class _Samples:
@@ -241,7 +258,6 @@ class _Samples:
         self.pictures = int(judged.image.max()) + 1
         self.positive, self.paired = benchmark.positive, benchmark.paired
         self.groups = list(groups)
-        self.counts = _counts(judged, self.pictures)
         by_group = [_counts(judged.chosen(mask), self.pictures) for mask in groups.values()]
         drawn = np.random.default_rng(SEED).multinomial(
             self.pictures, np.full(self.pictures, 1 / self.pictures), size=REPLICATES
@@ -249,7 +265,7 @@ class _Samples:
         # (1 + REPLICATES, 8) a group: the first row is the real sample.
         weights = np.vstack([np.ones(self.pictures), drawn])
         self.sums = {name: weights @ counts for name, counts in zip(self.groups, by_group, strict=True)}
-        self.sums["total"] = weights @ self.counts
+        self.sums["total"] = weights @ _counts(judged, self.pictures)
 
     def values(self, name: str, key: str) -> np.ndarray:
         """(1 + REPLICATES,) of a statistic, NaN where it is not defined."""
@@ -259,6 +275,15 @@ class _Samples:
 
     def estimate(self, name: str, key: str) -> Estimate:
         return _percentiles(self.values(name, key))
+
+    def shares(self, name: str, twice: bool) -> tuple[Estimate, Estimate, Estimate]:
+        """Accuracy, true and false positive rate; twice: whether the group asks a question more than once."""
+        if twice:
+            accuracy, true_positive_rate, false_positive_rate = (self.estimate(name, key) for key in _SHARES)
+            return accuracy, true_positive_rate, false_positive_rate
+        tp, fp, tn, fn, lost_yes, lost_no = map(int, self.sums[name][0, :_ALL_RIGHT])
+        yes, no = tp + fn + lost_yes, tn + fp + lost_no
+        return wilson(tp + tn, yes + no), wilson(tp, yes), wilson(fp, no)
 
     def change(self, before: _Samples, name: str, key: str) -> Estimate:
         return _percentiles(self.values(name, key) - before.values(name, key))
@@ -300,9 +325,11 @@ def _statistic(sums: np.ndarray, key: str, positive: str) -> np.ndarray:
 
 
 def _percentiles(values: np.ndarray) -> Estimate:
-    """The first value, with percentiles of the others."""
+    """The first value, with percentiles of the others; without where these are all the same."""
     drawn = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or not len(drawn):
         return Estimate(None, None, None)
+    if np.ptp(drawn) < 1e-9:  # all the same, but for rounding
+        return Estimate(float(values[0]), None, None)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(values[0]), float(low), float(high))

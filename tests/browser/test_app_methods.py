@@ -58,7 +58,7 @@ def pressed(page):
 
 
 def tabs(page):
-    return page.get_by_role("tab").all_inner_texts()
+    return page.locator("#methods").get_by_role("tab").all_inner_texts()
 
 
 def specs(page):
@@ -86,7 +86,7 @@ def test_a_chip_asks_only_the_new_method_and_takes_away_at_once(open_page, url, 
     assert model.asked[before:] == [["vcd"]]
     assert result(page)["id"] == first["id"]
     assert (pressed(page), tabs(page)) == (["Vanilla", "CLVS", "VCD"], ["CLVS", "VCD"])
-    assert page.get_by_role("tab", selected=True).inner_text() == "VCD", "its settings are at hand"
+    assert page.locator("#methods").get_by_role("tab", selected=True).inner_text() == "VCD", "its settings are at hand"
     chip(page, "CLVS").click()
     when(page, "m.methods.length === 2")
     assert specs(page) == ["vanilla", "vcd"]
@@ -171,7 +171,7 @@ def test_every_kind_of_setting_reaches_the_answer(open_page, url):
     first.press("Enter")
     when(page, "m.methods[2].spec === 'tarac'")
     assert (first.input_value(), last.input_value()) == ("3", "4")
-    page.get_by_role("tab", name="CLVS").click()
+    page.locator("#methods").get_by_role("tab", name="CLVS").click()
     page.get_by_role("checkbox", name="Early termination").uncheck()
     when(page, "m.methods[1].spec.includes('early_termination=false')")
     box = page.get_by_role("spinbutton", name="First check")
@@ -215,10 +215,10 @@ def test_everything_by_keyboard_alone(open_page, url):
     when(page, "m.methods.length === 3")
     assert page.evaluate(focused) == "VCD", "focus stays on the chip"
     page.locator(f"#{chip(page, 'VCD').get_attribute('aria-describedby')}").wait_for(state="visible")
-    page.get_by_role("tab", selected=True).focus()
+    page.locator("#methods").get_by_role("tab", selected=True).focus()
     page.keyboard.press("ArrowLeft")
     assert page.evaluate(focused) == "CLVS"
-    assert page.get_by_role("tab", selected=True).inner_text() == "CLVS"
+    assert page.locator("#methods").get_by_role("tab", selected=True).inner_text() == "CLVS"
     page.keyboard.press("Tab")
     assert page.evaluate(focused) == "More"
     page.keyboard.press("Enter")
@@ -240,7 +240,7 @@ def test_a_link_restores_methods_and_settings(open_page, url):
     when(page, "m.status === 'done' && m.methods.length === 4")
     assert pressed(page) == ["CLVS", "VCD", "PAI + CLVS", "CLVS 2"]
     assert tabs(page) == ["VCD", "PAI + CLVS", "CLVS", "CLVS 2"]
-    page.get_by_role("tab", name="PAI + CLVS").click()
+    page.locator("#methods").get_by_role("tab", name="PAI + CLVS").click()
     assert page.locator(".mp-main .mp-whose").all_inner_texts() == ["PAI", "CLVS"]
     assert page.get_by_role("slider", name="α own attention").input_value() == "0.35"
     slide(page, "picture raised", "1.5")
@@ -326,7 +326,7 @@ def test_the_picker_fits_a_phone(open_page, url, theme):
         chip(page, name).tap()
         when(page, f"m.methods.length === {count}")
     for name in ("CLVS", "VCD", "TARAC"):
-        page.get_by_role("tab", name=name).tap()
+        page.locator("#methods").get_by_role("tab", name=name).tap()
         box = page.locator(".mp-set").bounding_box()
         assert 0 < box["height"] <= 130
         assert box["x"] >= 0

@@ -301,5 +301,4 @@ class Made:
 
         tables = self._once(opened, ("tables", parser), make)
         write = {"md": report.markdown, "tex": report.latex}.get(ending)
-        text = report.csv_text(tables) if write is None else "\n".join(map(write, tables))
-        return text.replace(str(opened.run.folder), opened.run.folder.name)
+        return report.csv_text(tables) if write is None else "\n".join(map(write, tables))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import itertools
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,45 +80,56 @@ class Runs:
     def __init__(self, folders: Iterable[str | Path] = (), images: Iterable[str | Path] = ()):
         self.folders = [_folder(path, "--runs") for path in folders]
         self.images = [_folder(path, "--images") for path in images]
-        self._open: dict[Path, tuple[Any, OpenRun]] = {}  # the newest last
+        self._open: dict[tuple[Path, Path], tuple[Any, OpenRun]] = {}  # the newest last
         self._lock = threading.Lock()
 
     def listed(self) -> dict[str, Path]:
-        """The runs that anybody may choose, by names that are shown and linked."""
-        found: dict[str, Path] = {}
+        """The runs that anybody may choose, by names that are shown and linked; no name tells where a folder is."""
+        parts: dict[Path, tuple[str, ...]] = {}  # of each run, from the folder that was named at start
         for folder in self.folders:
             try:
                 paths = find_runs([folder])
-            except ClvsError:  # none yet
+            except (ClvsError, OSError):  # none yet, or not to be read
                 continue
             for path in paths:
-                name = path.name if path.name not in found else f"{path.parent.name}/{path.name}"
-                if path not in found.values():
-                    found[name if name not in found else str(path)] = path
+                parts[path] = max(parts.get(path, ()), path.relative_to(folder.parent).parts, key=len)
+        found: dict[str, Path] = {}
+        for path, own in parts.items():
+            found[_free(own, found)] = path
         return found
 
     def get(self, choice: Choice, owner: bool) -> OpenRun:
         """The run of the chosen name, for the owner also at the chosen path. ClvsError for anything else."""
         if choice.folder and owner:
-            return self._read(Path(choice.folder.strip()).expanduser().resolve())
+            path = Path(choice.folder.strip()).expanduser().resolve()
+            return self._read(path, path)
         path = self.listed().get(choice.run)
         if path is None or choice.folder:
             raise ClvsError(f"There is no run {(choice.folder or choice.run)!r:.80} here; choose one of the list.")
         try:
-            return self._read(path)
+            return self._read(path, Path(choice.run))
         except ClvsError as error:  # where it is on this machine is nobody's business
-            raise ClvsError(str(error).replace(str(path), choice.run)) from error
+            told = f"The run {choice.run} is damaged; tell whoever runs this page."
+            raise ClvsError(str(error).replace(str(path), choice.run) if owner else told) from error
 
-    def _read(self, path: Path) -> OpenRun:
+    def _read(self, path: Path, named: Path) -> OpenRun:
+        """named: what the run's folder is called wherever the run is spoken of, in tables and errors."""
         stamp = _stamp(path)
         with self._lock:  # two visitors who ask for the same long run read it once
-            kept = self._open.pop(path, None)
+            kept = self._open.pop((path, named), None)
             if kept is None or kept[0] != stamp:
-                kept = stamp, OpenRun(read_run(path))
-            self._open[path] = kept
+                kept = stamp, OpenRun(replace(read_run(path), folder=named))
+            self._open[path, named] = kept
             while len(self._open) > KEPT:
                 del self._open[next(iter(self._open))]
             return kept[1]
+
+
+def _free(parts: tuple[str, ...], taken: Mapping[str, Any]) -> str:
+    """The last parts of a path, as few as tell it from names that are taken; at last with a number."""
+    names = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+    numbered = (f"{names[-1]} ({n})" for n in itertools.count(2))
+    return next(name for name in itertools.chain(names, numbered) if name not in taken)
 
 
 def _folder(path: str | Path, option: str) -> Path:
@@ -149,7 +161,7 @@ class OpenRun:
         self.places = {question.id: place for place, question in enumerate(self.questions)}
         self.names = list(run.methods)
         self.specs = [str(spec) for spec in run.methods.values()]
-        self.labels = labels(self.names, [title(name)[:_LONGEST] for name in self.names])  # as they were asked for
+        self.labels = labels_of(self.names, self.specs)
         self.vanilla = next((n for n, spec in enumerate(self.specs) if name_of(spec) == VANILLA), None)
         self._texts = [f"{q.id}\n{q.image}\n{q.text}".lower() for q in self.questions]
         self.kinds = list(dict.fromkeys(kind_of(question) for question in self.questions))
@@ -208,6 +220,23 @@ class OpenRun:
         if choice.show == "gained":
             return (one == truth) & (base != truth) & (base != NONE)
         return wrong & (base == truth)
+
+
+def labels_of(names: Sequence[str], specs: Sequence[str]) -> list[str]:
+    """What a run's methods are called, no two alike, by the settings in which they differ.
+
+    names: as they were asked for; specs: settings in full. They differ from those of the one that was asked for by its
+    mere name, which keeps it, or else from any other's, as in the tables.
+    """
+    titles = [title(name)[:_LONGEST] for name in names]
+    mere = {name_of(spec): spec for name, spec in zip(names[::-1], specs[::-1], strict=True) if ":" not in name}
+    found = labels(specs, titles)
+    for n, (name, spec) in enumerate(zip(names, specs, strict=True)):
+        if base := mere.get(name_of(spec)):
+            found[n] = titles[n] if ":" not in name else labels([base, spec], [titles[n]] * 2)[1]
+    found = [label[:_LONGEST] for label in found]
+    return [f"{label} [{name[:_LONGEST]}]" if found.count(label) > 1 else label
+            for label, name in zip(found, names, strict=True)]  # fmt: skip
 
 
 def kind_of(question: Question) -> str:
