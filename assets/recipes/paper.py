@@ -23,6 +23,7 @@ from clvs_core.benchmarks.paper_tables import paper_tables
 from clvs_core.benchmarks.report import tables
 from clvs_core.benchmarks.report_table import Table, markdown
 from clvs_core.benchmarks.runs import RunFolder, read_run
+from clvs_core.methods import method
 from viz import paper_figures
 
 from . import benchmarks
@@ -95,6 +96,28 @@ def _main(run: RunFolder) -> bool:
     return run.folder.name not in (ABLATION, SWEEPS, KEY_OBJECTS)
 
 
+def conclusion(runs: Mapping[str, RunFolder]) -> str:
+    """What the numbers say: which methods differ from vanilla beyond chance, and what the ablation changes."""
+    lines = []
+    for run in filter(_main, runs.values()):
+        found = []
+        for name, answers in run.answers.items():
+            change = run.benchmark.compare(run.questions, answers, run.answers["vanilla"])
+            all_of = change["All" if "All" in change else "total"].accuracy
+            if all_of.value is not None and all_of.low is not None and all_of.high is not None:
+                found += [f"{method(name).label} {100 * all_of.value:+.1f}"] * (all_of.low > 0 or all_of.high < 0)
+        lines.append(f"- {run.benchmark.label}: {', '.join(found) or 'no method'}")
+    full, apart = runs[ABLATION].answers["clvs"], []
+    for name, answers in runs[ABLATION].answers.items():
+        if name not in ("vanilla", "clvs"):
+            apart.append(f"`{name}` {sum(answers[id] != said for id, said in full.items())}")
+    return (
+        "Accuracy differs from vanilla's by more than chance (points; the 95 % interval of a paired bootstrap over "
+        "pictures leaves 0 out) of:\n\n" + "\n".join(lines) + "\n\n"
+        f"Answers of {len(full):,} that differ from CLVS's in the ablation: {', '.join(apart)}."
+    )
+
+
 def section(table: Table) -> str:
     """A table's Markdown, its headings one level deeper."""
     return re.sub("^#", "##", markdown(table), flags=re.MULTILINE)
@@ -114,6 +137,7 @@ def page(
         "benchmarks: the paper's numbers beside ours are those of another model on other data, and the differences "
         "say nothing about how well the paper is reproduced. How to make each table from the real data: "
         "[benchmarks.md](benchmarks.md).",
+        conclusion(runs),
         "## In the paper's layout",
         *map(section, layout(runs)),
         "## With intervals",

@@ -74,7 +74,7 @@ class Sweep:
         return None if name is None else self._scores(name)
 
     @property
-    def twice(self) -> bool:
+    def asks_twice(self) -> bool:
         """Whether a question is asked more than once, so that accuracy's intervals are of a bootstrap."""
         return asked_twice(self.asked)
 

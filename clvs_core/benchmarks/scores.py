@@ -1,9 +1,10 @@
 """Scores of judged answers: the official ones, and next to them what they leave out.
 
-Left out by official scores: how sure a number is (95 % intervals: Wilson's for shares, where no question is asked twice,
-a paired bootstrap over pictures for everything else, and none where every resample gives the same number), how many answers the parser could not read or read against their first word, and whether a gain is
-better sight or only a change of bias (true and false positive rate, against vanilla). Here "positive" is the answer
-yes, in every benchmark, except in `f1`, which is of the answer the benchmark's authors call positive.
+Left out by official scores: how sure a number is (95 % intervals: Wilson's for shares, where no question is asked
+twice; a paired bootstrap over pictures for everything else; none where every resample gives the same number), how many
+answers the parser could not read or read against their first word, and whether a gain is better sight or only a change
+of bias (true and false positive rate, against vanilla). Here "positive" is the answer yes, in every benchmark, except
+in `f1`, which is of the answer the benchmark's authors call positive.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Honest numbers: intervals against scipy and against brute force, counts of odd answers, changes against vanilla."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -99,10 +101,53 @@ def test_bootstrap_agrees_with_drawing_pictures_one_by_one(pope, positive):
     assert (change.low, change.high) == pytest.approx(brute(pope, positive, new, old), abs=0.015)
 
 
+def test_resamples_that_are_all_the_same_are_no_interval(pope, tmp_path):
+    right = {q.id: q.label for q in pope}
+    found = POPE.score(pope, right).groups["All"]
+    assert found.f1 == Estimate(1, None, None)
+    assert found.accuracy == wilson(len(pope), len(pope))
+    same = POPE.compare(pope, drawn(pope, 0.7, 2), drawn(pope, 0.7, 2))["All"]
+    assert (same.f1, same.true_positive_rate) == (Estimate(0, None, None), Estimate(0, None, None))
+    assert scores.without_interval([found])
+    assert scores.without_interval([same])
+    assert not scores.without_interval([POPE.score(pope, drawn(pope, 0.7, 2)).groups["All"]])
+    pairs = MME.load(files.write_mme(tmp_path, images=10))
+    groups = MME.score(pairs, {q.id: q.label for q in pairs}).groups
+    assert groups["count"].score == Estimate(200, None, None)
+    assert groups["total"].score == Estimate(1000, None, None)
+
+
+def test_a_group_that_asks_a_question_twice_has_no_wilson_interval(pope):
+    """POPE's categories have the same positives: asked in all three, their interval must not get narrower."""
+    again = [
+        replace(q, id=q.id.replace("random", kind), kind=kind)
+        for kind in ("random", "popular", "adversarial")
+        for q in pope
+    ]
+    once = drawn(pope, 0.8, 6)
+    answers = {q.id: once[q.id.replace(q.kind, "random")] for q in again}
+    assert (scores.asked_twice(pope), scores.asked_twice(again)) == (False, True)
+    found = POPE.score(again, answers).groups
+    bootstrap = POPE.compare(again, answers, dict.fromkeys(answers, "No"))["All"]  # which is right in half of each
+    for key in ("accuracy", "true_positive_rate", "false_positive_rate"):
+        whole, part = getattr(found["All"], key), getattr(found["popular"], key)
+        assert whole.value == pytest.approx(part.value)
+        assert whole.high - whole.low > 0.7 * (part.high - part.low)
+        shift = whole.value - getattr(bootstrap, key).value
+        assert whole.low - shift == pytest.approx(getattr(bootstrap, key).low)
+    assert found["popular"].accuracy == wilson(round(found["popular"].accuracy.value * len(pope)), len(pope))
+
+
+def test_nameless_pictures_are_not_the_same_one(pope):
+    nameless = [replace(q, image="", text="Is it?") for q in pope]
+    assert not scores.asked_twice(nameless)
+    assert scores.asked_twice([*nameless, nameless[0]])
+
+
 def test_changes_are_paired_and_of_the_questions_both_answered(pope):
     old = drawn(pope, 0.7, 2)
     same = POPE.compare(pope, old, old)["All"]
-    assert (same.gained, same.lost, same.accuracy) == (0, 0, Estimate(0, 0, 0))
+    assert (same.gained, same.lost, same.accuracy) == (0, 0, Estimate(0, None, None))
     new = {**old, **{q.id: q.label for q in pope[:30]}}
     change = POPE.compare(pope, new, {id_: old[id_] for id_ in list(old)[:100]})["All"]
     right = sum(old[q.id].lower() != q.label for q in pope[:30])

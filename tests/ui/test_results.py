@@ -104,6 +104,15 @@ def test_runs_are_listed_by_name_each_once(folder, tmp_path):
     assert list(named.values()) == [folder / "amber", folder / "street", other]
 
 
+def test_no_name_of_a_run_tells_where_it_is(tmp_path):
+    made = [made_run(tmp_path / place / "runs/pope/street") for place in ("a", "b", "c")]
+    named = Runs([path.parents[1] for path in made]).listed()
+    assert list(named) == ["street", "pope/street", "runs/pope/street"]
+    assert list(named.values()) == made
+    assert list(Runs(made).listed()) == ["street", "street (2)", "street (3)"]
+    assert Runs(made).get(Choice(run="street (3)"), owner=False).run.folder == Path("street (3)")
+
+
 def test_a_visitor_reads_only_what_is_listed(folder, tmp_path):
     available = Runs([folder])
     hidden = made_run(tmp_path / "hidden")
@@ -131,13 +140,60 @@ def test_who_is_the_owner(handlers, folder, recording, library):
     assert (board["own"], board["total"]) == (True, 4)
 
 
-def test_errors_name_no_folder_of_the_server(folder, tab):
+def test_a_damaged_run_is_the_owners_business(handlers, folder, tab):
     (folder / "street" / ANSWERS).write_text("{}\n")
-    board = tab.look(event(run="street"), VISITOR)
-    assert board["error"].startswith("Line 1 of street/answers.jsonl is no answer")
-    assert board["runs"] == ["amber", "street"], "the rest stays"
+    for damaged in (ANSWERS, "run.json"):
+        (folder / "street" / damaged).write_text("{}\n")
+        board = tab.look(event(run="street"), VISITOR)
+        assert board["error"] == "The run street is damaged; tell whoever runs this page."
+        assert board["runs"] == ["amber", "street"], "the rest stays"
+    handlers.models.own = True
     (folder / "street/run.json").write_text("{")
-    assert str(folder) not in tab.look(event(run="street"), VISITOR)["error"]
+    error = tab.look(event(run="street"), OWN)["error"]
+    assert error.startswith("street/run.json is damaged (")
+    assert error.endswith("run the benchmark anew.")
+
+
+@pytest.fixture
+def secret(tmp_path, monkeypatch):
+    """Runs in a folder whose path Markdown and LaTeX escape: a good one, and one whose records are damaged."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    base = tmp_path / "my_secret [x]"
+    made_run(base / "runs/my_run", "pope", pope_questions(4), records=("key_objects",), data=str(base))
+    path = made_run(base / "runs/my_bad", "pope", pope_questions(4), records=("lens",)) / ANSWERS
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line | {"uncertainty": [0.5, "x"]}) + "\n" for line in lines))
+    return base / "runs"
+
+
+def told(tab, request, **message):
+    """Everything that a tab's answers hold for a request, files among them."""
+    found = [tab.look(event(**message), request)]
+    for part, endings in (("tables", ("md", "csv", "tex")), ("figures", ("png", "svg"))):
+        found.append(tab.draw(event(part=part, **message), request))
+        for ending in endings:
+            saved = tab.save(event(part=part, ending=ending, name="convergence", **message), request)
+            found.append(saved.get("error") or Path(saved["url"].partition("file=")[2]).read_bytes())
+    return found
+
+
+def test_a_visitor_is_never_told_where_a_run_is(handlers, secret):
+    tab = Results(handlers, Runs([secret]))
+    good, bad = (told(tab, VISITOR, run=run) for run in ("my_run", "my_bad"))
+    for place in ("secret", str(secret.parents[1])):
+        assert place not in repr((good, bad))
+    assert "my\\_run" in good[1][1], "the run's name stands for its folder"
+    assert b"my_run" in good[3]
+    assert "my_bad" in bad[5][0]["error"]
+    assert "my_bad" in bad[6]
+
+
+def test_the_owner_sees_the_path_that_was_typed(handlers, secret):
+    handlers.models.own = True
+    tab = Results(handlers, Runs([secret]))
+    rows = told(tab, OWN, folder=str(secret / "my_run"))[3].decode()
+    assert str(secret / "my_run") in rows
+    assert "secret" not in repr(told(tab, VISITOR, run="my_run")), "which a visitor of the same run does not"
 
 
 def test_a_growing_run_is_read_again(folder, tab):
@@ -165,6 +221,31 @@ def test_without_a_run_the_board_says_so(handlers, tmp_path):
         board = Results(handlers, available).look(event(run=""), VISITOR)
         assert (board["runs"], board["run"], board["folder"]) == ([], "", "")
         assert "error" not in board
+
+
+# --- what methods are called --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("methods", "called"), [
+    # an ablation: only what is taken away is said, not what both have
+    ({"clvs": "clvs:gamma=0.25,early_termination=true",
+      "clvs:gamma=0.25,early_termination=false": "clvs:gamma=0.25,early_termination=false"},
+     ["CLVS", "CLVS (no early stop)"]),
+    # a sweep around the usual settings, which it meets once more
+    ({"clvs": "clvs:alpha=0.8,gamma=0.25", "clvs:alpha=0.1,gamma=0.25": "clvs:alpha=0.1,gamma=0.25",
+      "clvs:gamma=0.25": "clvs:alpha=0.8,gamma=0.25"},
+     ["CLVS", "CLVS (α 0.1)", "CLVS 2"]),
+    # a sweep alone
+    ({"vanilla": "vanilla", "clvs:beta=0.1,gamma=0.25": "clvs:beta=0.1,gamma=0.25",
+      "clvs:beta=0.9,gamma=0.25": "clvs:beta=0.9,gamma=0.25"},
+     ["Vanilla", "CLVS (β 0.1)", "CLVS (β 0.9)"]),
+    ({"pai+clvs": "pai:alpha=0.2+clvs:alpha=0.8", "pai+clvs:alpha=0.3": "pai:alpha=0.2+clvs:alpha=0.3",
+      "pai": "pai:alpha=0.2"},
+     ["PAI + CLVS", "PAI + CLVS (CLVS α 0.3)", "PAI"]),
+])  # fmt: skip
+def test_methods_are_told_apart_by_what_differs(tmp_path, methods, called):
+    made_run(tmp_path / "x", "pope", STREET, methods, lambda question, method: "Yes")
+    assert Runs([tmp_path]).get(Choice(run="x"), owner=False).labels == called
 
 
 # --- filters and pages --------------------------------------------------------------------------------

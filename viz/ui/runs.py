@@ -233,10 +233,10 @@ def labels_of(names: Sequence[str], specs: Sequence[str]) -> list[str]:
     found = labels(specs, titles)
     for n, (name, spec) in enumerate(zip(names, specs, strict=True)):
         if base := mere.get(name_of(spec)):
-            found[n] = titles[n] if ":" not in name else labels([base, spec], [titles[n]] * 2)[1]
+            found[n] = titles[n] if ":" not in name else labels([base, spec], ["", titles[n]])[1]
     found = [label[:_LONGEST] for label in found]
-    return [f"{label} [{name[:_LONGEST]}]" if found.count(label) > 1 else label
-            for label, name in zip(found, names, strict=True)]  # fmt: skip
+    again = [found[:n].count(label) + 1 for n, label in enumerate(found)]  # a sweep may ask the usual setting twice
+    return [f"{label} {number}" if number > 1 else label for label, number in zip(found, again, strict=True)]
 
 
 def kind_of(question: Question) -> str:

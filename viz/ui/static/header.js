@@ -73,8 +73,31 @@ function view(name, focus = false) {
   document.dispatchEvent(new CustomEvent('clvs-viewed', { detail: name }));
 }
 const inResults = () => document.body.classList.contains('view-results');
-document.addEventListener('clvs-view', (event) => view(event.detail, true));
-view(new URLSearchParams(location.search).has('run') ? 'results' : 'explore');
+const inAddress = () => new URLSearchParams(location.search).has('run');
+
+// The explorer keeps the address that the page was opened with; the results have their own, which says what is chosen.
+const theme = new URLSearchParams(location.search).get('__theme');
+function themed(query) {
+  if (theme) query.set('__theme', theme);
+  return String(query) && `?${query}`;
+}
+const ofExplore = inAddress() ? themed(new URLSearchParams()) : location.search;
+const ofResults = () => themed(new URLSearchParams(document.querySelector('#board .rs')?.__address ?? 'run='));
+function go(name) {
+  if (name !== head.dataset.view) history.pushState(null, '', location.pathname + (name === 'results' ? ofResults() : ofExplore));
+  view(name, true);
+}
+/** The results as they are now, also where one comes back to them: nothing is asked again. */
+function keepAddress() {
+  if (inResults() && document.querySelector('#board .rs')?.__address) history.replaceState(null, '', location.pathname + ofResults());
+}
+window.addEventListener('popstate', () => {
+  view(inAddress() ? 'results' : 'explore');
+  keepAddress();
+});
+document.addEventListener('clvs-address', keepAddress);
+document.addEventListener('clvs-view', (event) => go(event.detail));
+view(inAddress() ? 'results' : 'explore');
 
 function address() {
   if (inResults()) {
@@ -103,7 +126,7 @@ async function copy() {
 head.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
-  if (button.dataset.view) view(button.dataset.view);
+  if (button.dataset.view) go(button.dataset.view);
   else if (button.dataset.kind) {
     open(false);
     opener.focus();
@@ -114,7 +137,7 @@ head.addEventListener('click', (event) => {
   else keepTheme(document.body.classList.toggle('dark'));
 });
 head.addEventListener('keydown', (event) => {
-  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key)) return view(tabs.find((tab) => tab !== event.target).dataset.view, true);
+  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key)) return go(tabs.find((tab) => tab !== event.target).dataset.view);
   const items = [...menu.querySelectorAll('button')];
   const at = items.indexOf(document.activeElement);
   if (event.key === 'Escape' && !menu.hidden) { open(false); opener.focus(); }

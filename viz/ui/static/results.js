@@ -6,9 +6,8 @@ const control = (name) => root.querySelector(`[data-do="${name}"]`);
 const OF_ONE = ['wrong', 'gained', 'lost'];
 const SIGNS = { right: '✓', wrong: '✗', unread: '?', none: '–' };
 const SAID = { right: 'right', wrong: 'wrong', unread: 'not read', none: 'no answer yet' };
-const link = new URLSearchParams(location.search);
 const first = { run: '', folder: '', parser: '', text: '', kind: '', show: 'all', method: '', page: 0, id: '' };
-let choice = { ...first, run: link.get('run') ?? '', id: link.get('id') ?? '' };
+let choice = { ...first };
 let board = null; // what the server last said of the answers
 let part = 'answers';
 let picked = null; // methods picked by hand to open a question with; null: the usual ones
@@ -66,6 +65,23 @@ function drawTop() {
 function setLink(id) {
   const linked = !board.folder && board.runs.includes(board.run);
   root.__link = linked ? new URLSearchParams({ run: board.run, ...(id ? { id } : {}) }).toString() : '';
+}
+
+/** What the address bar says: of a run that is not listed nothing, its path least of all. */
+function setAddress() {
+  const { folder, run, ...rest } = choice;
+  const said = folder ? [] : Object.entries(rest).filter(([name, value]) => value !== first[name]);
+  root.__address = new URLSearchParams({ run: folder ? '' : run, ...Object.fromEntries(said) }).toString();
+  document.dispatchEvent(new CustomEvent('clvs-address'));
+}
+
+/** What the address bar says is chosen. */
+function linked() {
+  const query = new URLSearchParams(location.search);
+  const said = Object.keys(first).filter((name) => name !== 'folder' && query.has(name)).map((name) => [name, query.get(name)]);
+  const found = { ...first, ...Object.fromEntries(said) };
+  const shows = [...control('show').options].map((option) => option.value);
+  return { ...found, page: Number(found.page) || 0, show: shows.includes(found.show) ? found.show : first.show };
 }
 
 function drawFilters() {
@@ -144,14 +160,16 @@ function drawAnswers(value) {
     choice = settled;
     drawTop();
     drawFilters();
+    setAddress();
     return tell(value.error);
   }
   const other = board?.run !== value.run || board?.folder !== value.folder;
   board = value;
   if (other) picked = null;
   drawTop();
+  if (board.methods) choice.page = board.page;
+  setAddress();
   if (!board.methods) return;
-  choice.page = board.page;
   settled = choice;
   drawFilters();
   drawChips();
@@ -167,6 +185,7 @@ const wait = (name, on) => { get(`[data-of="${name}"] .rs-wait`).hidden = !on; }
 /** Shows one part of the run; what it shows is made when that has not been done yet. */
 function open(name, focus = false) {
   part = name;
+  tell();
   document.querySelector('#results').dataset.part = name;
   for (const tab of root.querySelectorAll('[data-part]')) {
     const on = tab.dataset.part === name;
@@ -194,7 +213,7 @@ function drawFigures(value) {
 function drawPart(value) {
   wait(value.part, false);
   delete document.querySelector('#results').dataset.waiting;
-  tell(value.error);
+  if (value.part === part) tell(value.error);
   if (value.error) made[value.part] = '';
   if (value.part === 'figures') drawFigures(value);
 }
@@ -212,6 +231,7 @@ function opened(value) {
   if (value.error) return get('.rs-error').scrollIntoView({ block: 'nearest' });
   for (const line of root.querySelectorAll('tbody tr')) line.classList.toggle('rs-marked', line.dataset.id === value.id);
   setLink(value.id);
+  setAddress();
   document.dispatchEvent(new CustomEvent('clvs-view', { detail: 'explore' }));
   // On a phone the answer stands below the question, as after Run.
   if (window.innerWidth > 900) window.scrollTo(0, 0);
@@ -227,6 +247,12 @@ function pick(button) {
   [...get('.rs-chips').children].find((one) => one.dataset.method === name)?.focus();
 }
 
+function choose(run) {
+  const own = run === board.folder;
+  if (!own) control('folder').value = '';
+  look({ ...first, [own ? 'folder' : 'run']: run });
+}
+
 let typing = 0;
 root.addEventListener('input', (event) => {
   if (event.target !== control('text')) return;
@@ -235,7 +261,7 @@ root.addEventListener('input', (event) => {
 });
 root.addEventListener('change', (event) => {
   const name = event.target.dataset.do;
-  if (name === 'run') look({ ...first, [event.target.value === board.folder ? 'folder' : 'run']: event.target.value });
+  if (name === 'run') choose(event.target.value);
   else if (name === 'show') look({ show: event.target.value, method: OF_ONE.includes(event.target.value) ? control('method').value : '' });
   else if (['kind', 'method', 'parser'].includes(name)) look({ [name]: event.target.value });
 });
@@ -275,7 +301,7 @@ watch('value', () => {
   else if (value.part === 'opened') opened(value);
   else drawPart(value);
 });
-const seen = () => { if (!asked && document.body.classList.contains('view-results')) look({ id: choice.id }); };
+const seen = () => { if (!asked && document.body.classList.contains('view-results')) look(linked()); };
 document.addEventListener('clvs-viewed', seen);
 document.querySelector('#results').dataset.part = part;
 seen();
