@@ -31,8 +31,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from clvs_core.analysis.convergence import Convergence, binned, convergence
-from clvs_core.analysis.decay import Band, Decay, decay
+from clvs_core.analysis.convergence import Convergence, binned, convergence, observed
+from clvs_core.analysis.decay import Band, Decay, decay, samples
 from clvs_core.analysis.sweep import Sweep, common, sweeps
 from clvs_core.benchmarks.paper_tables import paper_model, paper_tables
 from clvs_core.benchmarks.runs import RunFolder
@@ -58,6 +58,7 @@ KINDS = tuple(_WHY_NOT)
 FORMATS = ("png", "svg")
 WIDTH = 6.0
 LINES = 8  # methods in one plot of lines; more cannot be told apart
+BANDS = 3  # with more methods than this in a plot, bands would cover each other, and so would bars
 _NARROW = 4.8  # below this many inches, panels stand below each other
 _INK, _FAINT, _GRID = "#1f2328", "#667080", "#e3e6ea"
 _CONVERGED = "#0b7a75"
@@ -102,15 +103,12 @@ _LOOKS = (
 
 
 def figures(runs: Sequence[RunFolder], width: float = WIDTH) -> dict[str, Figure]:
-    """Every figure for which a run holds what it needs, by name; where several runs do, with their folders' names.
-
-    Raises ClvsError for a run that is damaged.
-    """
+    """Every figure for which a run holds what it needs, by name; where several runs do, with their folders' names."""
     return {name: draw() for name, draw in _drawings(runs, width)[0].items()}
 
 
 def missing(runs: Sequence[RunFolder]) -> dict[str, str]:
-    """Why the other figures cannot be drawn, a sentence each."""
+    """Why the other figures cannot be drawn, a sentence each: those of no run, and those of runs that are damaged."""
     return _drawings(runs, WIDTH)[1]
 
 
@@ -131,28 +129,35 @@ def save_all(runs: Sequence[RunFolder], folder: str | Path, width: float = WIDTH
 
 
 def _drawings(runs: Sequence[RunFolder], width: float) -> tuple[dict[str, Callable[[], Figure]], dict[str, str]]:
-    """What draws each figure, and why there is none of the other kinds."""
-    able: dict[str, list[tuple[RunFolder, Callable[[], Figure]]]] = {kind: [] for kind in KINDS}
-    for run in runs:
-        for kind, drawing in _of_run(run, width).items():
-            able[kind].append((run, drawing))
-    drawn = {}
-    for kind, several in able.items():
-        for run, drawing in several:
-            drawn[kind if len(several) == 1 else _free(f"{kind}-{_slug(run.folder.name)}", drawn)] = drawing
-    return drawn, {kind: _WHY_NOT[kind] for kind, several in able.items() if not several}
+    """What draws each figure, and why there is none: of the other kinds, and of runs that are damaged."""
+    found = [(run, kind, one) for run in runs for kind, one in _of_run(run, width).items()]
+    drawn: dict[str, Callable[[], Figure]] = {}
+    reasons: dict[str, str] = {}
+    for kind in KINDS:
+        able = [(run, one) for run, own, one in found if own == kind and not isinstance(one, ClvsError)]
+        damaged = [(run, one) for run, own, one in found if own == kind and isinstance(one, ClvsError)]
+        for run, drawing in able:
+            drawn[kind if len(able) == 1 else _free(f"{kind}-{_slug(run.folder.name)}", drawn)] = drawing
+        for run, error in damaged:
+            alone = len(damaged) == 1 and not able
+            reasons[kind if alone else _free(f"{kind}-{_slug(run.folder.name)}", drawn | reasons)] = str(error)
+        if not able and not damaged:
+            reasons[kind] = _WHY_NOT[kind]
+    return drawn, reasons
 
 
-def _of_run(run: RunFolder, width: float) -> dict[str, Callable[[], Figure]]:
-    """What draws each figure for which one run holds what it needs."""
-    found: dict[str, Callable[[], Figure]] = {}
+def _of_run(run: RunFolder, width: float) -> dict[str, Callable[[], Figure] | ClvsError]:
+    """What draws each figure for which one run holds what it needs; what is wrong where records are damaged."""
+    found: dict[str, Callable[[], Figure] | ClvsError] = {}
     if _holds(run, "attention"):
-        found["decay"] = partial(decay_figure, run, width=width)
+        wrong = _wrong(lambda: samples(run, _chosen(run, "attention")))
+        found["decay"] = wrong or partial(decay_figure, run, width=width)
         if _holds(run, "picture_attention"):
-            found["decay-share"] = partial(decay_figure, run, share=True, width=width)
-        found["peaks"] = partial(peaks_figure, run, width=width)
+            blank = wrong or _wrong(lambda: _some_share(run))
+            found["decay-share"] = blank or partial(decay_figure, run, share=True, width=width)
+        found["peaks"] = wrong or partial(peaks_figure, run, width=width)
     if _holds(run, "uncertainty"):
-        found["convergence"] = partial(convergence_figure, run, width=width)
+        found["convergence"] = _wrong(lambda: observed(run)) or partial(convergence_figure, run, width=width)
     if run.benchmark.paired and common(run, list(run.methods)):
         found["mme"] = partial(mme_figure, run, paper_mme(run), width=width)
     for sweep in reversed(sweeps(run)):  # of several of a kind, the first stays
@@ -163,6 +168,24 @@ def _of_run(run: RunFolder, width: float) -> dict[str, Callable[[], Figure]]:
 
 def _holds(run: RunFolder, record: str) -> bool:
     return any(run.column(method, record) for method in run.methods)
+
+
+def _wrong(read: Callable[[], Any]) -> ClvsError | None:
+    """What is wrong with the records that a figure is of; reading takes much less time than drawing."""
+    try:
+        read()
+    except ClvsError as error:
+        return error
+    return None
+
+
+def _some_share(run: RunFolder) -> None:
+    if not np.isfinite(samples(run, _chosen(run, "attention")).share).any((0, 2)).all():
+        raise _no_share(run)
+
+
+def _no_share(run: RunFolder) -> ClvsError:
+    return ClvsError(f"{run.folder} holds no attention on the whole picture; draw the figure without share.")
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -180,7 +203,7 @@ def _slug(name: str) -> str:
 def decay_figure(
     run: RunFolder, methods: Sequence[str] | None = None, share: bool = False, width: float = WIDTH
 ) -> Figure:
-    """Attention on the key object by layer: a line with a band for each method, its peak marked.
+    """Attention on the key object by layer: a line for each method, its peak marked, and a band where they are few.
 
     methods: by their names in the run; by default one of each kind. share: of the attention on the picture instead of
     all. Raises ClvsError where it was not recorded.
@@ -189,20 +212,23 @@ def decay_figure(
     looks = _looks(run, found.samples.methods)
     figure, (ax,) = _panels(1, width, 0.55)
     names = _labels(run, found.samples.methods)
-    for label, look, fall in zip(names, looks, found.falls.values(), strict=True):
+    peaks = []
+    for (name, fall), label, look in zip(found.falls.items(), names, looks, strict=True):
         band = fall.share if share else fall.attention
         if not np.isfinite(band.value).any():
-            raise ClvsError(f"{run.folder} holds no attention on the whole picture; draw the figure without share.")
+            raise _no_share(run)
         peak = int(np.nanargmax(band.value))
-        _band(ax, band, look, f"{label}, peak at layer {peak + 1}")
-        ax.plot(peak + 1, band.value[peak], **_RING | {"markeredgecolor": look.colour})
+        peaks.append(peak)
+        _band(ax, band, look, f"{label}, peak at layer {peak + 1}", len(looks), name == found.reference)
+        ax.plot(peak + 1, band.value[peak], zorder=5, **_RING | {"markeredgecolor": look.colour})
     _axes(ax, "share of the picture's attention" if share else "attention on the key object", percent=True)
     ax.set_ylim(bottom=0)
-    _layer_axis(ax, found.samples.layers)
+    _layer_axis(ax, found.samples.layers, peaks)
     _legend(figure, _handles(ax))
     lives = [f"{fall.half_life:.1f}".replace("inf", "∞").replace("nan", "–") for fall in found.falls.values()]
     half = _listed([f"{label} {life}" for label, life in zip(names, lives, strict=True)])
-    _caption(figure, run, _counted(found), *[f"Median half-life in layers: {half}"] * (not share), _BOOTSTRAP)
+    notes = [*[f"Median half-life in layers: {half}"] * (not share), *[_BOOTSTRAP] * (len(looks) <= BANDS)]
+    _caption(figure, run, _counted(found), *notes)
     return figure
 
 
@@ -236,10 +262,10 @@ def peaks_figure(
 def _draw_peaks(ax: Axes, found: Decay, looks: Sequence[_Look]) -> None:
     several, layers = len(looks), np.arange(1, found.samples.layers + 1)
     wide = 0.84 / several
-    for number, (fall, look) in enumerate(zip(found.falls.values(), looks, strict=True)):
+    for number, ((name, fall), look) in enumerate(zip(found.falls.items(), looks, strict=True)):
         heights = fall.peak_counts / len(fall.peaks)
-        if several > 3:
-            ax.plot(layers, heights, zorder=3, **_sized(look, len(layers)))
+        if several > BANDS:
+            ax.plot(layers, heights, zorder=_above(name == found.reference), **_sized(look, len(layers)))
             continue
         fill = {"facecolor": "white", "hatch": "//////"} if look.hollow else {"facecolor": look.colour}
         at, held = layers + (number - (several - 1) / 2) * wide, heights > 0  # bars of 0 would still have an edge
@@ -257,7 +283,7 @@ def _draw_gains(ax: Axes, found: Decay, names: Sequence[str], looks: Sequence[_L
     said, lost = [], 0
     for name, gain in found.gains.items():
         label, look = shown[name]
-        _band(ax, gain.by_layer, look, label)
+        _band(ax, gain.by_layer, look, label, len(found.gains))
         said.append(f"{label} {_signed(gain.mean)}")
         lost = max(lost, int(gain.left_out.max()))
     _axes(ax, "gain over vanilla, cut at 100%", percent=True)
@@ -283,7 +309,7 @@ def convergence_figure(run: RunFolder, method: str | None = None, width: float =
     """
     found = convergence(run, method)
     figure, panels = _panels(2, width, 0.75)
-    top = max(1.0, float(np.nanmax(found.uncertainty, initial=0)))
+    top = max(1.0, float(np.max(found.uncertainty, initial=0, where=np.isfinite(found.uncertainty))))
     _draw_uncertainty(panels[0], found, top)
     _draw_shares(panels[1], found, top)
     for ax in panels:
@@ -303,7 +329,7 @@ def _about_convergence(run: RunFolder, found: Convergence) -> list[str]:
     if math.isfinite(fit.half_converged):
         fitted += f"; half have converged at {_with_interval(fit.half_converged, fit.half_converged_interval)}"
     return [
-        f"{_number(len(found.flags), 'question')}, {fit.observations:,} layers, {_labels(run, [found.method])[0]}",
+        f"{_number(len(found.flags), 'question')}, {fit.observations:,} observations (questions × layers), {_labels(run, [found.method])[0]}",
         fitted,
         f"γ {stops.gamma:g}, checked from layer {stops.first_check + 1} on, stops "
         f"{_percent(stops.stopped)} of questions, {_percent(stops.too_early)} before they have converged",
@@ -333,7 +359,7 @@ def _draw_shares(ax: Axes, found: Convergence, top: float) -> None:
     held = count > 0
     middle, bars = ((edges[1:] + edges[:-1]) / 2)[held], np.stack([share - low, high - share])[:, held]
     look = {"color": _INK, "linestyle": "none", "marker": "o", "markersize": 3.5, "elinewidth": 1, "capsize": 2}
-    ax.errorbar(middle, share[held], np.nan_to_num(bars), label="share that has, 95% interval", zorder=3, **look)
+    ax.errorbar(middle, share[held], bars, label="share of layers that have converged, 95%", zorder=3, **look)
     if math.isfinite(found.fit.slope):
         at = np.linspace(0, top, 201)
         ax.plot(at, found.fit.share(at), color=_CONVERGED, linewidth=1.5, label="logistic regression", zorder=2)
@@ -382,7 +408,9 @@ def mme_figure(
         ours = Patch(facecolor=_FAINT, label="this run, 95% interval")
         _legend(figure, [ours, Patch(label="the paper's", **paper_look)])
     pictures = len({(question.kind, question.image) for question in questions})
-    _caption(figure, run, _questions(len(questions), pictures), _BOOTSTRAP)
+    drawn = [score.groups[group].score for score in scores for group in groups]
+    flat = any(one is not None and one.value is not None and one.low is None for one in drawn)
+    _caption(figure, run, _questions(len(questions), pictures), f"{_BOOTSTRAP}{_NONE}" if flat else _BOOTSTRAP)
     return figure
 
 
@@ -415,15 +443,13 @@ def _draw_bars(
     theirs: Sequence[Mapping[str, float]],
 ) -> None:
     for at, (look, score, paper) in enumerate(zip(looks, ours, theirs, strict=True)):
-        if score is None or score.value is None or score.low is None or score.high is None:
+        if score is None or score.value is None:
             continue
         printed = paper.get(group)
         middle, thick = (at, 0.62) if printed is None else (at - 0.2, 0.38)
         ax.barh(middle, score.value, thick, color=look.colour, linewidth=0, zorder=3, label="ours")
-        ends = [[score.value - score.low], [score.high - score.value]]
-        for colour, wide in (("white", 2.2), (_INK, 0.9)):  # a rim keeps it visible on dark bars
-            look_of = {"color": colour, "elinewidth": wide, "capthick": wide, "capsize": 1.8, "linestyle": "none"}
-            ax.errorbar(score.value, middle, xerr=ends, zorder=4, **look_of)
+        if score.low is not None and score.high is not None:
+            _draw_interval(ax, middle, score.value, score.low, score.high)
         words: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
         ax.text(1.03, middle, f"{score.value:.0f}", color=_INK, **words)
         if printed is not None:
@@ -436,11 +462,20 @@ def _draw_bars(
     ax.set_xticks([0, limit / 2, limit])
 
 
+def _draw_interval(ax: Axes, at: float, value: float, low: float, high: float) -> None:
+    for colour, wide in (("white", 2.2), (_INK, 0.9)):  # a rim keeps it visible on dark bars
+        look = {"color": colour, "elinewidth": wide, "capthick": wide, "capsize": 1.8, "linestyle": "none"}
+        ax.errorbar(value, at, xerr=[[value - low], [high - value]], zorder=4, **look)
+
+
 # --- figures 7 and 8: sweeps --------------------------------------------------------------------------
 
 
 def sweep_figure(run: RunFolder, sweep: Sweep, width: float = WIDTH) -> Figure:
-    """Scores over alpha or beta with vanilla's and the card's setting, or as maps over both."""
+    """Unrounded scores over alpha or beta with vanilla's and the card's setting, or as maps over both.
+
+    The caption has the card's setting minus vanilla, with paired intervals.
+    """
     measures = list(sweep.points[0].scores)
     grid = len(sweep.over) == 2
     figure, panels = _panels(len(measures), width, 0.85 if grid else 0.75)
@@ -448,22 +483,26 @@ def sweep_figure(run: RunFolder, sweep: Sweep, width: float = WIDTH) -> Figure:
         (_draw_grid if grid else _draw_sweep)(ax, sweep, measure)
     kept = [part for part in settings_in_words(run.methods[sweep.points[0].method]) if not _varies(part, sweep.over)]
     notes = [_questions(sweep.questions, sweep.pictures), f"CLVS: {', '.join(kept)}" if kept else ""]
+    if changed := _changed(sweep):
+        notes.append(f"The model card's setting minus Vanilla: {changed}")
     if not grid:
         _legend(figure, _handles(panels[0]))
-        notes.append(_BOOTSTRAP if "accuracy" not in measures else f"{_BOOTSTRAP}; for accuracy, Wilson's")
-    elif _card_point(sweep):
+        wilson = "accuracy" in measures and not sweep.asks_twice
+        notes.append(f"{_BOOTSTRAP}; for accuracy, Wilson's" if wilson else _BOOTSTRAP)
+    elif sweep.card_point:
         _legend(figure, [Patch(facecolor="none", edgecolor=_INK, linewidth=1.6, label="the model card's setting")])
     _caption(figure, run, *notes)
     return figure
 
 
+def _changed(sweep: Sweep) -> str:
+    """The paired change of the card's setting against vanilla; "" where the run lacks either."""
+    changes = sweep.change(sweep.card_point) if sweep.card_point else {}
+    return _listed([f"{name} {_points(change)}" for name, change in changes.items() if change.value is not None])
+
+
 def _varies(words: str, over: Sequence[str]) -> bool:
     return any(words.split()[0] == GREEK[name] for name in over)
-
-
-def _card_point(sweep: Sweep) -> Any:
-    card = {"alpha": sweep.card.alpha, "beta": sweep.card.beta}
-    return next((p for p in sweep.points if all(getattr(p, name) == card[name] for name in sweep.over)), None)
 
 
 def _draw_sweep(ax: Axes, sweep: Sweep, measure: str) -> None:
@@ -475,7 +514,7 @@ def _draw_sweep(ax: Axes, sweep: Sweep, measure: str) -> None:
     if sweep.vanilla is not None:
         style = {key: _LOOKS[0].line[key] for key in ("color", "linestyle", "linewidth")}
         ax.axhline(_numbers(sweep.vanilla[measure])[0], label="Vanilla", zorder=2, **style)
-    if (chosen := _card_point(sweep)) is not None:
+    if (chosen := sweep.card_point) is not None:
         at, score = getattr(chosen, name), _numbers(chosen.scores[measure])[0]
         ax.plot([at], [score], label="the model card's setting", **_RING)
     _axes(ax, _measure(measure))
@@ -505,7 +544,7 @@ def _draw_grid(ax: Axes, sweep: Sweep, measure: str) -> None:
     bar.ax.yaxis.set_major_locator(MaxNLocator(5))
     for edge in (bar.outline, *ax.spines.values()):
         edge.set(linewidth=0.4, edgecolor=_FAINT)
-    if (chosen := _card_point(sweep)) is not None:
+    if (chosen := sweep.card_point) is not None:
         corner = (alphas.index(chosen.alpha) - 0.5, betas.index(chosen.beta) - 0.5)
         ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="white", linewidth=3))
         ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=_INK, linewidth=1.6))
@@ -523,6 +562,7 @@ def _numbers(estimate: Estimate) -> tuple[float, float, float]:
 # --- what figures share -------------------------------------------------------------------------------
 
 _BOOTSTRAP = "95% intervals: bootstrap over pictures"
+_NONE = "; none where every resample gives the same number"
 
 
 def _chosen(run: RunFolder, record: str) -> list[str]:
@@ -554,10 +594,17 @@ def _panels(number: int, width: float, ratio: float) -> tuple[Figure, list[Axes]
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
-def _band(ax: Axes, band: Band, look: _Look, label: str) -> None:
+def _band(ax: Axes, band: Band, look: _Look, label: str, several: int, reference: bool = False) -> None:
+    """several: how many of them the plot has."""
     layers = np.arange(1, len(band.value) + 1)
-    ax.fill_between(layers, band.low, band.high, color=look.colour, alpha=0.16, linewidth=0, zorder=2)
-    ax.plot(layers, band.value, label=label, zorder=3, **_sized(look, len(layers)))
+    if several <= BANDS:
+        ax.fill_between(layers, band.low, band.high, color=look.colour, alpha=0.16, linewidth=0, zorder=2)
+    ax.plot(layers, band.value, label=label, zorder=_above(reference), **_sized(look, len(layers)))
+
+
+def _above(reference: bool) -> int:
+    """Methods that leave the weights alone, such as VCD, have vanilla's line: its dashes on top let both be seen."""
+    return 4 if reference else 3
 
 
 def _sized(look: _Look, layers: int) -> dict[str, Any]:
@@ -579,11 +626,18 @@ def _axes(ax: Axes, label: str, percent: bool = False, grid: str = "y") -> None:
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}%".replace("-", "−")))
 
 
-def _layer_axis(ax: Axes, depth: int) -> None:
+def _layer_axis(ax: Axes, depth: int, peaks: Sequence[int] = ()) -> None:
+    """peaks: layers, from 0, that get a tick, with its number where there is room between them."""
     ax.set_xlabel("layer", fontsize=8, color=_INK)
     ax.set_xlim(0.4, depth + 0.6)
     every = math.ceil(depth / 9)
-    ax.set_xticks([1, *(n for n in range(every, depth + 1, every) if 2 * (n - 1) >= every)])
+    ticks: list[int] = []
+    for n in (*(peak + 1 for peak in peaks), 1, *range(every, depth + 1, every)):
+        if all(2 * abs(n - other) >= every and n != other for other in ticks):
+            ticks.append(n)
+    ax.set_xticks(sorted(ticks))
+    ax.set_xticks(sorted({peak + 1 for peak in peaks} - set(ticks)), minor=True)
+    ax.tick_params(which="minor", color=_FAINT, width=0.6, length=3)
 
 
 def _legend(figure: Figure, handles: Sequence[Any]) -> None:
@@ -643,6 +697,12 @@ def _plain(text: Any, limit: int) -> str:
     """Untrusted text on one line, cut to a length."""
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def _points(estimate: Estimate) -> str:
+    value, low, high = _numbers(estimate)
+    said = f"{value:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if math.isfinite(low) else "")
+    return re.sub(r"[+-](?=0\.0\b)", "", said).replace("-", "−")
 
 
 def _signed(estimate: Estimate) -> str:

@@ -182,8 +182,8 @@ _PLAIN = {
 }
 _HONEST = (
     "Intervals are of 95 %: Wilson's for shares where no question is asked twice, a bootstrap over pictures for all "
-    "else, paired where of a change against vanilla. Yes is the share of answers read as yes; TPR and FPR are the shares "
-    "of yes among questions whose answer is yes and no. Unparsed answers say neither to a person, whatever the parser "
+    "else, paired where of a change against vanilla. Yes is the share of answers read as yes; TPR and FPR are the "
+    "shares of yes among questions whose answer is yes and no. Unparsed answers say neither to a person, whatever the parser "
     "made of them."
 )
 
