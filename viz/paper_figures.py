@@ -222,6 +222,7 @@ def decay_figure(
         _band(ax, band, look, f"{label}, peak at layer {peak + 1}", len(looks), name == found.reference)
         ax.plot(peak + 1, band.value[peak], zorder=5, **_RING | {"markeredgecolor": look.colour})
     _axes(ax, "share of the picture's attention" if share else "attention on the key object", percent=True)
+    ax.margins(y=0.1)  # for the rings
     ax.set_ylim(bottom=0)
     _layer_axis(ax, found.samples.layers, peaks)
     _legend(figure, _handles(ax))
@@ -328,8 +329,9 @@ def _about_convergence(run: RunFolder, found: Convergence) -> list[str]:
         fitted = f"Point-biserial r = {_with_interval(fit.correlation, fit.correlation_interval)}"
     if math.isfinite(fit.half_converged):
         fitted += f"; half have converged at {_with_interval(fit.half_converged, fit.half_converged_interval)}"
+    label = _labels(run, [found.method])[0]
     return [
-        f"{_number(len(found.flags), 'question')}, {fit.observations:,} observations (questions × layers), {_labels(run, [found.method])[0]}",
+        f"{_number(len(found.flags), 'question')}, {fit.observations:,} observations (questions × layers), {label}",
         fitted,
         f"γ {stops.gamma:g}, checked from layer {stops.first_check + 1} on, stops "
         f"{_percent(stops.stopped)} of questions, {_percent(stops.too_early)} before they have converged",
@@ -484,11 +486,12 @@ def sweep_figure(run: RunFolder, sweep: Sweep, width: float = WIDTH) -> Figure:
     kept = [part for part in settings_in_words(run.methods[sweep.points[0].method]) if not _varies(part, sweep.over)]
     notes = [_questions(sweep.questions, sweep.pictures), f"CLVS: {', '.join(kept)}" if kept else ""]
     if changed := _changed(sweep):
-        notes.append(f"The model card's setting minus Vanilla: {changed}")
+        notes.append(f"The model card's setting minus Vanilla, paired: {changed}")
+    wilson = "accuracy" in measures and not sweep.asks_twice and not grid
+    if changed or not grid:
+        notes.append(f"{_BOOTSTRAP}; Wilson's for the band of accuracy" if wilson else _BOOTSTRAP)
     if not grid:
         _legend(figure, _handles(panels[0]))
-        wilson = "accuracy" in measures and not sweep.asks_twice
-        notes.append(f"{_BOOTSTRAP}; for accuracy, Wilson's" if wilson else _BOOTSTRAP)
     elif sweep.card_point:
         _legend(figure, [Patch(facecolor="none", edgecolor=_INK, linewidth=1.6, label="the model card's setting")])
     _caption(figure, run, *notes)
@@ -702,7 +705,11 @@ def _plain(text: Any, limit: int) -> str:
 def _points(estimate: Estimate) -> str:
     value, low, high = _numbers(estimate)
     said = f"{value:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if math.isfinite(low) else "")
-    return re.sub(r"[+-](?=0\.0\b)", "", said).replace("-", "−")
+    return _unsigned_zero(said).replace("-", "−")
+
+
+def _unsigned_zero(text: str) -> str:
+    return re.sub(r"[+-](?=0\.0\b)", "", text)
 
 
 def _signed(estimate: Estimate) -> str:
@@ -710,7 +717,7 @@ def _signed(estimate: Estimate) -> str:
     if math.isnan(value):
         return "unknown"
     said = f"{value:+.1%}" + (f" ({low:+.1%} to {high:+.1%})" if math.isfinite(low) else "")
-    return said.replace("-0.0%", "0.0%").replace("-", "−")
+    return _unsigned_zero(said).replace("-", "−")
 
 
 def _percent(estimate: Estimate) -> str:

@@ -215,7 +215,9 @@ def by_layer(run: RunFolder, method: str, name: str) -> dict[str, np.ndarray]:
         except (TypeError, ValueError):
             found[id] = np.empty(0)
         if found[id].ndim != 1 or not found[id].size:
-            raise ClvsError(f"{run.folder} has a {name} of question {id} that is no list of numbers; run it anew.")
+            raise ClvsError(
+                f"In {run.folder} the {name} of question {id:.80} is no list of numbers; run the benchmark anew."
+            )
     return found
 
 

@@ -183,8 +183,8 @@ _PLAIN = {
 _HONEST = (
     "Intervals are of 95 %: Wilson's for shares where no question is asked twice, a bootstrap over pictures for all "
     "else, paired where of a change against vanilla. Yes is the share of answers read as yes; TPR and FPR are the "
-    "shares of yes among questions whose answer is yes and no. Unparsed answers say neither to a person, whatever the parser "
-    "made of them."
+    "shares of yes among questions whose answer is yes and no. Unparsed answers say neither to a person, whatever the "
+    "parser made of them."
 )
 
 
@@ -534,7 +534,7 @@ def _about(one: Scored, label: str) -> str:
         f"{label}: {_part(one)}, {len(one.questions):,} questions about {pictures:,} pictures",
         *[f"chosen by {' and '.join(limits)}"] * bool(limits),
         f"prompt {about['prompt']}, up to {length} new token{'s' * (length != 1)}, parser {one.parser}",
-        f"{model.get('dtype')} on {model.get('device')}",
+        " on ".join(str(model[key]) for key in ("dtype", "device") if model.get(key)),
         ", ".join(f"{name} {version}" for name, version in versions.items() if version),
         one.folder,
     ]

@@ -56,6 +56,28 @@ def test_the_table_shows_official_and_honest_numbers_and_the_change(amber, tmp_p
     assert max(len(line) for line in clvs.splitlines()) <= 150
 
 
+def test_a_number_that_every_resample_gives_has_no_interval(amber, tmp_path, capsys):
+    questions = benchmarks.get("amber").load(amber)
+    right = files.dump(tmp_path / "run.json", [{"id": int(q.id), "response": q.label.capitalize()} for q in questions])
+    score("amber", "--answers", right, "--vanilla", right, "--data", amber)
+    honest, change = capsys.readouterr().out.split("With 95 % intervals")[1].split("Minus vanilla")
+    note = "No interval where every resample gives the same number."
+    assert honest.splitlines()[2].split()[5:] == [
+        "100.0",
+        "[74.1,",
+        "100.0]",
+        *["100.0", "[51.0,", "100.0]"],
+        *["0.0", "[0.0,", "35.4]"],
+        "100.0",
+    ]
+    assert note in honest.splitlines()
+    assert change.splitlines()[2].split() == ["All", "0", "0", "+0.0", "+0.0", "+0.0", "+0.0"]
+    assert change.splitlines()[-1] == note
+    rng = [{"id": int(q.id), "response": "Yes"} for q in questions]
+    score("amber", "--answers", files.dump(tmp_path / "yes.json", rng), "--data", amber)
+    assert "-" in capsys.readouterr().out  # what has nothing to estimate it from
+
+
 def test_full_json_has_intervals_and_changes_against_other_answers(amber, tmp_path, capsys):
     run = answers(amber, tmp_path, "clvs")
     rows = [{"id": n, "response": "Yes"} for n, kind, _ in files.AMBER_TRUTHS if kind != "generative"]

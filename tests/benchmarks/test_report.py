@@ -238,6 +238,46 @@ def test_honest_tables_have_the_numbers_of_score_and_compare(tmp_path, name):
         )
 
 
+def test_numbers_that_every_resample_gives_have_no_interval_and_a_note_says_so(tmp_path):
+    note = "No interval where every resample gives the same number."
+    right = made_run(tmp_path / "right", "mme", answer=lambda q, m: q.label)
+    (table,) = report.tables(read(right), paper=False)
+    columns = [column.name for column in table.columns]
+    cells = dict(zip(columns, rows(table)["LLaVA-1.5-7B", "total", "CLVS"].cells, strict=True))
+    for name, value in (("F1", 100), ("score", 1000), ("accuracy minus vanilla's", 0), ("score minus vanilla's", 0)):
+        assert (cells[name].ours, cells[name].low, cells[name].high) == (value, None, None)
+    assert (cells["accuracy"].low, cells["accuracy"].high) == (94.0, 100.0)
+    assert note in table.notes
+    text = report.markdown(table)
+    assert not re.search(r"100\.0–100\.0|200\.0–200\.0|\+0\.0 to \+0\.0", text)
+    assert note in text
+    assert note in report.latex(table)
+    assert "(100.0--100.0)" not in report.latex(table)
+    (line,) = [
+        line
+        for line in csv.DictReader(io.StringIO(report.csv_text([table])))
+        if (line["method"], line["part"], line["column"]) == ("CLVS", "total", "score")
+    ]
+    assert (line["ours"], line["ours_low"], line["ours_high"]) == ("1000.0", "", "")
+    (table,) = report.tables(read(made_run(tmp_path / "some")), paper=False)
+    assert note not in table.notes
+
+
+def test_optional_facts_of_a_run_may_be_absent(tmp_path):
+    needed = {"format", "benchmark", "model", "methods", "prompt", "max_new_tokens", "questions"}
+    for name in ("amber", "rbench", "pope", "mme"):
+        folder = made_run(tmp_path / name, name)
+        about = json.loads((folder / "run.json").read_text())
+        bare = {key: value for key, value in about.items() if key in needed} | {"model": {}}
+        (folder / "run.json").write_text(json.dumps(bare))
+        for paper in (False, True):
+            for table in report.tables(read(folder), paper):
+                assert report.markdown(table)
+                assert report.latex(table)
+                assert "None on None" not in report.markdown(table)
+                assert report.heading(table.rows[0]).startswith("unnamed model")
+
+
 def test_parts_have_sections_of_their_own(tmp_path):
     runs = read(*(made_run(tmp_path / name, name) for name in ("amber", "pope", "mme")))
     parts = {name: list(dict.fromkeys(row.part for row in table.rows)) for name, table in found(runs, False).items()}
@@ -315,6 +355,18 @@ def test_a_model_that_the_paper_does_not_have_stands_beside_one_that_it_has(tmp_
         report.tables(runs, True, beside="GPT")
     with pytest.raises(ClvsError, match="add --paper, or leave --beside out"):
         report.tables(runs, False, beside="LLaVA-1.5-7B")
+
+
+def test_a_table_without_numbers_of_the_model_beside_says_so(tmp_path):
+    methods = {"clvs": "clvs", **CLVS_OFF}
+    runs = read(made_run(tmp_path / "a", "amber", model="scenes", label="Scenes", methods=methods))
+    tables = found(runs, beside="LLaVA-Next")
+    assert "The paper has no numbers of LLaVA-Next in this table." in tables["ablation"].notes
+    notes = " ".join(tables["ablation"].notes)
+    assert "beside it stand" not in notes
+    assert "Unlike the paper's runs" not in notes
+    assert all(cell.paper is None for row in tables["ablation"].rows for cell in row.cells)
+    assert report.heading(tables["ablation"].rows[0]) == "Scenes"
 
 
 def test_a_model_of_the_paper_never_gets_the_numbers_of_another(tmp_path):
@@ -409,6 +461,22 @@ def test_different_answers_to_the_same_in_two_runs_are_refused(tmp_path):
         ClvsError, match=r"/a and \S+/b have different answers of CLVS of LLaVA-1.5-7B to POPE, asked in"
     ):
         report.tables(runs, True)
+
+
+def test_a_tie_that_another_batch_tipped_is_told_and_does_not_hinder(tmp_path):
+    questions = made.pope_questions(pictures=60)
+
+    def tipped(question, method):
+        said = made.answer(question, method)
+        return {"Yes": "No"}.get(said, "Yes") if question.id == "coco/random/3" else said
+
+    runs = read(
+        made_run(tmp_path / "a", questions=questions),
+        made_run(tmp_path / "b", questions=questions, methods={"clvs": "clvs:beta=0.8"}, answer=tipped),
+    )
+    notes = " ".join(found(runs, False)["pope"].notes)
+    assert "b has of CLVS is in" in notes
+    assert "where 1 of its answers are different" in notes
 
 
 def test_the_same_answers_in_two_runs_count_once(tmp_path):

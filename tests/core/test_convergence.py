@@ -170,6 +170,9 @@ def test_binned_shares_are_those_of_a_loop(drawn):
         assert share[number] == pytest.approx(sum(inside) / len(inside))
         assert low[number] < share[number] < high[number]
     assert np.isnan(binned(unsure[:, :1] * 0, flags[:, :1], edges)[0][1:]).all()
+    share, low, high, _ = binned(unsure, flags | True, edges)
+    assert share.tolist() == [1, 1, 1, 1]
+    assert np.isnan([low, high]).all()  # every resample gives the same
 
 
 def test_a_layer_has_converged_when_all_later_ones_agree():

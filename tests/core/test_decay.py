@@ -175,11 +175,26 @@ def test_runs_without_records_and_damaged_ones_say_what_to_do(tmp_path, folder):
     first = next(iter(curves(read_run(folder), "vanilla")))
     for damage in ("much", 0.5, [], [[0.1]], ["x"]):
         run = rewritten(folder, lambda row, d=damage: row | ({"attention": d} if row["id"] == first else {}))
-        with pytest.raises(ClvsError, match=f"attention of question {first} that is no list"):
+        with pytest.raises(ClvsError, match=f"the attention of question {first} is no list"):
             decay(run)
     run = rewritten(folder, lambda row: row | ({"attention": [0.1, 0.2]} if row["id"] == first else {}))
     with pytest.raises(ClvsError, match="different numbers of layers"):
         decay(run)
+
+
+def test_resamples_that_are_all_the_same_are_no_interval(folder):
+    def change(row):
+        if row.get("attention"):
+            row["attention"] = [0.1 if row["method"] == "vanilla" else 0.3, *row["attention"][1:]]
+        return row
+
+    found = decay(rewritten(folder, change), layers=(0, 0))
+    curve = found.falls["clvs"].attention
+    assert curve.value[0] == pytest.approx(0.3)
+    assert np.isnan([curve.low[0], curve.high[0]]).all()
+    assert np.isfinite([curve.low[1:], curve.high[1:]]).all()
+    mean = found.gains["clvs"].mean
+    assert (mean.value, mean.low, mean.high) == (1, None, None)
 
 
 def test_half_life_of_nothing_is_not_a_number():

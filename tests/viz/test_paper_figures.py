@@ -6,6 +6,7 @@ import json
 import math
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,6 +161,46 @@ def test_what_is_missing_is_said_in_a_sentence_each():
     assert paper.figures([]) == {}
 
 
+def test_a_damaged_record_takes_its_figures_away_and_no_others(made, tmp_path):
+    run = run_of(tmp_path / "odd", records=("key_objects", "lens"))
+    first = next(row["id"] for row in run.rows if "attention" in row)
+    odd = rewritten(run, lambda row: row | ({"attention": "x"} if row["id"] == first else {}))
+    assert list(paper.figures([odd])) == ["convergence"]
+    found = paper.missing([odd])
+    assert list(found) == list(paper.KINDS[:2]) + list(paper.KINDS[3:])
+    reason = f"In {odd.folder} the attention of question {first} is no list of numbers; run the benchmark anew."
+    assert {found[kind] for kind in ("decay", "decay-share", "peaks")} == {reason}
+    assert list(paper.figures([odd, made["pope"]])) == [
+        "decay",
+        "decay-share",
+        "convergence-odd",
+        "convergence-pope",
+        "peaks",
+    ]
+    assert {"decay-odd", "decay-share-odd", "peaks-odd"} < set(paper.missing([odd, made["pope"]]))
+    short = rewritten(run, lambda row: row | ({"uncertainty": [0.1]} if row["id"] == first else {}))
+    assert "convergence" not in paper.figures([short])
+    assert "different numbers of layers" in paper.missing([short])["convergence"]
+    nothing = rewritten(run, lambda row: row | {"picture_attention": [0.0] * 12})
+    assert list(paper.figures([nothing])) == ["decay", "convergence", "peaks"]
+    assert "draw the figure without share" in paper.missing([nothing])["decay-share"]
+
+
+def test_optional_facts_of_a_run_may_be_absent(tmp_path):
+    needed = {"format", "benchmark", "methods", "prompt", "max_new_tokens", "questions"}
+    for name, kinds in (
+        ("pope", ["decay", "decay-share", "convergence", "peaks", "sweep-alpha"]),
+        ("mme", ["mme", "sweep-alpha"]),
+    ):
+        records = ("key_objects", "lens") if name == "pope" else ()
+        methods = specs((n / 10, 0.8) for n in range(6, 9))
+        folder = made_run(tmp_path / name, name, methods=methods, records=records)
+        about = json.loads((folder / "run.json").read_text())
+        bare = {key: value for key, value in about.items() if key in needed} | {"model": {}}
+        (folder / "run.json").write_text(json.dumps(bare))
+        assert list(paper.figures([read_run(folder)])) == kinds
+
+
 def test_folders_of_one_name_do_not_overwrite_each_other(tmp_path):
     runs = [run_of(tmp_path / place / "a b", records=("lens",)) for place in ("one", "two")]
     assert list(paper.figures(runs)) == ["convergence-a-b", "convergence-a-b-2"]
@@ -232,6 +273,30 @@ def test_decay_has_a_line_a_band_and_a_marked_peak_for_each_method(made, share):
     assert {fall.half_life for fall in found.falls.values()} == {math.inf}
 
 
+def test_vanilla_is_on_top_and_many_methods_have_no_bands(made):
+    """VCD leaves the weights alone: its line is vanilla's."""
+    for name, bands in (("pope", 2), ("deep", 0)):
+        figure = paper.decay_figure(made[name])
+        (ax,) = figure.axes
+        vanilla, *others = lines(ax).values()
+        assert vanilla.get_zorder() > max(line.get_zorder() for line in others)
+        assert len(ax.collections) == bands
+        assert ("bootstrap" in figure.get_supxlabel()) == bool(bands)
+
+
+def test_peaks_have_ticks(tmp_path):
+    def change(row):
+        if "attention" in row:
+            peak = {"vanilla": 16, "clvs": 17}[row["method"]]
+            row["attention"] = [0.5 if layer == peak else 0.1 for layer in range(32)]
+        return row
+
+    run = rewritten(run_of(tmp_path / "run", records=("key_objects",), layers=32), change)
+    (ax,) = paper.decay_figure(run, width=3.3).axes
+    assert ax.get_xticks().tolist() == [1, 4, 8, 12, 17, 20, 24, 28, 32]
+    assert ax.get_xticks(minor=True).tolist() == [18]  # no room for its number
+
+
 def test_one_method_of_each_kind_is_drawn_unless_others_are_asked_for(tmp_path):
     methods = specs((a / 10, 0.8) for a in range(11)) | {"pai": "pai"}
     run = run_of(tmp_path / "run", methods=methods, records=("key_objects",))
@@ -275,6 +340,8 @@ def test_more_than_three_methods_peak_as_lines(made):
     for line, fall in zip(left.lines, found.falls.values(), strict=True):
         assert line.get_ydata() == pytest.approx(fall.peak_counts / len(fall.peaks))
     assert list(lines(right)) == ["CLVS", "VCD", "PAI", "VAR", "AD-HH", "VAF", "TARAC"]
+    assert not right.collections  # no bands
+    assert left.lines[0].get_zorder() > max(line.get_zorder() for line in left.lines[1:])
     assert "layers 16 to 18" in figure.get_supxlabel()
 
 
@@ -334,8 +401,10 @@ def test_convergence_has_both_distributions_the_curve_and_binned_shares(made):
     (bars,) = [one for one in right.containers if isinstance(one, ErrorbarContainer)]
     points, _, (sticks,) = bars
     assert points.get_ydata() == pytest.approx(share[count > 0])
-    ends = np.array([segment[:, 1] for segment in sticks.get_segments()])
-    assert ends == pytest.approx(np.stack([low, high], axis=1)[count > 0])
+    ends = np.array([segment[:, 1] for segment in sticks.get_segments() if len(segment)])
+    known = np.isfinite(low)
+    assert ends == pytest.approx(np.stack([low, high], axis=1)[known])
+    assert set(share[(count > 0) & ~known]) == {0, 1}  # where every resample gives the same number
     curve = lines(right)["logistic regression"]
     assert curve.get_ydata() == pytest.approx(found.fit.share(curve.get_xdata()))
     assert list(lines(right)["γ 0.5"].get_xdata()) == [0.5, 0.5]
@@ -343,7 +412,7 @@ def test_convergence_has_both_distributions_the_curve_and_binned_shares(made):
     assert f"r = {found.fit.correlation:.2f}".replace("-", "−") in caption
     assert f"half have converged at {found.fit.half_converged:.2f}" in caption
     assert f"{found.stops.too_early.value:.1%} before they have converged" in caption
-    assert "108 questions, 1,296 layers, Vanilla" in caption
+    assert "108 questions, 1,296 observations (questions × layers), Vanilla" in caption
 
 
 @pytest.mark.parametrize("flag", [True, False])
@@ -362,7 +431,7 @@ def test_layers_that_were_not_measured_are_left_out(tmp_path):
     run = run_of(tmp_path / "run", records=("lens",))
     run = rewritten(run, lambda row: row | {"uncertainty": [None] * 4 + row["uncertainty"][4:]})
     figure = paper.convergence_figure(run)
-    assert "864 layers" in figure.get_supxlabel()
+    assert "864 observations" in figure.get_supxlabel()
     none = rewritten(run, lambda row: row | {"uncertainty": [None] * 12})
     assert_legible(paper.convergence_figure(none))
 
@@ -394,12 +463,21 @@ def test_mme_has_a_bar_and_an_interval_for_each_task_and_method(made):
         assert [text.get_text() for text in ax.texts] == [f"{value:.0f}" for value in official]
         ends = [one.lines[2][0].get_segments()[0][:, 0] for one in ax.containers if isinstance(one, ErrorbarContainer)]
         honest = [(s.groups[group].score.low, s.groups[group].score.high) for s in scores.values()]
-        assert np.array(ends[::2]) == pytest.approx(np.array(honest))
+        assert np.array(ends[::2]) == pytest.approx(np.array([pair for pair in honest if None not in pair]))
         assert ax.get_xlim() == (0, 1000 if group == "total" else 200)
         assert not bars_of(ax, "paper")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()][:2] == ["Vanilla", "CLVS"]
     assert "60 questions on 30 pictures" in figure.get_supxlabel()
     assert not figure.legends
+
+
+def test_a_score_that_every_resample_gives_has_no_interval(tmp_path):
+    run = run_of(tmp_path / "run", "mme", answer=lambda q, m: "Yes" if m == "vanilla" else q.label)
+    figure = paper.mme_figure(run)
+    for ax, group in zip(figure.axes, ("existence", "count", "position", "color", "OCR", "total"), strict=True):
+        assert not [one for one in ax.containers if isinstance(one, ErrorbarContainer)], group
+        assert len(bars_of(ax, "ours")) == 2
+    assert "none where every resample gives the same number" in figure.get_supxlabel()
 
 
 def test_the_papers_bars_stand_below_ours_for_its_own_models_only(made):
@@ -450,6 +528,18 @@ def test_a_sweep_has_scores_with_intervals_vanilla_and_the_cards_setting(made):
         assert ax.get_ylabel() == f"{measure} (%)"
     assert "CLVS: β 0.8" in figure.get_supxlabel()
     assert "48 questions on 6 pictures" in figure.get_supxlabel()
+    caption = " ".join(figure.get_supxlabel().split())
+    change = sweep.change(sweep.points[8])["accuracy"]
+    ends = f"{change.value:+.1f} ({change.low:+.1f} to {change.high:+.1f})".replace("-", "−")
+    assert f"setting minus Vanilla, paired: accuracy {ends}, F1" in caption
+    assert "Wilson's for the band of accuracy" in caption
+
+
+def test_repeated_questions_have_no_wilson_interval_in_a_sweep(tmp_path):
+    questions = [replace(q, text="Is there a thing in the image?") for q in pope_questions()]
+    run = run_of(tmp_path / "run", methods=specs((n / 10, 0.8) for n in range(6, 9)), questions=questions)
+    assert sweeps(run)[0].asks_twice
+    assert "Wilson" not in paper.figures([run])["sweep-alpha"].get_supxlabel()
 
 
 def test_a_sweep_of_mme_is_of_its_total(made):
