@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -110,6 +111,74 @@ def test_a_link_opens_a_run_at_a_question(open_page, url):
     page.wait_for_function("document.querySelector('.cv-map canvas').getBoundingClientRect().width > 100")
 
 
+def at(page):
+    """The page's address after its question mark, read."""
+    return dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
+
+
+def test_back_and_reload_keep_the_run_and_its_page(open_page, url):
+    page = drawn(open_page(f"{url}?"))
+    assert page.url == f"{url}?", "a plain visit keeps its address"
+    page.get_by_role("tab", name="Results", exact=True).click()
+    opened(page)
+    page.locator("[data-do=run]").select_option("seven")
+    opened(page, "4 questions")
+    page.locator("[data-do=run]").select_option("scenes")
+    opened(page)
+    page.get_by_role("button", name="Next page").first.click()
+    page.wait_for_function("document.querySelector('.rs-page').textContent === '2 / 2'")
+    assert at(page) == {"run": "scenes", "at": "1"}
+    page.locator(".rs tbody tr").nth(3).click()
+    when(page, "m.status === 'done' && m.question === 'Is there a thing 53 here?'")
+    assert at(page) == {}
+    page.evaluate("""() => { window.__busy = 0; new MutationObserver(() => { window.__busy += 1; }).observe(
+        document.querySelector('.rs'), { attributes: true, attributeFilter: ['aria-busy'] }); }""")
+    page.go_back()
+    page.locator("#results").wait_for()
+    here = {"run": "scenes", "at": "1", "id": "coco/random/54"}
+    assert (at(page), page.locator(".rs-page").inner_text()) == (here, "2 / 2")
+    assert page.locator(".rs-marked").get_attribute("data-id") == "coco/random/54"
+    assert page.evaluate("window.__busy") == 0, "nothing is asked again"
+    page.locator(".rs-marked").click()
+    page.locator("#explore").wait_for()  # the same question a second time
+    page.go_back()
+    page.locator("#results").wait_for()
+    page.reload()
+    assert opened(page).count() == 10
+    assert (at(page), page.locator("[data-do=run]").input_value()) == (here, "scenes")
+    page.go_back()
+    page.locator("#explore").wait_for()
+    assert at(page) == {}
+    page.reload()
+    drawn(page)
+    page.go_forward()
+    assert opened(page).count() == 10, "the address is read where nothing was there yet"
+    assert at(page) == here
+
+
+def test_filters_outlive_a_reload_and_a_link_to_the_explorer_its_results(open_page, url):
+    page = drawn(open_page(f"{url}?__theme=dark&scene=street&q=Why%3F"))
+    page.get_by_role("tab", name="Results", exact=True).click()
+    opened(page)
+    show(page, "lost", "0 of 60 questions")
+    page.locator("[data-do=method]").select_option("pai")
+    page.locator("[data-do=parser]").select_option("lmms")
+    page.locator("[data-do=text]").fill("thing 9")
+    opened(page, "0 of 60 questions")
+    page.wait_for_url("**text=thing+9*")
+    kept = {"run": "scenes", "parser": "lmms", "text": "thing 9", "show": "lost", "method": "pai", "__theme": "dark"}
+    assert at(page) == kept
+    page.reload()
+    opened(page, "0 of 60 questions")
+    assert at(page) == kept
+    assert {
+        name: page.locator(f".rs [data-do={name}]").input_value() for name in ("parser", "text", "show", "method")
+    } == {name: kept[name] for name in ("parser", "text", "show", "method")}
+    page.go_back()
+    assert at(page) == {"__theme": "dark", "scene": "street", "q": "Why?"}
+    assert page.locator("#explore").is_visible()
+
+
 def test_filters_and_pages(open_page, url):
     page = open_page(f"{url}?run=scenes")
     opened(page)
@@ -199,9 +268,32 @@ def test_what_is_wrong_is_one_sentence_and_the_rest_stays(open_page, url, tmp_pa
     opened(page)
     page.wait_for_function("document.querySelector('.rs-line').textContent.startsWith('MME')")
     assert not page.locator(".rs-error").is_visible()
+    assert at(page) == {"run": ""}, "a path that was typed is nobody else's"
     page.locator(".rs tbody tr").first.click()
     page.get_by_role("alert").get_by_text("start the app with --images").wait_for()
     assert page.locator("#results").is_visible()
+    page.get_by_role("tab", name="Tables").click()
+    page.locator("#tables table").first.wait_for()
+    assert not page.locator(".rs-error").is_visible(), "it was about an answer"
+    page.locator("[data-do=run]").select_option("scenes")
+    opened(page)
+    assert page.get_by_label("Another folder").input_value() == ""
+    assert at(page) == {"run": "scenes"}
+
+
+def test_an_error_of_the_figures_stays_with_the_figures(open_page, url, tmp_path):
+    page = open_page(f"{url}?run=seven")
+    opened(page, "4 questions")
+    mine = made_run(tmp_path / "mine", "pope", methods=METHODS)
+    page.get_by_label("Another folder").fill(str(mine))
+    page.keyboard.press("Enter")
+    opened(page, "108 questions")
+    (mine / "run.json").write_text("{")
+    for _ in range(2):
+        page.get_by_role("tab", name="Figures").click()
+        page.get_by_role("alert").get_by_text("run.json is damaged").wait_for()
+        page.get_by_role("tab", name="Answers").click()
+        assert not page.locator(".rs-error").is_visible()
 
 
 def test_a_run_of_another_model_is_asked_with_the_one_that_is_here(open_page, url):
@@ -225,6 +317,11 @@ def test_nothing_stands_out_of_the_page(open_page, url, width, height, theme):
     page.get_by_role("tab", name="Tables").click()
     page.locator("#tables table").first.wait_for()
     assert page.evaluate(wide) <= 0
+    page.get_by_role("tab", name="Figures").click()
+    page.locator(".rs-figures img").first.wait_for()
+    assert not page.locator("[data-do=parser]").is_visible()
+    above, tab = page.locator(".rs-about").bounding_box(), page.get_by_role("tab", name="Figures").bounding_box()
+    assert tab["y"] - above["y"] - above["height"] < 20, "no band is left where the parser was"
 
 
 def test_without_a_run_the_tab_says_what_it_is_for(open_page, library):

