@@ -370,7 +370,16 @@ def test_killed_with_its_workers_it_loses_no_answer(larger, uninterrupted, tmp_p
     assert (out / runs.ANSWERS).read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
 
 
-def test_other_masks_or_another_method_file_are_another_run(data, tmp_path, capsys):
+@pytest.fixture
+def no_new_methods():
+    """What a test loads is forgotten after it: other tests load their own of the same name."""
+    before = dict(METHODS)
+    yield
+    for name in METHODS.keys() - before.keys():
+        del METHODS[name]
+
+
+def test_other_masks_or_another_method_file_are_another_run(data, tmp_path, capsys, no_new_methods):
     """Both are known by what is in them, not by their names."""
     masks, gain = tmp_path / "masks.json", tmp_path / "own.py"
     masks.write_bytes(scenes.INSTANCES.read_bytes())
@@ -380,9 +389,14 @@ def test_other_masks_or_another_method_file_are_another_run(data, tmp_path, caps
     assert main(call) == 0
     assert main(call) == 0
     capsys.readouterr()
-    masks.write_text(json.dumps(json.loads(masks.read_text()) | {"info": {}}))
+    usual = masks.read_bytes()
+    masks.write_text(json.dumps(json.loads(usual) | {"info": {}}))
     assert main(call) == 2
     assert "holds a run with other files of masks or methods: masks.json" in capsys.readouterr().err
+    masks.write_bytes(usual)
+    gain.write_text(gain.read_text() + "\n# another one\n")
+    assert main(call) == 2
+    assert "holds a run with other files of masks or methods: own.py" in capsys.readouterr().err
 
 
 def test_a_folder_with_another_run_costs_no_model(data, tmp_path, capsys, monkeypatch):
