@@ -149,7 +149,7 @@ def curves(
     for one, line in zip(chosen, own, strict=True):
         _mark_stop(ax, one, step, line)
     _shade_gain(ax, chosen, own)
-    _axes(ax, f"attention on {_plain(name, 30)}")
+    _axes(ax, f"attention on {plain(name, 30)}")
     ax.set_ylim(bottom=0)
     ax.margins(y=0.14)
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -217,7 +217,7 @@ def _families() -> list[str]:
 def labels(traces: Sequence[Any]) -> list[str]:
     """A short name for each trace's method: "Vanilla", "CLVS", with the settings that differ if a name repeats."""
     specs = _specs(traces)
-    return [_plain(label, 44) for label in method_labels(specs, [title(spec) for spec in specs])]
+    return [plain(label, 44) for label in method_labels(specs, [title(spec) for spec in specs])]
 
 
 def _specs(traces: Sequence[Any]) -> list[str]:
@@ -264,7 +264,7 @@ def _token(trace: Any, step: int) -> tuple[str, float | None]:
     if not isinstance(entry, (list, tuple)) or len(entry) != 3:
         return "", None
     chance = entry[2] if isinstance(entry[2], (int, float)) and math.isfinite(entry[2]) else None
-    return _plain(str(entry[1]), 20) or "end", chance
+    return plain(str(entry[1]), 20) or "end", chance
 
 
 def _said(trace: Any, step: int) -> str:
@@ -274,7 +274,7 @@ def _said(trace: Any, step: int) -> str:
     return f"“{text}”" + (f" {chance:.0%}" if chance is not None else "")
 
 
-def _plain(text: Any, limit: int) -> str:
+def plain(text: Any, limit: int) -> str:
     """Untrusted text on one line, cut to a length."""
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return words if len(words) <= limit else words[: limit - 1] + "…"
@@ -495,10 +495,15 @@ def _draw_threshold(ax: Axes, chosen: Sequence[_Shown], depth: int) -> bool:
 
 
 def _axes(ax: Axes, label: str) -> None:
-    ax.set_ylabel(label, fontsize=8.5, color=_INK, parse_math=False)
-    ax.grid(axis="y", color=_GRID, linewidth=0.7, zorder=0)
+    frame(ax, label, 8.5)
+
+
+def frame(ax: Axes, label: str, size: float, grid: str = "y") -> None:
+    """The look of axes in every figure. size: of the label in points, that of the ticks is one less."""
+    ax.set_ylabel(label, fontsize=size, color=_INK, parse_math=False)
+    ax.grid(axis=grid, color=_GRID, linewidth=0.7, zorder=0)
     ax.set_axisbelow(True)
-    ax.tick_params(labelsize=7.5, color=_FAINT, labelcolor=_INK, width=0.6, length=3)
+    ax.tick_params(labelsize=size - 1, color=_FAINT, labelcolor=_INK, width=0.6, length=3)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -541,7 +546,7 @@ def _legend(ax: Axes, chosen: Sequence[_Shown], step: int, unchecked: bool = Fal
 def _title(figure: Figure, chosen: Sequence[_Shown]) -> None:
     """The question, and below it how it was asked; untrusted text, so neither mathematics nor line breaks."""
     wide, high = figure.get_figwidth(), figure.get_figheight()
-    question = _plain(chosen[0].trace.meta.get("question", ""), int(15 * wide))
+    question = plain(chosen[0].trace.meta.get("question", ""), int(15 * wide))
     about = _about(chosen, wide)
     left = 0.012
     style: dict[str, Any] = {"ha": "left", "parse_math": False}
@@ -558,7 +563,7 @@ def _title(figure: Figure, chosen: Sequence[_Shown]) -> None:
 def _about(chosen: Sequence[_Shown], wide: float) -> list[str]:
     """Model and settings in as many lines as a figure so many inches wide needs, at most `_ABOUT_LINES`."""
     limit = int(17 * wide)
-    text = _plain(_made_with(chosen), limit * _ABOUT_LINES).replace(" ", _HARD)
+    text = plain(_made_with(chosen), limit * _ABOUT_LINES).replace(" ", _HARD)
     for end in (",", ":", " ·"):  # lines only break after these: a setting stays with its value
         text = text.replace(end.replace(" ", _HARD) + _HARD, f"{end.replace(' ', _HARD)} ")
     lines = textwrap.wrap(text, limit, max_lines=_ABOUT_LINES, placeholder=" …")

@@ -40,7 +40,7 @@ from clvs_core.benchmarks.scores import Estimate
 from clvs_core.errors import ClvsError
 
 from . import scales
-from .figures import save
+from .figures import frame, plain, save
 from .labels import GREEK, labels, name_of, settings_in_words, title
 
 _NO_OBJECTS = "No run holds attention on key objects; run the command bench with --key-objects."
@@ -580,7 +580,7 @@ def _chosen(run: RunFolder, record: str) -> list[str]:
 def _labels(run: RunFolder, methods: Sequence[str]) -> list[str]:
     """What people call these methods, on one line each, cut to a length."""
     specs = [run.methods[name] for name in methods]
-    return [_plain(label, 40) for label in labels(specs, [title(spec) for spec in specs])]
+    return [plain(label, 40) for label in labels(specs, [title(spec) for spec in specs])]
 
 
 def _looks(run: RunFolder, methods: Sequence[str]) -> list[_Look]:
@@ -616,14 +616,7 @@ def _sized(look: _Look, layers: int) -> dict[str, Any]:
 
 
 def _axes(ax: Axes, label: str, percent: bool = False, grid: str = "y") -> None:
-    ax.set_ylabel(label, fontsize=8, color=_INK)
-    ax.grid(axis=grid, color=_GRID, linewidth=0.7, zorder=0)
-    ax.set_axisbelow(True)
-    ax.tick_params(labelsize=7, color=_FAINT, labelcolor=_INK, width=0.6, length=3)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set(color=_FAINT, linewidth=0.7)
+    frame(ax, label, 8, grid)
     if percent:
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=4))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}%".replace("-", "−")))
@@ -670,7 +663,7 @@ def _handles(ax: Axes) -> list[Any]:
 
 def _caption(figure: Figure, run: RunFolder, *notes: str) -> None:
     """What was measured, in small lines below the panels; the figure grows by their height."""
-    model = _plain(run.about["model"].get("label") or run.about["model"].get("name") or "", 60)
+    model = plain(run.about["model"].get("label") or run.about["model"].get("name") or "", 60)
     about = " · ".join(part for part in (model, run.benchmark.label, notes[0]) if part)
     limit = int(19.5 * figure.get_figwidth())
     lines = [line for note in (about, *notes[1:]) for line in textwrap.wrap(note, limit, break_on_hyphens=False)]
@@ -694,12 +687,6 @@ def _questions(questions: int, pictures: int) -> str:
 
 def _number(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _plain(text: Any, limit: int) -> str:
-    """Untrusted text on one line, cut to a length."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
 def _points(estimate: Estimate) -> str:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..benchmarks.runs import RunFolder
-from ..benchmarks.scores import Estimate
+from ..benchmarks.scores import Estimate, resampled
 from ..errors import ClvsError
 from ..methods.base import Pair, PaperLayers
 
-REPLICATES, SEED = 1000, 0
+REPLICATES = 1000
 REFERENCE = "vanilla"
 # The paper gives CLVS's mean gain in layers 15 to 17 of 32, +31.65 %. It does not say what it counts from; the released
 # code counts from 0, and there these are the last layers before smoothing can first have stopped.
@@ -261,11 +261,6 @@ def resampled_means(values: np.ndarray, group: np.ndarray, replicates: int = REP
         means = (weights @ sums) / (weights @ counts)
     means[1:] = means[1:] if groups > 1 else np.nan
     return means
-
-
-def resampled(groups: int, replicates: int = REPLICATES) -> np.ndarray:
-    """(replicates, groups) how often each group is drawn."""
-    return np.random.default_rng(SEED).multinomial(groups, np.full(groups, 1 / groups), size=replicates)
 
 
 def interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..commands.common import line
 from ..errors import ClvsError
 from . import BENCHMARKS, PARSERS, Benchmark, BenchmarkWarning, Change, Estimate, Question, Score, get, read_answers
 from .pope import CATEGORIES, SOURCES
@@ -146,7 +147,7 @@ def _full(score: Score, change: dict[str, Change] | None) -> dict[str, Any]:
 
 
 def _table(benchmark: Benchmark, method: str, score: Score, change: dict[str, Change] | None) -> str:
-    what = ", ".join(filter(None, (benchmark.label, _line(method), f"parser {score.parser}")))
+    what = ", ".join(filter(None, (benchmark.label, line(method), f"parser {score.parser}")))
     lines = [f"{what}: {score.missing} questions without an answer, {score.extra} answers to other questions", ""]
     lines += _columns(list(_official(benchmark, score)))
     lines += ["", "With 95 % intervals; the rates are of the answer yes to questions that are true and false:"]
@@ -157,11 +158,6 @@ def _table(benchmark: Benchmark, method: str, score: Score, change: dict[str, Ch
         lines += _columns(list(_changed(change)))
         lines += [NO_INTERVAL] * without_interval(change.values())
     return "\n".join(lines)
-
-
-def _line(text: str) -> str:
-    """Text from a file on one line, without control characters that a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _official(benchmark: Benchmark, score: Score) -> Iterator[list[str]]:

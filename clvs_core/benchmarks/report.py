@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..commands.common import line
 from ..errors import ClvsError
 from ..methods import CLVS, Method
 from .answers import PAPER
@@ -43,7 +44,6 @@ from .report_table import (
     heading,
     latex,
     markdown,
-    plain_text,
     sections,
 )
 from .runs import RunFolder
@@ -468,7 +468,7 @@ def _paper_notes(table: PaperTable, label: str, picked: Mapping[str, Scored], mo
         about = one.runs[0].about
         unlike = departures(one.benchmark, about, one.questions, one.parser, model, table.groups) if printed else []
         if unlike:
-            yield f"Unlike the paper's runs of {model}: {plain_text('; '.join(unlike))} ({one.folder})."
+            yield f"Unlike the paper's runs of {model}: {line('; '.join(unlike))} ({one.folder})."
         if absent := _absent(table, one):
             yield f"{_listed(absent)} of {one.benchmark.label} {_were(absent)} not asked of {label}{_whole(table)}."
     apart: dict[str, list[str]] = {}
@@ -538,7 +538,7 @@ def _about(one: Scored, label: str) -> str:
         ", ".join(f"{name} {version}" for name, version in versions.items() if version),
         one.folder,
     ]
-    return plain_text("; ".join(filter(None, said))) + "."
+    return line("; ".join(filter(None, said))) + "."
 
 
 def _part(one: Scored) -> str:

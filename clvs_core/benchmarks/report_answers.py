@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..commands.common import line
 from ..errors import ClvsError
 from ..methods import Method
 from ..methods import method as read_method
@@ -18,7 +19,7 @@ from .base import Benchmark, Question
 from .paper_tables import (
     in_words,
 )
-from .report_table import NO_ANSWERS, NOT_ASKED, UNDEFINED, plain_text
+from .report_table import NO_ANSWERS, NOT_ASKED, UNDEFINED
 from .runs import RunFolder
 from .scores import Score
 
@@ -135,7 +136,7 @@ def _setup(run: RunFolder) -> Setup:
         prompt = "+".join([conversation, *suffixes])
     except ClvsError:
         pass  # a prompt that this version does not know keeps its name
-    label = plain_text(str(model.get("label") or name or "unnamed model"))
+    label = line(str(model.get("label") or name or "unnamed model"))
     tokens = run.about["max_new_tokens"]
     return Setup(run.benchmark.name, name, label, dtype, quantization, mode, weights, prompt, tokens, _subset(run))
 
@@ -190,7 +191,7 @@ def _joined(setup: Setup, spec: str, entries: Sequence[tuple[RunFolder, str]]) -
         elif own.keys() < answers.keys() or differing <= _TIPPED * len(own):
             passed_over.append(PassedOver(str(run.folder), str(clash.folder), differing))
         else:
-            what = f"{plain_text(name)} of {setup.label} to {run.benchmark.label}, asked in the same way"
+            what = f"{line(name)} of {setup.label} to {run.benchmark.label}, asked in the same way"
             raise ClvsError(
                 f"{clash.folder} and {run.folder} have different answers of {what} ({differing:,} of them); "
                 "name one of them."
@@ -266,7 +267,7 @@ def setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
         said = [said(getattr(setup, key)) for key, said in words.items() if len(values[key]) > 1]
         if len({replace(other, weights="") for other in alike}) < len(alike):
             said.append(f"weights {setup.weights or 'unknown'}")  # which also differ where the number type does
-        found[setup] = f"{setup.label} ({plain_text(', '.join(filter(None, said)))})" if said else setup.label
+        found[setup] = f"{setup.label} ({line(', '.join(filter(None, said)))})" if said else setup.label
     return found
 
 

@@ -1,8 +1,8 @@
 """Tables of numbers, and their texts: Markdown, CSV and LaTeX.
 
-In Markdown a row has its numbers on one line, and what
-they are held against (the 95 % interval, or the paper's number and ours minus it) on the next one: in one cell both
-would make the paper's widest table 200 characters wide; this way it is about 115, and columns can still be read down.
+In Markdown a row has its numbers on one line, and what they are held against (the 95 % interval, or the paper's number
+and ours minus it) on the next one: in one cell both would make the paper's widest table 200 characters wide; this way
+it is about 115, and columns can still be read down.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+
+from ..commands.common import line
 
 NOT_RUN, NOT_ASKED, NO_ANSWERS, UNDEFINED = "not run", "not asked", "no answers", "undefined"
 NOT_COMPARABLE = "not comparable"
@@ -135,11 +137,6 @@ def _interval(cell: Cell, column: Column) -> str:
     return number(cell.low, column) + (" to " if column.signed else "–") + number(cell.high, column)
 
 
-def plain_text(text: str) -> str:
-    """Text from a file on one line, without control characters that a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def markdown(table: Table) -> str:
     """The table for GitHub and for a terminal: a heading and a table for each section, and the notes as a list."""
     blocks = [f"## {_md(table.title)}"]
@@ -189,7 +186,7 @@ def _signed(difference: float | None, column: Column) -> str:
 
 
 def _md(text: str) -> str:
-    return re.sub(r"([\\|*_`<>\[\]&~#])", r"\\\1", plain_text(text))
+    return re.sub(r"([\\|*_`<>\[\]&~#])", r"\\\1", line(text))
 
 
 CSV_COLUMNS = (
@@ -215,7 +212,7 @@ def csv_text(tables: Iterable[Table]) -> str:
                 printed = [number(value, plain).replace(",", "") for value in values]
                 texts = (table.name, row.model, row.method, row.spec, column.name)
                 more = (cell.answers, cell.questions, row.folder, row.part, row.paper_model, cell.note or row.note)
-                writer.writerow([*map(plain_text, texts), *printed, *(plain_text(str(value)) for value in more)])
+                writer.writerow([*map(line, texts), *printed, *(line(str(value)) for value in more)])
     return out.getvalue()
 
 
@@ -272,7 +269,7 @@ _TEX |= {"α": "$\\alpha$", "β": "$\\beta$", "γ": "$\\gamma$", "τ": "$\\tau$"
 
 def _tex(text: str) -> str:
     """Text that any LaTeX prints as it is; letters that it may not have as their code."""
-    text = "".join(_TEX.get(c) or (c if c.isascii() else _tex_letter(c)) for c in plain_text(text))
+    text = "".join(_TEX.get(c) or (c if c.isascii() else _tex_letter(c)) for c in line(text))
     return re.sub(r"-(?=-)", "-{}", text)  # two hyphens would become a dash
 
 

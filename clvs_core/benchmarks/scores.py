@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -234,12 +233,10 @@ def wilson(successes: int, trials: int) -> Estimate:
     """Wilson's score interval of a share."""
     if not trials:
         return Estimate(None, None, None)
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    share, more = successes / trials, z * z / trials
-    middle = (share + more / 2) / (1 + more)
-    half = z * (share * (1 - share) / trials + more / trials / 4) ** 0.5 / (1 + more)
-    # At 0 and 1 the interval ends there exactly; rounding must not put it beyond.
-    return Estimate(share, max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))
+    from scipy.stats import binomtest  # slow to import, and the command line imports this module
+
+    found = binomtest(successes, trials).proportion_ci(LEVEL, "wilson")
+    return Estimate(successes / trials, float(found.low), float(found.high))
 
 
 # --- bootstrap ----------------------------------------------------------------------------------------
@@ -247,6 +244,11 @@ def wilson(successes: int, trials: int) -> Estimate:
 # Columns of counts: answers, those that are neither yes nor no as lost; pictures whose answers are all right; pictures.
 _TP, _FP, _TN, _FN, _LOST_YES, _LOST_NO, _ALL_RIGHT, _ASKED = range(8)
 _SHARES = ("accuracy", "true_positive_rate", "false_positive_rate")
+
+
+def resampled(groups: int, replicates: int) -> np.ndarray:
+    """(replicates, groups) how often each group is drawn; the same for as many groups, so that methods are paired."""
+    return np.random.default_rng(SEED).multinomial(groups, np.full(groups, 1 / groups), size=replicates)
 
 
 class _Samples:
@@ -260,9 +262,7 @@ class _Samples:
         self.positive, self.paired = benchmark.positive, benchmark.paired
         self.groups = list(groups)
         by_group = [_counts(judged.chosen(mask), self.pictures) for mask in groups.values()]
-        drawn = np.random.default_rng(SEED).multinomial(
-            self.pictures, np.full(self.pictures, 1 / self.pictures), size=REPLICATES
-        )
+        drawn = resampled(self.pictures, REPLICATES)
         # (1 + REPLICATES, 8) a group: the first row is the real sample.
         weights = np.vstack([np.ones(self.pictures), drawn])
         self.sums = {name: weights @ counts for name, counts in zip(self.groups, by_group, strict=True)}
