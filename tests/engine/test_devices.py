@@ -1,6 +1,6 @@
 """A model spread over GPUs, as accelerate spreads it: a module's answer comes back where that module is.
 
-Fake tensors stand in for GPUs: they have devices, shapes and dtypes but no numbers, and refuse to be mixed as real ones.
+Fake tensors stand in for GPUs: they have devices, shapes and dtypes but no numbers, and refuse to be mixed.
 """
 
 from __future__ import annotations
