@@ -31,6 +31,7 @@ _DTYPES = {
 }
 _QUANTIZATION = ("4bit", "8bit")
 _ROPE = ("default", "linear", "llama3", "yarn", "mrope")  # their frequencies do not depend on the length so far
+_NTK = {"rope_type", "type", "factor", "rope_theta", "partial_rotary_factor"}  # all that dynamic NTK scaling is made of
 _LAYERS = ("full_attention", "sliding_attention")
 _CROSS = ("cross_attention_layers", "cross_layer_interval", "cross_attention_frequency")
 _BROKEN = (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError, AttributeError)
@@ -144,6 +145,7 @@ def _config(card: ModelCard, folder: Path) -> Any:
             f"The config.json of {card.label} cannot be read ({hub.first_line(error)}); download it again."
         ) from error
     text = config.get_text_config()
+    _fix_positions(text)
     _refuse(card, _odd_layers(getattr(text, "layer_types", None)) or _odd_positions(text) or _odd_scores(text))
     return config
 
@@ -172,10 +174,26 @@ def _odd_layers(kinds: Any) -> str:
     return ""
 
 
-def _odd_positions(text: Any) -> str:
+def _ropes(text: Any) -> list[dict[str, Any]]:
+    """The settings of a decoder's rotary positions; Gemma 3 has one for each layer type."""
     rope = getattr(text, "rope_parameters", None) or {}
-    each = [part for part in rope.values() if isinstance(part, dict)] or [rope]  # Gemma 3 has one for each layer type
-    odd = [kind for part in each if (kind := part.get("rope_type", "default")) not in _ROPE]
+    return [part for part in rope.values() if isinstance(part, dict)] or [rope]
+
+
+def _fix_positions(text: Any) -> None:
+    """Makes dynamic NTK scaling the plain rotation that it is within `max_position_embeddings`, as in InternVL3.
+
+    The engine refuses longer prompts, and transformers would change the frequencies in place.
+    """
+    for rope in _ropes(text):
+        if rope.get("rope_type") == "dynamic" and set(rope) <= _NTK:
+            rope["rope_type"] = "default"
+            for name in ("type", "factor"):
+                rope.pop(name, None)
+
+
+def _odd_positions(text: Any) -> str:
+    odd = [kind for rope in _ropes(text) if (kind := rope.get("rope_type", "default")) not in _ROPE]
     if odd:
         return f"uses {odd[0]!r} rotary positions, which change with the length: unified positions are not defined"
     return ""

@@ -52,14 +52,20 @@ class Size:
 
 
 def size_of(model: Any, tokens: int = TOKENS) -> Size:
-    """The size of a model of transformers; its `skeleton` will do."""
-    ends = [part.parameters() for part in (model.get_input_embeddings(), model.get_output_embeddings()) if part]
-    kept = {id(parameter): parameter for part in ends for parameter in part}  # tied ones count once
+    """The size of a model of transformers; its `skeleton` will do.
+
+    Embeddings and output head count once where they are tied. InternVL's configuration ties them by default while its
+    decoder's does not, and its checkpoints have both, which transformers then keeps apart: so they count twice.
+    """
+    words, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
     text = model.config.get_text_config()
+    tied = words is head
+    twice = tied and getattr(text, "tie_word_embeddings", None) is False
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    count, ours = (sum(p.numel() for p in group) / 1e9 for group in (model.parameters(), kept.values()))
-    return Size(count, ours, 2 * text.num_hidden_layers * heads * width / 1e3, tokens)
+    count = sum(p.numel() for p in model.parameters()) + twice * head.numel()
+    kept = words.numel() + (not tied or twice) * head.numel()
+    return Size(count / 1e9, kept / 1e9, 2 * text.num_hidden_layers * heads * width / 1e3, tokens)
 
 
 def skeleton(config: Any) -> Any:

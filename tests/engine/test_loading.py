@@ -179,7 +179,7 @@ SMALL = {
     ({"model_type": "qwen3_5", "text_config": {"layer_types": ["linear_attention", "full_attention"]}},
      ["'linear_attention'", "no attention weights"]),
     ({"text_config": {"model_type": "llama", "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4,
-      "factor": 2.0}}}, ["'dynamic' rotary positions", "change with the length"]),
+      "factor": 2.0, "alpha": 9.0}}}, ["'dynamic' rotary positions", "change with the length"]),
     ({"text_config": {"model_type": "llama", "rope_parameters": {"rope_type": "longrope", "rope_theta": 1e4,
       "factor": 2.0, "long_factor": [1.0] * 4, "short_factor": [1.0] * 4, "original_max_position_embeddings": 64}}},
      ["'longrope' rotary positions"]),
@@ -194,6 +194,61 @@ def test_what_would_be_computed_wrongly_is_refused(copied, changes, words):
         changes = {**changes, "text_config": {**SMALL, **changes["text_config"]}}
     (copied / "config.json").write_text(json.dumps({**config, **changes}))
     refused(copied, *words)
+
+
+HARMLESS = {
+    "no cross-attention": {"cross_attention_layers": [], "text_config": {"cross_layer_interval": None}},
+    "no encoder": {"is_encoder_decoder": False},
+    "no softcap": {"text_config": {"attn_logit_softcapping": None, "final_logit_softcapping": None}},
+    "full layers": {"text_config": {"layer_types": ["full_attention"] * 4}},
+    "old rope": {"text_config": {"rope_parameters": None, "rope_scaling": None, "rope_theta": 1e4}},
+}
+
+
+@pytest.mark.parametrize("changes", HARMLESS.values(), ids=HARMLESS)
+def test_fields_that_are_there_but_say_nothing_are_no_reason_to_refuse(copied, changes):
+    config = json.loads((copied / "config.json").read_text())
+    text = {**config["text_config"], **changes.get("text_config", {})}
+    (copied / "config.json").write_text(json.dumps({**config, **changes, "text_config": text}))
+    assert clvs.load_model(copied).open_image(tiny.picture()).ask("Why?", PAIR, 1)[0].text is not None
+
+
+@pytest.mark.parametrize("written", [
+    {"rope_scaling": {"type": "dynamic", "factor": 2.0}, "rope_theta": 1e4},
+    {"rope_scaling": {"type": "dynamic", "rope_type": "dynamic", "factor": 2.0}, "rope_theta": 1e4},
+    {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
+])  # fmt: skip
+def test_dynamic_rotary_positions_are_plain_within_the_context(tiny_folder, copied, written):
+    """As InternVL3 is published; transformers' own would go on with other frequencies after one long sequence."""
+    config = json.loads((copied / "config.json").read_text())
+    text = {name: value for name, value in config["text_config"].items() if name != "rope_parameters"} | written
+    (copied / "config.json").write_text(json.dumps({**config, "text_config": text}))
+    dynamic, plain = clvs.load_model(copied, dtype="float64"), clvs.load_model(tiny_folder, dtype="float64")
+    rotary, frequencies = dynamic.hf.get_decoder().rotary_emb, plain.hf.get_decoder().rotary_emb.inv_freq
+    rotary(torch.zeros(1, 1, 1), torch.arange(4 * dynamic.context)[None])
+    assert torch.equal(rotary.inv_freq, frequencies)
+    ours, theirs = (m.open_image(tiny.picture()).ask("Why?", PAIR, 3, keep_logits=True) for m in (dynamic, plain))
+    for run, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(run.logits, other.logits)
+
+
+def test_two_heads_count_twice():
+    """InternVL ties them by default, its decoder does not, and transformers goes by what is in the files."""
+    apart, tied = (tiny_families.build("internvl")[0] for _ in range(2))
+    for model, text in ((apart, False), (tied, True)):
+        model.config.tie_word_embeddings, model.config.text_config.tie_word_embeddings = True, text
+    found = [memory.size_of(memory.skeleton(model.config)) for model in (apart, tied)]
+    head = apart.lm_head.weight.numel() / 1e9
+    assert found[0].parameters == pytest.approx(sum(p.numel() for p in apart.parameters()) / 1e9)
+    assert (found[0].kept, found[1].kept) == pytest.approx((2 * head, head))
+    assert found[0].parameters - found[1].parameters == pytest.approx(head)
+
+
+def test_every_token_that_ends_an_answer_is_known(copied):
+    """llama3-llava-next-8b: its generation config names one token, its tokenizer the one that ends a turn."""
+    (copied / "generation_config.json").write_text(json.dumps({"eos_token_id": [7, 9]}))
+    model = clvs.load_model(copied)
+    assert model.end_ids == [7, 9, model.tokenizer.eos_token_id]
 
 
 # --- cards --------------------------------------------------------------------------------------------------------
