@@ -63,7 +63,7 @@ def load_model(
     folder = hub.small_files(card)
     card = _family(card, folder)
     config = _config(card, folder)
-    quantization = _quantized(card, config, quantization, dtype)
+    quantization = _quantized(card, config, quantization, dtype, device)
     processor = _processor(card, folder, config, image_mode)
     size = _size(card, config)
     computed = memory.precision(dtype, device, None, _own_dtype(config), card.family)
@@ -89,6 +89,8 @@ def check_options(dtype: str, device: str, quantization: str | None) -> None:
         raise ModelError(f"quantization must be None, {' or '.join(_QUANTIZATION)}, not {quantization!r}.")
     if quantization and dtype == "float64":
         raise ModelError("Quantized weights cannot run in float64; leave out one of the two.")
+    if quantization and device.startswith("mps"):
+        raise ModelError("Quantized weights do not run on Apple GPUs; leave quantization out.")
     if quantization:
         _need("Quantization", "bitsandbytes")
     if dtype == "float64" and device.startswith("mps"):
@@ -156,7 +158,7 @@ def _config(card: ModelCard, folder: Path) -> Any:
     return config
 
 
-def _quantized(card: ModelCard, config: Any, quantization: str | None, dtype: str) -> str | None:
+def _quantized(card: ModelCard, config: Any, quantization: str | None, dtype: str, device: str) -> str | None:
     """How the weights are quantized, by choice or as they were published; ModelError where that cannot be run."""
     written = getattr(config, "quantization_config", None)
     if not written:  # MLX writes "quantization"
@@ -171,7 +173,7 @@ def _quantized(card: ModelCard, config: Any, quantization: str | None, dtype: st
     published = "8bit" if written.get("load_in_8bit") else "4bit"
     if quantization not in (None, published):
         raise ModelError(f"{card.label} is published in {published} already; leave quantization out.")
-    check_options(dtype, "auto", published)
+    check_options(dtype, device, published)
     return published
 
 

@@ -113,7 +113,8 @@ def places(device: str = "auto") -> list[Place]:
         return [_gpu(number) for number in chosen]
     if kind == "mps":
         total = torch.mps.recommended_max_memory()
-        return [Place("mps", "the Apple GPU", total - torch.mps.driver_allocated_memory(), total)]
+        free = min(total - torch.mps.driver_allocated_memory(), _ram()[0])  # it is this machine's memory
+        return [Place("mps", "the Apple GPU", max(0, free), total)]
     return [Place("cpu", "this machine", *_ram())]
 
 
@@ -204,6 +205,8 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def gigabytes(count: float) -> str:

@@ -14,6 +14,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +22,11 @@ import torch
 import transformers as tf
 from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
+from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import clvs_core as clvs
+from clvs_core.analysis.heads import silent_chances
 from clvs_core.engine.model import Model
 from clvs_core.models import hub, loading, memory
 from clvs_core.models.memory import Place, Size
@@ -507,9 +510,51 @@ def test_the_card_says_why_another_precision_was_chosen(tiny_folder, monkeypatch
     assert clvs.load_model(tiny_folder, dtype="float16").card.note == ""
 
 
-def test_apple_gpus_have_no_float64(tiny_folder, monkeypatch):
+def test_what_apple_gpus_do_not_do_is_said(tiny_folder, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     refused(tiny_folder, "Apple GPUs do not compute in float64", dtype="float64", device="mps")
+    refused(tiny_folder, "do not run on Apple GPUs", quantization="4bit", device="mps")
+
+
+@pytest.mark.parametrize(("taken", "machine", "free"), [(2, 50, 8), (2, 5, 5), (12, 50, 0)])
+def test_the_memory_of_an_apple_gpu_is_the_machine_s(monkeypatch, taken, machine, free):
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 10 * 10**9)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: taken * 10**9)
+    monkeypatch.setattr(memory, "_ram", lambda: (machine * 10**9, 64 * 10**9))
+    assert memory.places("mps") == [Place("mps", "the Apple GPU", free * 10**9, 10 * 10**9)]
+    assert memory.precision("auto", "mps", None, torch.float32) == "bfloat16"
+
+
+class NoFloat64(TorchFunctionMode):
+    """As on an Apple GPU: a tensor becomes float64 only once it was brought to the CPU."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.cpu:
+            out = out.clone() if out is args[0] else out
+            out.on_cpu = True
+        widened = func in (torch.Tensor.double, torch.Tensor.to) and out.dtype is torch.float64
+        if widened and args[0].dtype is not torch.float64 and not getattr(args[0], "on_cpu", False):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support it.")
+        return out
+
+
+@pytest.mark.parametrize("method", ["vanilla", "clvs", "vcd", "pai", "var:dims=1/3", "adhh:heads=0-1", "vaf", "tarac"])
+def test_nothing_is_float64_on_a_gpu_that_has_none(tiny_folder, method):
+    model = clvs.load_model(tiny_folder)
+    with NoFloat64():
+        with pytest.raises(TypeError, match="MPS"):
+            torch.zeros(1).double()
+        assert torch.zeros(1).cpu().double().dtype is torch.float64
+        assert model.open_image(tiny.picture()).ask("Why?", [clvs.method(method)], 2, lens=True)[0].tokens
+
+
+def test_heads_are_ranked_on_a_gpu_that_has_no_float64(tiny_folder):
+    model = clvs.load_model(tiny_folder)
+    image = model.open_image(tiny.picture())
+    caption = image.root.ask(model.hf, [(tuple(model.prompts.tail("Is there a dog?")), None)])[0]
+    with NoFloat64():
+        assert silent_chances(model, image.segment, caption, [1]).dtype is torch.float64
 
 
 def test_a_model_that_does_not_fit_is_not_begun(tiny_folder, monkeypatch):
@@ -583,6 +628,18 @@ def test_a_download_that_fails(monkeypatch, error, words):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     refused("somebody/something", *words)
+
+
+@pytest.mark.parametrize("kind", [errors.GatedRepoError, errors.RepositoryNotFoundError])
+def test_in_a_space_a_token_belongs_to_its_secrets(monkeypatch, kind):
+    def fail(*args, **options):
+        raise kind("x", response=SimpleNamespace(headers={}, request=None))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert "HF_TOKEN" not in refused("somebody/something", "log in with `hf auth login`")
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    assert "hf auth login" not in refused("somebody/something", "to this Space's secrets as HF_TOKEN")
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
