@@ -218,7 +218,7 @@ _CARDS = (
         },
         note="This small model was trained on drawn scenes only, with a small vocabulary; "
         "for photographs, start the app with a larger model, e.g. --model llava-1.5-7b.",
-        size=Size(0.008, 0.0003, 4.6, 576),
+        size=Size(0.008, 0.0003, 4.6, 576, 3, 17),
         licence=_APACHE,
         vision="one grid of tokens over the picture",
     ),

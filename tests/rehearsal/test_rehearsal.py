@@ -93,3 +93,4 @@ def test_memory_is_foretold_from_the_whole_architecture(name, tmp_path):
     found = memory.size_of(memory.skeleton(config), card.tokens)
     assert found.parameters == pytest.approx(count, rel=1e-9)
     assert (card.parameters, card.kept, card.kv) == (round(count, 3), round(found.kept, 3), round(found.kv, 1))
+    assert (card.reading, card.asking) == (round(found.reading), round(found.asking))
