@@ -230,7 +230,8 @@ def _pass(model: Model, image: ImageSegment, caption: QuestionSegment, rows: Ten
     passed = hf.get_decoder()(inputs_embeds=embeddings, position_ids=positions, use_cache=False, tree=run)
     logits = hf.get_output_embeddings()(passed.last_hidden_state[0])
     chances = logits.to(torch.float64 if logits.dtype == torch.float64 else torch.float32).softmax(-1)
-    return chances.gather(-1, ids[rows[:, 0]][:, None].to(chances.device))[:, 0].double().cpu()
+    found = chances.gather(-1, ids[rows[:, 0]][:, None].to(chances.device))[:, 0]
+    return found.cpu().double()  # Apple GPUs have no float64
 
 
 class _SilentRows:

@@ -54,7 +54,7 @@ def _models(options: argparse.Namespace) -> None:
     print("\n" + "\n".join(_model_table(cards)))
     print(
         "\nBillions of parameters; memory in GB for the weights and, as an allowance, the keys and values of "
-        f"{memory.PICTURES} pictures and {memory.WORKING / 1e9:.1f} GB to work in.\n"
+        f"{memory.PICTURES} pictures, what is alive while one is read, and {memory.WORKING / 1e9:.1f} GB besides.\n"
         "* fits here now (8bit and 4bit need bitsandbytes and a GPU)   P used in the CLVS paper   "
         "G gated: accept the licence on its page first"
     )

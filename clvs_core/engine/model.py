@@ -112,8 +112,6 @@ class Model:
 
 
 def _ids(*choices: int | Iterable[int] | None) -> list[int]:
-    """The first given choice as a list of ids."""
-    for choice in choices:
-        if choice is not None:
-            return [choice] if isinstance(choice, int) else list(choice)
-    return []
+    """All given ids, each once: of llama3-llava-next-8b, only the tokenizer names the token that ends a turn."""
+    given = [[choice] if isinstance(choice, int) else choice for choice in choices if choice is not None]
+    return list(dict.fromkeys(id for some in given for id in some))

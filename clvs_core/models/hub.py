@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -97,11 +98,11 @@ def _download(card: ModelCard, patterns: Sequence[str], bar: Any = None) -> Path
     try:
         return Path(snapshot_download(source, revision=card.revision, **options))
     except errors.GatedRepoError:
-        raise ModelError(f"{label} is gated: accept its licence at {page}, then log in with `hf auth login`.") from None
+        raise ModelError(f"{label} is gated: accept its licence at {page}, then {_identify()}.") from None
     except errors.RepositoryNotFoundError:
         raise ModelError(
-            f"The hub has no model {source!r} that is public; check the name, log in with `hf auth login` if it is "
-            f"private, or give {known()}."
+            f"The hub has no model {source!r} that is public; check the name, {_identify()} if it is private, or give "
+            f"{known()}."
         ) from None
     except errors.RevisionNotFoundError:
         raise ModelError(f"{label} has no revision {card.revision!r} on the hub; see {page}.") from None
@@ -114,6 +115,13 @@ def _download(card: ModelCard, patterns: Sequence[str], bar: Any = None) -> Path
         ) from None
     except Exception as error:  # of the network library, which differs between versions of huggingface_hub
         raise ModelError(_stopped(label, error)) from error
+
+
+def _identify() -> str:
+    """How to show the hub who one is, for the middle of a sentence; in a Space there is no terminal to log in at."""
+    if os.environ.get("SPACE_ID"):
+        return "add a token that may read it to this Space's secrets as HF_TOKEN"
+    return "log in with `hf auth login`"
 
 
 def _stopped(label: str, error: Exception) -> str:

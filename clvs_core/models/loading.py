@@ -21,7 +21,7 @@ from ..engine.room import ran_out
 from ..errors import ModelError
 from . import hub, memory
 from .memory import Size, gigabytes
-from .pictures import cap_visual_tokens, set_image_mode
+from .pictures import cap_visual_tokens, complete, set_image_mode
 from .registry import CAPPED, CARDS, FAMILIES, PACKAGES, ModelCard, card_for, settings_for
 
 _DTYPES = {
@@ -32,6 +32,7 @@ _DTYPES = {
 }
 _QUANTIZATION = ("4bit", "8bit")
 _ROPE = ("default", "linear", "llama3", "yarn", "mrope")  # their frequencies do not depend on the length so far
+_NTK = {"rope_type", "type", "factor", "rope_theta", "partial_rotary_factor"}  # all that dynamic NTK scaling is made of
 _LAYERS = ("full_attention", "sliding_attention")
 _CROSS = ("cross_attention_layers", "cross_layer_interval", "cross_attention_frequency")
 _BROKEN = (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError, AttributeError)
@@ -49,7 +50,8 @@ def load_model(
     """Loads a vision-language model for the engine.
 
     name: "scenes" (embedded), another short name of the registry, a hub id, or a local folder.
-    dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), "float32", "float16", "bfloat16" or "float64".
+    dtype: "auto" (float32 on a CPU, 16 bits elsewhere, see `memory.precision`), "float32", "float16", "bfloat16" or
+    "float64".
     device: "auto" (a GPU if there is one, several if one is too small), "cpu", "cuda", "cuda:1", "mps", or "balanced"
     over all GPUs. quantization: None, "4bit" (NF4) or "8bit", by bitsandbytes.
     image_mode: LLaVA-1.5 only: "crop" or "pad"; None leaves what the checkpoint was published with.
@@ -62,19 +64,22 @@ def load_model(
     folder = hub.small_files(card)
     card = _family(card, folder)
     config = _config(card, folder)
-    processor = _processor(card, folder, image_mode)
+    quantization = _quantized(card, config, quantization, dtype, device)
+    processor = _processor(card, folder, config, image_mode)
     size = _size(card, config)
-    kept = memory.precision(dtype, device, quantization, _own_dtype(config))
+    computed = memory.precision(dtype, device, None, _own_dtype(config), card.family)
+    kept = quantization or computed
+    needed = size.needed(kept, computed)
     if room is None:
-        _place(card, size, kept, device)  # before the download
+        _place(card, size, kept, device, computed)  # before the download
     hub.weights(card, folder, progress)
     if room is not None:
-        room(size.needed(kept))
-    place = _place(card, size, kept, device)
+        room(needed)
+    place = _place(card, size, kept, device, computed)
     if progress:
         progress(f"Loading {card.label}…")
-    kind = "auto" if kept == str(_own_dtype(config)).removeprefix("torch.") else _DTYPES.get(kept, _DTYPES.get(dtype))
-    return Model(_weights(card, folder, config, place, kind or "auto", quantization), processor, card)
+    hf = _weights(card, folder, config, place, _DTYPES[computed], quantization)
+    return Model(hf, processor, _told(card, dtype, computed, _own_dtype(config), device))
 
 
 def check_options(dtype: str, device: str, quantization: str | None) -> None:
@@ -85,8 +90,12 @@ def check_options(dtype: str, device: str, quantization: str | None) -> None:
         raise ModelError(f"quantization must be None, {' or '.join(_QUANTIZATION)}, not {quantization!r}.")
     if quantization and dtype == "float64":
         raise ModelError("Quantized weights cannot run in float64; leave out one of the two.")
+    if quantization and device.startswith("mps"):
+        raise ModelError("Quantized weights do not run on Apple GPUs; leave quantization out.")
     if quantization:
         _need("Quantization", "bitsandbytes")
+    if dtype == "float64" and device.startswith("mps"):
+        raise ModelError("Apple GPUs do not compute in float64; use device='cpu' or dtype='float32'.")
     check_device(device)
 
 
@@ -145,8 +154,35 @@ def _config(card: ModelCard, folder: Path) -> Any:
             f"The config.json of {card.label} cannot be read ({hub.first_line(error)}); download it again."
         ) from error
     text = config.get_text_config()
+    _fix_positions(text)
     _refuse(card, _odd_layers(getattr(text, "layer_types", None)) or _odd_positions(text) or _odd_scores(text))
     return config
+
+
+def _quantized(card: ModelCard, config: Any, quantization: str | None, dtype: str, device: str) -> str | None:
+    """How the weights are quantized, by choice or as they were published; ModelError where that cannot be run."""
+    written = getattr(config, "quantization_config", None)
+    if not written:  # MLX writes "quantization"
+        if isinstance(getattr(config, "quantization", None), dict):
+            raise _not_run(card, "MLX, which PyTorch cannot read")
+        return quantization
+    written = written if isinstance(written, dict) else written.to_dict()
+    method = str(written.get("quant_method") or "").lower()
+    if method != "bitsandbytes":
+        known = {"": "MLX, which PyTorch cannot read", "fp8": "FP8"}
+        raise _not_run(card, known.get(method, method.upper() if len(method) < 5 else method))
+    published = "8bit" if written.get("load_in_8bit") else "4bit"
+    if quantization not in (None, published):
+        raise ModelError(f"{card.label} is published in {published} already; leave quantization out.")
+    check_options(dtype, device, published)
+    return published
+
+
+def _not_run(card: ModelCard, method: str) -> ModelError:
+    return ModelError(
+        f"{card.label} is quantized with {method}, which this version does not run; choose the checkpoint that it was "
+        "made from, and quantization='4bit' to make that smaller."
+    )
 
 
 def _refuse(card: ModelCard, why: str) -> None:
@@ -173,10 +209,26 @@ def _odd_layers(kinds: Any) -> str:
     return ""
 
 
-def _odd_positions(text: Any) -> str:
+def _ropes(text: Any) -> list[dict[str, Any]]:
+    """The settings of a decoder's rotary positions; Gemma 3 has one for each layer type."""
     rope = getattr(text, "rope_parameters", None) or {}
-    each = [part for part in rope.values() if isinstance(part, dict)] or [rope]  # Gemma 3 has one for each layer type
-    odd = [kind for part in each if (kind := part.get("rope_type", "default")) not in _ROPE]
+    return [part for part in rope.values() if isinstance(part, dict)] or [rope]
+
+
+def _fix_positions(text: Any) -> None:
+    """Makes dynamic NTK scaling the plain rotation that it is within `max_position_embeddings`, as in InternVL3.
+
+    The engine refuses longer prompts, and transformers would change the frequencies in place.
+    """
+    for rope in _ropes(text):
+        if rope.get("rope_type") == "dynamic" and set(rope) <= _NTK:
+            rope["rope_type"] = "default"
+            for name in ("type", "factor"):
+                rope.pop(name, None)
+
+
+def _odd_positions(text: Any) -> str:
+    odd = [kind for rope in _ropes(text) if (kind := rope.get("rope_type", "default")) not in _ROPE]
     if odd:
         return f"uses {odd[0]!r} rotary positions, which change with the length: unified positions are not defined"
     return ""
@@ -208,8 +260,16 @@ def _own_dtype(config: Any) -> Any:
     return getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
 
 
-def _processor(card: ModelCard, folder: Path, image_mode: Literal["crop", "pad"] | None) -> Any:
-    """The checkpoint's processor, set to `image_mode` and, for Qwen's dynamic grid, to at most `CAPPED` tokens."""
+def _told(card: ModelCard, dtype: str, computed: str, own: Any, device: str) -> ModelCard:
+    """The card, with a sentence for people where the device decided on another precision than the published one."""
+    if dtype != "auto" or memory.computes_in_bfloat16(device) or computed == str(own).removeprefix("torch."):
+        return card
+    said = f"This GPU does not compute in bfloat16, so that the model runs in {computed} here."
+    return replace(card, note=f"{card.note} {said}".strip())
+
+
+def _processor(card: ModelCard, folder: Path, config: Any, image_mode: Literal["crop", "pad"] | None) -> Any:
+    """The checkpoint's processor, complete, set to `image_mode` and, for Qwen's grid, to at most `CAPPED` tokens."""
     from transformers import AutoProcessor
 
     _need(FAMILIES[card.family], *PACKAGES.get(card.family, ()))
@@ -229,6 +289,7 @@ def _processor(card: ModelCard, folder: Path, image_mode: Literal["crop", "pad"]
         raise ModelError(
             f"The processor of {card.label} has no part for pictures; copy preprocessor_config.json to it."
         )
+    complete(processor, config)
     if card.family in CAPPED:
         cap_visual_tokens(processor, card.size.tokens if card.size else CAPPED[card.family])
     if image_mode is not None:
@@ -246,19 +307,20 @@ def _lacking(folder: Path) -> str:
 # --- memory and weights -------------------------------------------------------------------------------------------
 
 
-def _place(card: ModelCard, size: Size, kept: str, device: str) -> str:
+def _place(card: ModelCard, size: Size, kept: str, device: str, computed: str = "bfloat16") -> str:
     """Where the model goes; ModelError says how much it needs, how much there is, and what would fit."""
-    place = memory.fit(size.needed(kept), device)
+    needed = size.needed(kept, computed)
+    place = memory.fit(needed, device)
     if place is None:
-        raise _too_large(card, size, kept, device)
+        raise _too_large(card, size, kept, device, needed)
     return place
 
 
-def _too_large(card: ModelCard, size: Size, kept: str, device: str) -> ModelError:
+def _too_large(card: ModelCard, size: Size, kept: str, device: str, needed: int) -> ModelError:
     found = memory.places(device)
     have = " and ".join(f"{place.label} has {gigabytes(place.free)} free" for place in found)
     return ModelError(
-        f"{card.label} needs {gigabytes(size.needed(kept))} of memory in {kept}, and {have}; "
+        f"{card.label} needs {gigabytes(needed)} of memory in {kept}, and {have}; "
         f"{' or '.join(_advice(size, kept, device)) or 'choose a smaller model'}."
     )
 
@@ -277,16 +339,18 @@ def _advice(size: Size, kept: str, device: str) -> Iterator[str]:
         yield f"choose a smaller model, such as {max(smaller, key=lambda card: card.parameters or 0).name}"
 
 
-def _weights(card: ModelCard, folder: Path, config: Any, place: str, kind: Any, quantization: str | None) -> Any:
-    """The model of transformers with all its weights; kind: a torch dtype or "auto"."""
+def _weights(
+    card: ModelCard, folder: Path, config: Any, place: str, dtype: torch.dtype, quantization: str | None
+) -> Any:
+    """The model of transformers with all its weights; dtype: what it computes in."""
     from transformers import AutoModelForImageTextToText
 
-    options: dict[str, Any] = {"dtype": kind, "use_safetensors": True, "trust_remote_code": False}
+    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "trust_remote_code": False}
     if place != "cpu" or quantization:
         _need(f"device {place!r}" if not quantization else "Quantization", "accelerate")
         options["device_map"] = place
-    if quantization:
-        options["quantization_config"] = _quantization(quantization, kind)
+    if quantization and not hasattr(config, "quantization_config"):  # else it is published so
+        options["quantization_config"] = _quantization(quantization, dtype)
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder, config=config, output_loading_info=True, **options
@@ -307,10 +371,9 @@ def _weights(card: ModelCard, folder: Path, config: Any, place: str, kind: Any, 
     return hf
 
 
-def _quantization(choice: str, dtype: Any) -> Any:
+def _quantization(choice: str, dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
-    compute = torch.bfloat16 if dtype == "auto" else dtype
     if choice == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute)
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)

@@ -1,7 +1,7 @@
-"""Choices about how a checkpoint's processor prepares a picture: LLaVA-1.5's crop or pad, Qwen's cap on tokens.
+"""How a checkpoint's processor prepares a picture: what its files leave out, LLaVA-1.5's crop or pad, Qwen's cap.
 
-Both change the processor that was loaded, in place, and nothing else: `views.py` follows the processor's settings, so
-heat maps, masks and regions follow by themselves.
+All of it changes the processor that was loaded, in place, and nothing else: `views.py` follows the processor's
+settings, so heat maps, masks and regions follow by themselves.
 """
 
 from __future__ import annotations
@@ -12,6 +12,24 @@ from ..errors import ModelError
 
 MODES = ("crop", "pad")
 _KEPT = ("resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std", "do_convert_rgb")
+
+
+def complete(processor: Any, config: Any) -> None:
+    """Tells a LLaVA processor what the model's configuration says about the tokens of a picture.
+
+    Checkpoints that were published before transformers 4.46 have no processor_config.json or one without these settings
+    (BakLLaVA, xtuner's), and their processor would fail at the first picture or write too few tokens.
+    """
+    vision = config.vision_config
+    if hasattr(processor, "num_additional_image_tokens"):  # LLaVA-1.5 and LLaVA-NeXT
+        processor.patch_size = vision.patch_size
+        processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+        # CLIP puts a token for the whole picture before the patches; SigLIP does not
+        processor.num_additional_image_tokens = int(vision.model_type == "clip_vision_model")
+    elif hasattr(processor, "num_image_tokens"):  # LLaVA-OneVision
+        processor.num_image_tokens = (vision.image_size // vision.patch_size) ** 2
+        processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+        processor.vision_aspect_ratio = config.vision_aspect_ratio
 
 
 def image_mode(processor: Any) -> Literal["crop", "pad", "squash"] | None:

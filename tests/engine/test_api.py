@@ -334,7 +334,7 @@ def test_a_model_of_another_kind(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [{"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}], ids=str
+    "text", [{"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0, "alpha": 9.0}}], ids=str
 )
 def test_positions_that_cannot_be_unified(tmp_path, text):
     tiny.llava_config(**text).save_pretrained(tmp_path)

@@ -84,15 +84,15 @@ def test_what_does_not_fit_is_grey_with_the_reason(gpu):
     assert found["llava-1.5-7b"] == {
         "name": "llava-1.5-7b",
         "label": "LLaVA-1.5 7B",
-        "about": "7.1 billion weights, 15.1 GB, downloads 14.1 GB, in the CLVS paper",
+        "about": "7.1 billion weights, 15.4 GB, downloads 14.1 GB, in the CLVS paper",
         "reason": "",
     }
-    assert found["llava-1.5-13b"]["reason"] == "needs 28.0 GB, and 20.0 GB are free here"
+    assert found["llava-1.5-13b"]["reason"] == "needs 28.4 GB, and 20.0 GB are free here"
     assert found["scenes"]["about"] == "8 million weights, 0.4 GB"
     gpu[0] = 10e9
     assert rows(own(Loader()))["llava-1.5-7b"]["reason"]
     small = Models(["scenes"], load=Loader(), quantization="4bit", own=True)
-    assert rows(small)["llava-1.5-13b"]["reason"] == "", "9.3 GB in 4 bits"
+    assert rows(small)["llava-1.5-13b"]["reason"] == "", "9.6 GB in 4 bits"
 
 
 def test_what_is_loaded_counts_as_free_only_for_the_owner(gpu):
@@ -101,7 +101,7 @@ def test_what_is_loaded_counts_as_free_only_for_the_owner(gpu):
     theirs.get("llava-1.5-7b")
     gpu[0] = 20e9 - CARDS["llava-1.5-7b"].size.needed("bfloat16")
     assert rows(mine)["qwen2.5-vl-7b"]["reason"] == ""
-    assert "4.9 GB are free here" in rows(theirs)["qwen2.5-vl-7b"]["reason"]
+    assert "4.6 GB are free here" in rows(theirs)["qwen2.5-vl-7b"]["reason"]
     assert rows(theirs)["llava-1.5-7b"]["about"].startswith("loaded, ")
 
 
@@ -128,8 +128,8 @@ def test_on_a_page_for_others_nothing_is_taken_away():
 
 
 @pytest.mark.parametrize(("name", "told"), [
-    ("llava-1.5-13b", "LLaVA-1.5 13B needs 28.0 GB, and 20.4 GB are free here; started with "
-     "--quantization 8bit, the app could run it in 15.2 GB; the model on the page stays."),
+    ("llava-1.5-13b", "LLaVA-1.5 13B needs 28.4 GB, and 20.4 GB are free here; started with "
+     "--quantization 8bit, the app could run it in 15.5 GB; the model on the page stays."),
     ("llava-1.5-7b", "llava-1.5-7b could not be downloaded; try again."),
 ])  # fmt: skip
 def test_a_model_that_cannot_be_had_leaves_the_old_one(library, name, told):

@@ -192,8 +192,9 @@ class Models:
 
     def _advice(self, name: str) -> str:
         """The option of the app with which a model would fit, for the middle of a sentence; "" where none helps."""
-        size, (quantization, dtype, device) = self.cards[name].size, self._precision
-        fitting = memory.others(size, device, memory.precision(dtype, device, quantization), self._spare())
+        card, (quantization, dtype, device) = self.cards[name], self._precision
+        kept = memory.precision(dtype, device, quantization, family=card.family)
+        fitting = memory.others(card.size, device, kept, self._spare())
         for kept, needed in fitting.items():
             option = "--quantization" if kept.endswith("bit") else "--dtype"
             return f"started with {option} {kept}, the app could run it in {memory.gigabytes(needed)}; "
@@ -201,7 +202,8 @@ class Models:
 
     def _needed(self, card: Any) -> int:
         quantization, dtype, device = self._precision
-        return card.size.needed(memory.precision(dtype, device, quantization))
+        computed = memory.precision(dtype, device, None, family=card.family)
+        return card.size.needed(quantization or computed, computed)
 
     def _spare(self) -> int:
         """Bytes that freeing what is loaded would give; none of it is ours to free on a page for others."""
