@@ -16,24 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import clvs_core as clvs
+from clvs_core.engine.decode import Addition, RunLog
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.models import memory
 from clvs_core.models.hub import downloaded
 from clvs_core.models.loading import check_options
 from clvs_core.models.prompts import CHAT
 from clvs_core.models.registry import CARDS, card_for
-from viz.ui import limits
-
-try:
-    from spaces import GPU as gpu  # ZeroGPU: the function runs in a process that has the accelerator
-except ImportError:
-
-    def gpu(function: Callable[..., Any]) -> Callable[..., Any]:
-        """Anywhere else the function stays as it is."""
-        return function
-
+from viz.ui import border, limits
 
 PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
+UNKNOWN = CARDS["llava-1.5-7b"].size  # taken for the size of a model that no card describes
 BUSY = "Too many people are asking at this moment; try again in a minute."
 
 
@@ -89,8 +82,8 @@ class Models:
         self._busy = threading.Lock()
         self._idle, self._running = threading.Condition(), 0
         self._room = threading.BoundedSemaphore(limits.QUEUE_SIZE)
-        self.stream = gpu(self._stream)
-        self.ask = gpu(self._ask)
+        self._streamed = border.across(self._stream, self._seconds)
+        self._asked = border.across(self._ask, self._seconds)
 
     @property
     def default(self) -> str:
@@ -252,7 +245,25 @@ class Models:
         thread.start()
         return thread
 
-    def _stream(
+    def load_all(self) -> None:
+        """Loads all models, in this thread: on ZeroGPU each call gets those that the main thread had loaded.
+
+        ModelError when one cannot be loaded, or when they do not fit beside each other.
+        """
+        needed = sum(self._needed(card) for card in self.cards.values() if card.size)
+        if len(self.cards) > 1 and memory.fit(needed, self._precision[2]) is None:
+            free = max(place.free for place in memory.places(self._precision[2]))
+            raise ModelError(
+                f"{', '.join(self.cards)} need {memory.gigabytes(needed)} together, and {memory.gigabytes(free)} are "
+                "free here; name fewer models in CLVS_MODELS."
+            )
+        for name, card in self.cards.items():
+            print(f"Loading {card.label} ...", file=sys.stderr)
+            self.get(name)
+
+    # --- answering: `_stream` and `_ask` run where the GPU is, the rest of this object where the page is -------------
+
+    def stream(
         self,
         name: str,
         picture: Any,
@@ -261,7 +272,28 @@ class Models:
         max_new_tokens: int,
         prompt: str = CHAT,
     ) -> Iterator[Answer]:
-        """Yields once when the picture has been read and once per token; closing it frees the engine's tensors.
+        """Yields once when the picture has been read and once per token; closing it frees the engine's tensors."""
+        self.get(name)
+        with contextlib.closing(self._streamed(name, picture, question, methods, max_new_tokens, prompt)) as sent:
+            answer = next(sent)
+            yield answer
+            logs = [RunLog(method, answer.views, answer.tokens) for method in methods]
+            for additions in sent:
+                for log, new in zip(logs, additions, strict=True):
+                    if new is not None:
+                        log.append(new)
+                yield replace(answer, runs=[log.run(len(log.tokens)) for log in logs])
+
+    def _stream(
+        self,
+        name: str,
+        picture: Any,
+        question: str,
+        methods: Sequence[Any],
+        max_new_tokens: int,
+        prompt: str = CHAT,
+    ) -> Iterator[Answer | list[Addition | None]]:
+        """Yields the answer without runs, then what each token adds to each run.
 
         The lock is held while something is computed and not between steps, where a visitor may be slow to listen.
         """
@@ -279,12 +311,12 @@ class Models:
                         step = next(steps, None)
                     if step is None:
                         return
-                    yield Answer(image.views, step.runs, model.layers, unknown, count)
+                    yield step.additions
             finally:
                 steps.close()
                 del image, steps
 
-    def _ask(
+    def ask(
         self,
         name: str,
         picture: Any,
@@ -302,13 +334,37 @@ class Models:
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            with self._using(name) as model, self._busy:
-                image = model.open_image(picture, prompt)
-                count = _room(model, image.views, [*methods, *beside], max_new_tokens)
-                runs = image.ask(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
-                return Answer(image.views, runs, model.layers, model.unknown_words(question, prompt), count)
+            (answer,) = self._asked(name, picture, question, methods, max_new_tokens, prompt, beside)
+            return answer
         finally:
             self._room.release()
+
+    def _ask(
+        self,
+        name: str,
+        picture: Any,
+        question: str,
+        methods: Sequence[Any],
+        max_new_tokens: int,
+        prompt: str = CHAT,
+        beside: Sequence[Any] = (),
+    ) -> Iterator[Answer]:
+        with self._using(name) as model, self._busy:
+            image = model.open_image(picture, prompt)
+            count = _room(model, image.views, [*methods, *beside], max_new_tokens)
+            runs = image.ask(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
+            answer = Answer(image.views, runs, model.layers, model.unknown_words(question, prompt), count)
+        yield answer
+
+    def _seconds(
+        self, name: str, picture: Any, question: str, methods: Sequence[Any], max_new_tokens: int, *more: Any
+    ) -> int:
+        """Seconds of GPU that `_stream` or `_ask` may take with the same arguments."""
+        sizes = {each: card.size or UNKNOWN for each, card in self.cards.items()}
+        quantization, dtype, device = self._precision
+        kept = memory.precision(dtype, device, quantization)
+        moved = sum(size.weights(kept) for size in sizes.values())
+        return border.seconds(moved, sizes[name].parameters, methods, max_new_tokens)
 
 
 def _room(model: Any, views: Any, methods: Sequence[Any], asked: int) -> int:
