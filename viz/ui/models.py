@@ -26,7 +26,6 @@ from clvs_core.models.registry import CARDS, card_for
 from viz.ui import border, limits
 
 PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
-UNKNOWN = CARDS["llava-1.5-7b"].size  # taken for the size of a model that no card describes
 BUSY = "Too many people are asking at this moment; try again in a minute."
 
 
@@ -360,7 +359,7 @@ class Models:
         self, name: str, picture: Any, question: str, methods: Sequence[Any], max_new_tokens: int, *more: Any
     ) -> int:
         """Seconds of GPU that `_stream` or `_ask` may take with the same arguments."""
-        sizes = {each: card.size or UNKNOWN for each, card in self.cards.items()}
+        sizes = {each: card.size or memory.size_of(self.get(each).hf) for each, card in self.cards.items()}
         quantization, dtype, device = self._precision
         kept = memory.precision(dtype, device, quantization)
         moved = sum(size.weights(kept) for size in sizes.values())
