@@ -5,6 +5,7 @@ Only the scheduler and the GPU are faked (see `space.py`); models, page, endpoin
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -87,7 +88,8 @@ def url(scheduler, log, tiny_folder):
         _wait(process, address, log)
         yield address
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers, too
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its workers, too
         process.wait()
 
 
