@@ -97,11 +97,10 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
         own=not border.ZERO_GPU and limits.is_own(chosen.host, chosen.share),
         image_mode=chosen.image_mode,
     )
-    if border.ZERO_GPU:
-        models.load_all()
+    if border.ZERO_GPU:  # a call gets only what the main thread has loaded before
+        models.load(*models.cards)
     elif models.default != "scenes":  # the page needs to know the depth of any other model
-        print(f"Loading {models.cards[models.default].label} ...", file=sys.stderr)
-        models.get(models.default)
+        models.load(models.default)
     return build(models, library, runs=runs), models
 
 

@@ -10,8 +10,10 @@ import gradio as gr
 import pytest
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError, QuestionError
+from clvs_core.errors import ClvsError, ModelError, QuestionError
+from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
+from tests.ui.fake import FakeModel
 from viz.ui import border
 from viz.ui.models import Models
 
@@ -102,3 +104,18 @@ def test_the_weights_of_all_models_are_moved_and_noise_is_another_look():
     large = "llava-1.5-7b", None, "Why?"
     assert models._seconds(*large, [VANILLA], 1) < models._seconds(*large, [VCD], 1)
     assert models._seconds(*large, [VANILLA], 1) < models._seconds(*large, [VANILLA], 8, "chat", ())
+
+
+def test_models_that_do_not_fit_beside_each_other_are_told_before_anything_is_loaded(monkeypatch):
+    place = memory.Place("cuda:0", "GPU", int(20e9), int(24e9))
+    monkeypatch.setattr(memory, "places", lambda device="auto": [place])
+    loads = []
+    models = Models(
+        ["llava-1.5-7b", "qwen2.5-vl-3b"], load=lambda name, **settings: (loads.append(name), FakeModel())[1]
+    )
+    told = r"llava-1\.5-7b and qwen2\.5-vl-3b need \d+\.\d GB together, and 20\.0 GB are free here; name fewer models\."
+    with pytest.raises(ModelError, match=told):
+        models.load(*models.cards)
+    assert loads == []
+    models.load("qwen2.5-vl-3b")
+    assert loads == ["qwen2.5-vl-3b"]

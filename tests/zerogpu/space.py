@@ -11,8 +11,8 @@ import sys
 
 import torch
 
-if torch.version.cuda is None:
-    torch.version.cuda = "13.0"  # a CPU build of PyTorch has none, and `spaces` reads it
+if torch.version.cuda is None:  # a CPU build of PyTorch: what `spaces` reads of CUDA as it is imported
+    torch.version.cuda, torch._C._cuda_init, torch.cuda._is_in_bad_fork = "13.0", None, bool
 
 import spaces.zero as zero
 

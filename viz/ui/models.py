@@ -244,20 +244,17 @@ class Models:
         thread.start()
         return thread
 
-    def load_all(self) -> None:
-        """Loads all models, in this thread: on ZeroGPU each call gets those that the main thread had loaded.
-
-        ModelError when one cannot be loaded, or when they do not fit beside each other.
-        """
-        needed = sum(self._needed(card) for card in self.cards.values() if card.size)
-        if len(self.cards) > 1 and memory.fit(needed, self._precision[2]) is None:
+    def load(self, *names: str) -> None:
+        """Loads models in this thread, to keep them all; ModelError when that cannot be."""
+        needed = sum(self._needed(self.cards[name]) for name in names if self.cards[name].size)
+        if len(names) > 1 and memory.fit(needed, self._precision[2]) is None:
             free = max(place.free for place in memory.places(self._precision[2]))
             raise ModelError(
-                f"{', '.join(self.cards)} need {memory.gigabytes(needed)} together, and {memory.gigabytes(free)} are "
-                "free here; name fewer models in CLVS_MODELS."
+                f"{' and '.join(names)} need {memory.gigabytes(needed)} together, and {memory.gigabytes(free)} are "
+                "free here; name fewer models."
             )
-        for name, card in self.cards.items():
-            print(f"Loading {card.label} ...", file=sys.stderr)
+        for name in names:
+            print(f"Loading {self.cards[name].label} ...", file=sys.stderr)
             self.get(name)
 
     # --- answering: `_stream` and `_ask` run where the GPU is, the rest of this object where the page is -------------
