@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -15,7 +16,7 @@ from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 from tests.ui.fake import FakeModel
 from viz.ui import border
-from viz.ui.models import Models
+from viz.ui.models import Call, Models
 
 VANILLA, CLVS, VCD, PAI = clvs.Vanilla(), clvs.CLVS(), clvs.VCD(), clvs.PAI()
 
@@ -98,12 +99,12 @@ def test_no_call_asks_for_more_than_anybody_may_have():
 def test_the_weights_of_all_models_are_moved_and_noise_is_another_look():
     models = Models(["scenes", "llava-1.5-7b"], load=None, dtype="bfloat16")
     alone = Models(["scenes"], load=None, dtype="bfloat16")
-    question = "scenes", None, "Why?", [VANILLA], 16
     moved = CARDS["llava-1.5-7b"].size.weights("bfloat16") / border.MOVED
-    assert models._seconds(*question) - alone._seconds(*question) in (math.floor(moved), math.ceil(moved))
-    large = "llava-1.5-7b", None, "Why?"
-    assert models._seconds(*large, [VANILLA], 1) < models._seconds(*large, [VCD], 1)
-    assert models._seconds(*large, [VANILLA], 1) < models._seconds(*large, [VANILLA], 8, "chat", ())
+    call = Call("scenes", None, "Why?", [VANILLA], 16)
+    assert models._seconds(call) - alone._seconds(call) in (math.floor(moved), math.ceil(moved))
+    large = replace(call, model="llava-1.5-7b")
+    assert models._seconds(large) < models._seconds(replace(large, methods=[VCD]))
+    assert models._seconds(large) < models._seconds(replace(large, tokens=32))
 
 
 def test_models_that_do_not_fit_beside_each_other_are_told_before_anything_is_loaded(monkeypatch):

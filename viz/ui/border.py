@@ -89,7 +89,7 @@ def told(error: Exception) -> ClvsError:
     if isinstance(error, ClvsError):
         return error
     if isinstance(error, gr.Error):  # the quota is used up, no GPU is free, the call took too long
-        message = LINK.sub(r"\1 (\2)", str(error.message))
+        message = LINK.sub(r"\1 (\2)", str(error.message)).strip()
         return ClvsError(message if error.title == "Error" else f"{error.title}: {message}")
     log.error("A request failed", exc_info=error)
     return ClvsError(FAILED)

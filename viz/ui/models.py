@@ -43,6 +43,22 @@ class Answer:
     tokens: int
 
 
+@dataclass(frozen=True)
+class Call:
+    """One question as it crosses to where the GPU is.
+
+    tokens: how many are asked for. beside: methods whose runs are there already and will be kept together with these.
+    """
+
+    model: str
+    picture: Any
+    question: str
+    methods: Sequence[Any]
+    tokens: int
+    prompt: str = CHAT
+    beside: Sequence[Any] = ()
+
+
 class Models:
     """Loads by name and runs questions; safe to share between visitors.
 
@@ -270,7 +286,7 @@ class Models:
     ) -> Iterator[Answer]:
         """Yields once when the picture has been read and once per token; closing it frees the engine's tensors."""
         self.get(name)
-        with contextlib.closing(self._streamed(name, picture, question, methods, max_new_tokens, prompt)) as sent:
+        with contextlib.closing(self._streamed(Call(name, picture, question, methods, max_new_tokens, prompt))) as sent:
             answer = next(sent)
             yield answer
             logs = [RunLog(method, answer.views, answer.tokens) for method in methods]
@@ -280,27 +296,19 @@ class Models:
                         log.append(new)
                 yield replace(answer, runs=[log.run(len(log.tokens)) for log in logs])
 
-    def _stream(
-        self,
-        name: str,
-        picture: Any,
-        question: str,
-        methods: Sequence[Any],
-        max_new_tokens: int,
-        prompt: str = CHAT,
-    ) -> Iterator[Answer | list[Addition | None]]:
+    def _stream(self, call: Call) -> Iterator[Answer | list[Addition | None]]:
         """Yields the answer without runs, then what each token adds to each run.
 
         The lock is held while something is computed and not between steps, where a visitor may be slow to listen.
         """
-        with self._using(name) as model:
+        with self._using(call.model) as model:
             with self._busy:
-                unknown = model.unknown_words(question, prompt)
-                image = model.open_image(picture, prompt)
-            count = _room(model, image.views, methods, max_new_tokens)
+                unknown = model.unknown_words(call.question, call.prompt)
+                image = model.open_image(call.picture, call.prompt)
+            count = _room(model, image.views, call.methods, call.tokens)
             yield Answer(image.views, [], model.layers, unknown, count)
             with self._busy:
-                steps = image.stream(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
+                steps = image.stream(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
             try:
                 while True:
                     with self._busy:
@@ -322,45 +330,31 @@ class Models:
         prompt: str = CHAT,
         beside: Sequence[Any] = (),
     ) -> Answer:
-        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
-
-        beside: methods whose runs are there already and will be kept together with these.
-        """
+        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already."""
         self.get(name)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            (answer,) = self._asked(name, picture, question, methods, max_new_tokens, prompt, beside)
+            (answer,) = self._asked(Call(name, picture, question, methods, max_new_tokens, prompt, beside))
             return answer
         finally:
             self._room.release()
 
-    def _ask(
-        self,
-        name: str,
-        picture: Any,
-        question: str,
-        methods: Sequence[Any],
-        max_new_tokens: int,
-        prompt: str = CHAT,
-        beside: Sequence[Any] = (),
-    ) -> Iterator[Answer]:
-        with self._using(name) as model, self._busy:
-            image = model.open_image(picture, prompt)
-            count = _room(model, image.views, [*methods, *beside], max_new_tokens)
-            runs = image.ask(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
-            answer = Answer(image.views, runs, model.layers, model.unknown_words(question, prompt), count)
-        yield answer
+    def _ask(self, call: Call) -> Iterator[Answer]:
+        with self._using(call.model) as model, self._busy:
+            image = model.open_image(call.picture, call.prompt)
+            count = _room(model, image.views, [*call.methods, *call.beside], call.tokens)
+            runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
+            unknown = model.unknown_words(call.question, call.prompt)
+        yield Answer(image.views, runs, model.layers, unknown, count)
 
-    def _seconds(
-        self, name: str, picture: Any, question: str, methods: Sequence[Any], max_new_tokens: int, *more: Any
-    ) -> int:
-        """Seconds of GPU that `_stream` or `_ask` may take with the same arguments."""
-        sizes = {each: card.size or memory.size_of(self.get(each).hf) for each, card in self.cards.items()}
+    def _seconds(self, call: Call) -> int:
+        """Seconds of GPU that a call may take."""
+        sizes = {name: card.size or memory.size_of(self.get(name).hf) for name, card in self.cards.items()}
         quantization, dtype, device = self._precision
         kept = memory.precision(dtype, device, quantization)
         moved = sum(size.weights(kept) for size in sizes.values())
-        return border.seconds(moved, sizes[name].parameters, methods, max_new_tokens)
+        return border.seconds(moved, sizes[call.model].parameters, call.methods, call.tokens)
 
 
 def _room(model: Any, views: Any, methods: Sequence[Any], asked: int) -> int:
