@@ -27,7 +27,7 @@ class Visitor:
         return list(map(_read, answer.json()["data"]))
 
     def stream(self, name, *values):
-        """The first output of an event that does, each time that it changes; then the last one again."""
+        """The output of an event that does, each time that it changes."""
         event = self.join(name, *values)
         shown = None
         with self.http.stream("GET", "queue/data", params={"session_hash": self.session}) as lines:
