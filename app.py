@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 with contextlib.suppress(ImportError):
-    import spaces  # noqa: F401  ZeroGPU must see itself imported before PyTorch
+    from spaces.config import Config  # ZeroGPU must see itself imported before PyTorch
+
+    if Config.zero_gpu:  # it emulates CUDA in this thread alone: transformers must not load weights in others
+        os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
 
 import gradio as gr
 
@@ -22,7 +25,7 @@ from clvs_core.commands.common import add_loading
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.methods import load_method
 from clvs_core.methods.schema import schema
-from viz.ui import limits
+from viz.ui import border, limits
 from viz.ui.build import build, launch_settings
 from viz.ui.library import ASSETS, Library
 from viz.ui.models import Models
@@ -91,13 +94,13 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
         dtype=chosen.dtype,
         device=chosen.device,
         quantization=chosen.quantization,
-        own=limits.is_own(chosen.host, chosen.share),
+        own=not border.ZERO_GPU and limits.is_own(chosen.host, chosen.share),
         image_mode=chosen.image_mode,
     )
-    zero_gpu = "SPACES_ZERO_GPU" in os.environ  # there a model must be on the accelerator before the first call
-    if zero_gpu or models.default != "scenes":  # the page needs to know the depth of any other model
-        print(f"Loading {models.cards[models.default].label} ...", file=sys.stderr)
-        models.get(models.default)
+    if border.ZERO_GPU:  # a call gets only what the main thread has loaded before
+        models.load(*models.cards)
+    elif models.default != "scenes":  # the page needs to know the depth of any other model
+        models.load(models.default)
     return build(models, library, runs=runs), models
 
 

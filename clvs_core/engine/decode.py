@@ -57,6 +57,22 @@ class Run:
     finished: bool
 
 
+@dataclass(frozen=True)
+class Addition:
+    """What one more token adds to a run: plain values, so that another process can be sent them and make the same run.
+
+    row: its arrays by name, without the axis of steps. said: the whole answer with it. words: the tokens that `row`
+    names, as text. meta: what the trace says about itself.
+    """
+
+    row: dict[str, np.ndarray]
+    token: Token
+    said: str
+    words: dict[int, str]
+    meta: dict[str, Any]
+    finished: bool
+
+
 class Step:
     """One more token. tokens: what each method added, None for one that had finished; runs: everything so far."""
 
@@ -70,43 +86,49 @@ class Step:
     def runs(self) -> list[Run]:
         return [log.run(count) for log, count in zip(self._logs, self._counts, strict=True)]
 
+    @property
+    def additions(self) -> list[Addition | None]:
+        """What is new in each of the runs, for a `RunLog` elsewhere; None for one that had finished."""
+        each = zip(self._logs, self.tokens, self._counts, strict=True)
+        return [None if token is None else log.addition(count) for log, token, count in each]
 
-class BranchLog:
-    """Everything one branch has produced; arrays have room for all steps and are handed out as views."""
 
-    def __init__(self, method: Method, meta: dict[str, Any], tokenizer: Any, views: Views, steps: int):
-        self.method, self.meta, self.tokenizer, self.views, self.steps = method, meta, tokenizer, views, steps
+class RunLog:
+    """Everything one branch has produced; arrays have room for all steps and are handed out as views.
+
+    This one is told what is new by the log that the engine keeps, and knows of the tokenizer what that said.
+    """
+
+    def __init__(self, method: Method, views: Views, steps: int):
+        self.method, self.views, self.steps = method, views, steps
+        self.meta: dict[str, Any] = {}
         self.tokens: list[Token] = []
         self.texts: list[str] = []
         self.words: dict[int, str] = {}
         self.finished = False
         self.arrays: dict[str, np.ndarray] = {}
 
-    def add(self, row: dict[str, np.ndarray], token: int, probability: float, end: bool) -> Token:
+    def append(self, new: Addition) -> None:
+        self.meta = new.meta
+        self.texts.append(new.said)
+        self.words |= new.words
+        self._keep(new.row, new.token, new.finished)
+
+    def _keep(self, row: dict[str, np.ndarray], token: Token, end: bool) -> None:
         for name, values in row.items():
             if name not in self.arrays:
                 self.arrays[name] = np.empty((self.steps, *values.shape), values.dtype)
             self.arrays[name][len(self.tokens)] = values
-        before = self.texts[-1] if self.texts else ""
-        text = self.tokenizer.decode([*(t.id for t in self.tokens), token], skip_special_tokens=True)
-        # an unfinished character shows as U+FFFD and is held back until it is whole
-        piece = "" if text.endswith("\ufffd") or not text.startswith(before) else text[len(before) :]
-        self.texts.append(before + piece)
-        self.tokens.append(Token(token, piece, probability))
+        self.tokens.append(token)
         self.finished = end
-        return self.tokens[-1]
 
-    def answer(self) -> Answer:
-        """What was said, which is all that is known of branches decoded without maps."""
-        stops = self.arrays["stop_layer"][: len(self.tokens)].tolist()
-        return Answer(self.method, self._said(self.tokens), self.tokens, stops)
-
-    def _said(self, tokens: Sequence[Token]) -> str:
-        return self.tokenizer.decode([t.id for t in tokens], skip_special_tokens=True).strip()
+    def said(self, count: int) -> str:
+        """The answer's first `count` tokens as text."""
+        return self.texts[count - 1]
 
     def run(self, count: int) -> Run:
         tokens = self.tokens[:count]
-        text = self._said(tokens)
+        text = self.said(count)
         arrays = {name: array[:count] for name, array in self.arrays.items()}
         logits = arrays.pop("logits", None)
         ids, contrast = arrays.get("lens_ids"), arrays.get("contrast_ids")
@@ -122,11 +144,47 @@ class BranchLog:
         return Run(self.method, text, tokens, logits, trace, done)
 
     def _words(self, ids: np.ndarray) -> list[str]:
+        return [self.words[token] for token in ids.tolist()]
+
+
+class BranchLog(RunLog):
+    """The log that the engine keeps: makes text of tokens."""
+
+    def __init__(self, method: Method, meta: dict[str, Any], tokenizer: Any, views: Views, steps: int):
+        super().__init__(method, views, steps)
+        self.meta, self.tokenizer = meta, tokenizer
+
+    def add(self, row: dict[str, np.ndarray], token: int, probability: float, end: bool) -> Token:
+        before = self.texts[-1] if self.texts else ""
+        text = self.tokenizer.decode([*(t.id for t in self.tokens), token], skip_special_tokens=True)
+        # an unfinished character shows as U+FFFD and is held back until it is whole
+        piece = "" if text.endswith("\ufffd") or not text.startswith(before) else text[len(before) :]
+        self.texts.append(before + piece)
+        self._keep(row, Token(token, piece, probability), end)
+        return self.tokens[-1]
+
+    def addition(self, count: int) -> Addition:
+        """What token number `count`, counted from 1, added."""
+        row = {name: array[count - 1] for name, array in self.arrays.items()}
+        named = [row[name].ravel() for name in ("lens_ids", "contrast_ids") if name in row]
+        words = {token: word for ids in named for token, word in zip(ids.tolist(), self._words(ids), strict=True)}
+        done = self.finished and count == len(self.tokens)
+        return Addition(row, self.tokens[count - 1], self.said(count), words, self.meta, done)
+
+    def answer(self) -> Answer:
+        """What was said, which is all that is known of branches decoded without maps."""
+        stops = self.arrays["stop_layer"][: len(self.tokens)].tolist()
+        return Answer(self.method, self.said(len(self.tokens)), self.tokens, stops)
+
+    def said(self, count: int) -> str:
+        return self.tokenizer.decode([t.id for t in self.tokens[:count]], skip_special_tokens=True).strip()
+
+    def _words(self, ids: np.ndarray) -> list[str]:
         for token in ids.tolist():
             if token not in self.words:  # the same few words come back in layer after layer
                 text = self.tokenizer.decode([token]).strip()
                 self.words[token] = text or str(self.tokenizer.convert_ids_to_tokens(token))
-        return [self.words[token] for token in ids.tolist()]
+        return super()._words(ids)
 
 
 @torch.no_grad()

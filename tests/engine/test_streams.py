@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import pickle
 import threading
 import weakref
 
 import numpy as np
 import pytest
 
-from clvs_core import CLVS, Vanilla, load_model
+from clvs_core import ADHH, CLVS, TARAC, VCD, Vanilla, load_model, method
 from clvs_core.engine import branches
 from clvs_core.engine import decode as decode_module
+from clvs_core.engine.decode import RunLog
 from clvs_core.engine.images import ImageCache
 from tests import tiny
 
@@ -41,6 +44,58 @@ def test_stream_gives_the_same_as_ask_token_by_token(tiny_model):
         assert run.text == other.text
     said = "".join(token.text for token in whole[0].tokens).strip()
     assert whole[0].text.rstrip("\ufffd").startswith(said), "bytes of an unfinished character are held back"
+
+
+EVERY = [
+    VCD(),
+    TARAC(layers=(1, 2)),
+    ADHH(heads=((2, 1),)),
+    method("pai+clvs"),
+    CLVS(beta=0.7, first_check=1),
+    Vanilla(),
+]
+
+
+def test_what_each_step_adds_makes_the_same_runs_in_another_process(tiny_model):
+    image = tiny_model.open_image(tiny.picture())
+    logs = [RunLog(method, image.views, 6) for method in EVERY]
+    for step in image.stream("Why?", EVERY, 6, keep_logits=True, lens=True):
+        for log, new in zip(logs, pickle.loads(pickle.dumps(step.additions)), strict=True):
+            log.append(new)
+        for log, run in zip(logs, step.runs, strict=True):
+            identical(log.run(len(log.tokens)), run)
+
+
+def test_what_a_step_adds_does_not_grow_with_the_answer(tiny_model):
+    steps = list(tiny_model.open_image(tiny.picture()).stream("Why?", METHODS, 24, lens=True))
+    assert len(pickle.dumps(steps[-1].additions)) < 1.2 * len(pickle.dumps(steps[0].additions))
+    assert len(pickle.dumps(steps[-1].runs)) > 8 * len(pickle.dumps(steps[0].runs))
+
+
+def test_a_branch_that_had_finished_adds_nothing(tiny_model, monkeypatch):
+    image = tiny_model.open_image(tiny.picture())
+    first = image.ask("Why?", [Vanilla()], 1)[0].tokens[0].id
+    monkeypatch.setattr(tiny_model, "end_ids", [first])
+    other = CLVS(alpha=0.1, first_check=1)
+    assert image.ask("Why?", [other], 1)[0].tokens[0].id != first
+    one, two = itertools.islice(image.stream("Why?", [Vanilla(), other], 4), 2)
+    assert [new.finished for new in one.additions] == [True, False]
+    assert two.additions[0] is None
+    assert two.additions[1].token == two.tokens[1]
+
+
+def identical(run, other):
+    """Every field the same, arrays bit for bit."""
+    for name in ("method", "text", "tokens", "finished"):
+        assert getattr(run, name) == getattr(other, name)
+    np.testing.assert_array_equal(run.logits, other.logits)
+    for name, value in vars(other.trace).items():
+        found = getattr(run.trace, name)
+        if isinstance(value, np.ndarray):
+            assert (found.dtype, found.tobytes()) == (value.dtype, value.tobytes()), name
+        else:
+            assert found == value, name
+    assert (run.trace.original is run.trace.attention) == (other.trace.original is other.trace.attention)
 
 
 def test_an_earlier_step_keeps_what_it_showed(tiny_model):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from clvs_core.engine.decode import Addition
 from clvs_core.methods import Target, spec
 from clvs_core.models.registry import card_for
 from clvs_core.models.views import llava_views
@@ -73,6 +74,21 @@ class FakeImage:
 class Step:
     index: int
     runs: list
+
+    @property
+    def additions(self):
+        return [_addition(run) for run in self.runs]
+
+
+def _addition(run):
+    """What the last token of a run added, with the text of the ids that `viewer_fakes` gives its words."""
+    trace, row = run.trace, {}
+    for name in ("attention", "uncertainty", "stop_layer", "memory", "accumulation", "sinks", "acted_heads",
+                 "contrast_ids", "contrast_probabilities"):  # fmt: skip
+        if getattr(trace, name) is not None:
+            row[name] = getattr(trace, name)[-1]
+    words = dict(enumerate(viewer_fakes.WORDS))
+    return Addition(row, run.tokens[-1], run.text, words, trace.meta, run.finished)
 
 
 def _run(method, words, question, views):

@@ -7,7 +7,6 @@ sentence in the payload's `error`, with the last result still on the page.
 from __future__ import annotations
 
 import contextlib
-import logging
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,15 +24,13 @@ from clvs_core.methods.base import NoisedPicture
 from clvs_core.methods.schema import explicit, schema, start
 from clvs_core.models.prompts import CHAT, presets
 from clvs_core.models.registry import card_for
-from viz.ui import limits, links
+from viz.ui import border, limits, links
 from viz.ui.library import ANYTHING, Library
 from viz.ui.models import Answer, Models
 from viz.ui.objects import add
 from viz.ui.record import Recording
 from viz.ui.session import Budget, Picture, Result, Session, Settings
 from viz.viewer.payload import build
-
-log = logging.getLogger(__name__)
 
 Payload = dict[str, Any]
 
@@ -494,11 +491,8 @@ class Files(set[str]):
 
 
 def sentence(error: Exception) -> str:
-    """What a visitor is told: our own sentences as they are, anything else stays in the log."""
-    if isinstance(error, ClvsError):
-        return str(error)
-    log.error("A request failed", exc_info=error)
-    return "Something went wrong on the server; try again, or choose another picture or question."
+    """What a visitor is told of an error."""
+    return str(border.told(error))
 
 
 def _text(event: gr.EventData, name: str) -> str:

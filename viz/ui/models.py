@@ -16,22 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import clvs_core as clvs
+from clvs_core.engine.decode import Addition, RunLog
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.models import memory
 from clvs_core.models.hub import downloaded
 from clvs_core.models.loading import check_options
 from clvs_core.models.prompts import CHAT
 from clvs_core.models.registry import CARDS, card_for
-from viz.ui import limits
-
-try:
-    from spaces import GPU as gpu  # ZeroGPU: the function runs in a process that has the accelerator
-except ImportError:
-
-    def gpu(function: Callable[..., Any]) -> Callable[..., Any]:
-        """Anywhere else the function stays as it is."""
-        return function
-
+from viz.ui import border, limits
 
 PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
 BUSY = "Too many people are asking at this moment; try again in a minute."
@@ -49,6 +41,22 @@ class Answer:
     layers: int
     unknown: Sequence[str]
     tokens: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One question as it crosses to where the GPU is.
+
+    tokens: how many are asked for. beside: methods whose runs are there already and will be kept together with these.
+    """
+
+    model: str
+    picture: Any
+    question: str
+    methods: Sequence[Any]
+    tokens: int
+    prompt: str = CHAT
+    beside: Sequence[Any] = ()
 
 
 class Models:
@@ -89,8 +97,8 @@ class Models:
         self._busy = threading.Lock()
         self._idle, self._running = threading.Condition(), 0
         self._room = threading.BoundedSemaphore(limits.QUEUE_SIZE)
-        self.stream = gpu(self._stream)
-        self.ask = gpu(self._ask)
+        self._streamed = border.across(self._stream, self._seconds)
+        self._asked = border.across(self._ask, self._seconds)
 
     @property
     def default(self) -> str:
@@ -254,7 +262,22 @@ class Models:
         thread.start()
         return thread
 
-    def _stream(
+    def load(self, *names: str) -> None:
+        """Loads models in this thread, to keep them all; ModelError when that cannot be."""
+        needed = sum(self._needed(self.cards[name]) for name in names if self.cards[name].size)
+        if len(names) > 1 and memory.fit(needed, self._precision[2]) is None:
+            free = max(place.free for place in memory.places(self._precision[2]))
+            raise ModelError(
+                f"{' and '.join(names)} need {memory.gigabytes(needed)} together, and {memory.gigabytes(free)} are "
+                "free here; name fewer models."
+            )
+        for name in names:
+            print(f"Loading {self.cards[name].label} ...", file=sys.stderr)
+            self.get(name)
+
+    # --- answering: `_stream` and `_ask` run where the GPU is, the rest of this object where the page is -------------
+
+    def stream(
         self,
         name: str,
         picture: Any,
@@ -263,30 +286,43 @@ class Models:
         max_new_tokens: int,
         prompt: str = CHAT,
     ) -> Iterator[Answer]:
-        """Yields once when the picture has been read and once per token; closing it frees the engine's tensors.
+        """Yields once when the picture has been read and once per token; closing it frees the engine's tensors."""
+        self.get(name)
+        with contextlib.closing(self._streamed(Call(name, picture, question, methods, max_new_tokens, prompt))) as sent:
+            answer = next(sent)
+            yield answer
+            logs = [RunLog(method, answer.views, answer.tokens) for method in methods]
+            for additions in sent:
+                for log, new in zip(logs, additions, strict=True):
+                    if new is not None:
+                        log.append(new)
+                yield replace(answer, runs=[log.run(len(log.tokens)) for log in logs])
+
+    def _stream(self, call: Call) -> Iterator[Answer | list[Addition | None]]:
+        """Yields the answer without runs, then what each token adds to each run.
 
         The lock is held while something is computed and not between steps, where a visitor may be slow to listen.
         """
-        with self._using(name) as model:
+        with self._using(call.model) as model:
             with self._busy:
-                unknown = model.unknown_words(question, prompt)
-                image = model.open_image(picture, prompt)
-            count = _room(model, image.views, methods, max_new_tokens)
+                unknown = model.unknown_words(call.question, call.prompt)
+                image = model.open_image(call.picture, call.prompt)
+            count = _room(model, image.views, call.methods, call.tokens)
             yield Answer(image.views, [], model.layers, unknown, count)
             with self._busy:
-                steps = image.stream(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
+                steps = image.stream(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
             try:
                 while True:
                     with self._busy:
                         step = next(steps, None)
                     if step is None:
                         return
-                    yield Answer(image.views, step.runs, model.layers, unknown, count)
+                    yield step.additions
             finally:
                 steps.close()
                 del image, steps
 
-    def _ask(
+    def ask(
         self,
         name: str,
         picture: Any,
@@ -296,21 +332,31 @@ class Models:
         prompt: str = CHAT,
         beside: Sequence[Any] = (),
     ) -> Answer:
-        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
-
-        beside: methods whose runs are there already and will be kept together with these.
-        """
+        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already."""
         self.get(name)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            with self._using(name) as model, self._busy:
-                image = model.open_image(picture, prompt)
-                count = _room(model, image.views, [*methods, *beside], max_new_tokens)
-                runs = image.ask(question, methods, max_new_tokens=count, lens=True, prompt=prompt)
-                return Answer(image.views, runs, model.layers, model.unknown_words(question, prompt), count)
+            (answer,) = self._asked(Call(name, picture, question, methods, max_new_tokens, prompt, beside))
+            return answer
         finally:
             self._room.release()
+
+    def _ask(self, call: Call) -> Iterator[Answer]:
+        with self._using(call.model) as model, self._busy:
+            image = model.open_image(call.picture, call.prompt)
+            count = _room(model, image.views, [*call.methods, *call.beside], call.tokens)
+            runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
+            unknown = model.unknown_words(call.question, call.prompt)
+        yield Answer(image.views, runs, model.layers, unknown, count)
+
+    def _seconds(self, call: Call) -> int:
+        """Seconds of GPU that a call may take."""
+        sizes = {name: card.size or memory.size_of(self.get(name).hf) for name, card in self.cards.items()}
+        quantization, dtype, device = self._precision
+        kept = memory.precision(dtype, device, quantization)
+        moved = sum(size.weights(kept) for size in sizes.values())
+        return border.seconds(moved, sizes[call.model].parameters, call.methods, call.tokens)
 
 
 def _room(model: Any, views: Any, methods: Sequence[Any], asked: int) -> int:
