@@ -18,8 +18,8 @@ from ..doctor.findings import GREEN, LEFT_OUT, RED, YELLOW, Check, Finding, exam
 from ..doctor.subject import Subject
 from ..engine.model import Model
 from ..errors import ClvsError, ModelError
-from ..models import random_weights
-from ..models.loading import load_model
+from ..models import memory, random_weights
+from ..models.loading import check_options, load_model
 from .common import add_model, positive, say
 
 SOMETHING_RED, NO_MODEL = 4, 3  # exit codes
@@ -51,6 +51,9 @@ def add(commands: Any) -> None:
 def _doctor(options: argparse.Namespace) -> int:
     if options.layers and not options.random:
         raise ClvsError("--layers belongs to --random; a checkpoint has the layers it has.")
+    if options.quantization and options.random:
+        raise ClvsError("Random weights are not quantized; leave out --quantization or --random.")
+    check_options(options.dtype, options.device, options.quantization)
     library.set_verbosity_error()
     library.disable_progress_bar()
     warnings.simplefilter("ignore")  # of libraries, about settings that are theirs
@@ -72,7 +75,8 @@ def _doctor(options: argparse.Namespace) -> int:
 def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     """Each as soon as it is known."""
     yield from _each(machine.checks(options.device))
-    subject = Subject(lambda: _model(options), invented=options.random)
+    gpu = memory.places(options.device)[0].device.startswith("cuda")
+    subject = Subject(lambda: _model(options), gpu=gpu, invented=options.random)
     loaded = examined("loads", lambda: _load(subject))
     yield loaded
     if loaded.status != RED:
@@ -94,7 +98,7 @@ def _each(found: Sequence[tuple[str, Check]]) -> Iterator[Finding]:
 
 def _model(options: argparse.Namespace) -> Model:
     if options.random:
-        return random_weights.load(options.model, options.dtype, options.device, options.layers)
+        return random_weights.load(options.model, options.dtype, options.device, options.layers, options.image_mode)
     return load_model(options.model, options.dtype, options.device, options.quantization, image_mode=options.image_mode)
 
 

@@ -229,7 +229,7 @@ def unified_positions(subject: Subject) -> Finding:
     mask = (subject.inputs()["input_ids"][0] == model.image_token_id).cpu().numpy()
     query, keys, scaling, window = first_layer(subject, literal.unified_positions(mask))
     expected = literal.attention_row(query, keys, scaling, window)[:, mask]
-    (run,) = image.ask(QUESTION, [CLVS().resolve(model.target)], 1)
+    (run,) = image.ask(QUESTION, [CLVS()], 1)
     found = run.trace.attention[0, 0].astype(np.float64)
     moved = float(np.abs(found - run.trace.original[0, 0]).max())
     most = float(np.abs(found - expected).max())
@@ -291,7 +291,8 @@ def clvs(subject: Subject) -> Finding:
     model = subject.loaded
     image = model.open_image(subject.picture)
     usual = CLVS(**model.target.settings.get("clvs", {})).resolve(model.target)
-    endless = replace(usual, gamma=_NEVER, early_termination=True)
+    first_check = min(usual.first_check or 0, model.layers - 1)  # of a model with very few layers
+    endless = replace(usual, gamma=_NEVER, first_check=first_check, early_termination=True)
     (probe,) = image.ask(QUESTION, [endless], 1)
     stopping = replace(endless, gamma=_halfway(probe.trace.uncertainty[0]))
     with watched(model) as seen:

@@ -33,16 +33,16 @@ QUESTION = "Is there a kite in the picture?"
 class Subject:
     """A model with the one picture and question that it is examined on.
 
-    model: None before it is loaded and after it is given back. invented: whether its weights are random and its
-    tokenizer a stand-in. seconds: that loading took. before, peak: bytes in use before loading, and at most since.
+    model: None before it is loaded and after it is given back. gpu: whether it goes to one. invented: whether its
+    weights are random and its tokenizer a stand-in. seconds: that loading took. meter: of the memory it takes.
     """
 
-    def __init__(self, load: Callable[[], Model], *, invented: bool = False):
+    def __init__(self, load: Callable[[], Model], *, gpu: bool = False, invented: bool = False):
         self._load, self.invented = load, invented
         self.model: Model | None = None
         self.picture: Image.Image = read_picture(PICTURE)
         self.seconds = 0.0
-        self.meter = Meter()
+        self.meter = Meter(gpu)
 
     def load(self) -> Model:
         """Loads the model and measures it from here on; raises what loading raises."""
@@ -75,10 +75,10 @@ class Subject:
 
 
 class Meter:
-    """Bytes in use from `start` on: PyTorch's on the GPUs where there are any, else this process's resident memory."""
+    """Bytes in use from `start` on: PyTorch's on the GPUs, or this process's resident memory."""
 
-    def __init__(self) -> None:
-        self.gpu = torch.cuda.is_available()
+    def __init__(self, gpu: bool) -> None:
+        self.gpu = gpu
         self.before = self.most = 0
         self._done = threading.Event()
 
@@ -192,7 +192,8 @@ def first_layer(subject: Subject, positions: np.ndarray) -> tuple[np.ndarray, np
 
     Also the scaling of its scores and the window of tokens it sees.
     """
-    model, found = subject.loaded, []
+    model = subject.loaded
+    found: list[Any] = []
 
     def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **kwargs: Any) -> Any:
         found.extend((query[0, :, -1], key[0]))

@@ -6,7 +6,7 @@ Answers mean nothing; times, memory and the agreement of the engine with the sto
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -16,7 +16,7 @@ from . import memory
 from .architectures import architecture
 from .loading import check_options
 from .memory import gigabytes
-from .pictures import cap_visual_tokens
+from .pictures import cap_visual_tokens, set_image_mode
 from .registry import CAPPED, ModelCard, card_for
 
 _SEED = 0
@@ -32,11 +32,17 @@ _QWEN = (
 )
 
 
-def load(name: str, dtype: str = "auto", device: str = "auto", layers: int | None = None) -> Model:
+def load(
+    name: str,
+    dtype: str = "auto",
+    device: str = "auto",
+    layers: int | None = None,
+    image_mode: Literal["crop", "pad"] | None = None,
+) -> Model:
     """The model of a card with random weights, made on the device in the dtype, always the same ones.
 
-    dtype, device: as `load_model` takes them; always one device. layers: of the decoder and of the vision tower, None
-    for all.
+    dtype, device, image_mode: as `load_model` takes them; always one device. layers: of the decoder and of the vision
+    tower, None for all.
     Raises ModelError, one sentence, for an architecture that is not known or does not fit.
     """
     check_options(dtype, device, None)
@@ -48,6 +54,8 @@ def load(name: str, dtype: str = "auto", device: str = "auto", layers: int | Non
             "choose another card."
         )
     processor = _PROCESSORS[config.model_type](config)
+    if image_mode is not None:
+        set_image_mode(processor, image_mode)
     kept = memory.precision(dtype, device, None, getattr(config, "dtype", None))
     tokens = card.size.tokens if card.size else memory.TOKENS
     size = memory.size_of(memory.skeleton(config), tokens)
@@ -99,7 +107,7 @@ def _tokenizer(config: Any, special: Sequence[str], bos: str | None, eos: str, *
         tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=pair)
     text = config.get_text_config()
     ends = {"bos_token_id": vocabulary[bos] if bos else None, "eos_token_id": vocabulary[eos], "pad_token_id": 0}
-    for part in dict.fromkeys((config, text)):
+    for part in (config, text):
         for name, value in ends.items():
             setattr(part, name, value)
     return PreTrainedTokenizerFast(
