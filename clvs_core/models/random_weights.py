@@ -98,6 +98,12 @@ def _tokenizer(config: Any, special: Sequence[str], bos: str | None, eos: str, *
 
     words = list(dict.fromkeys(["<pad>", *([bos] if bos else []), eos, *special, *named.values()]))
     vocabulary = {word: i for i, word in enumerate([*words, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    text = config.get_text_config()
+    if len(vocabulary) > text.vocab_size:
+        raise ModelError(
+            f"The stand-in tokenizer has {len(vocabulary)} tokens and this model knows {text.vocab_size}; name another "
+            "card with --model, e.g. llava-1.5-7b."
+        )
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -105,7 +111,6 @@ def _tokenizer(config: Any, special: Sequence[str], bos: str | None, eos: str, *
     if bos:
         pair = [(bos, vocabulary[bos])]
         tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=pair)
-    text = config.get_text_config()
     ends = {"bos_token_id": vocabulary[bos] if bos else None, "eos_token_id": vocabulary[eos], "pad_token_id": 0}
     for part in (config, text):
         for name, value in ends.items():

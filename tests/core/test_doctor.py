@@ -86,14 +86,15 @@ def test_the_embedded_model_is_all_green(capsys):
 
 
 def test_lines_have_a_mark_a_word_and_no_colour_where_they_are_not_for_a_terminal(capsys):
-    command._lines(Finding("x", GREEN, "fine"))
     code, said = run(capsys, "--model", "/nowhere/at/all")
     lines = said.out.splitlines()
     assert code == 3
     assert "\x1b" not in said.out
-    assert [line for line in lines if " red " in line][0].startswith("✗ red      loads")
+    (red,) = [line for line in lines if line[2:].startswith("red")]
+    assert red[0] in "✗x"
+    assert red[11:].startswith("loads")
     assert lines[-1].endswith("1 red.")
-    assert not any(name in said.out for name in MODEL), "checks of a model that is not there"
+    assert [name for line in lines if (name := line[11:29].strip()) in NAMES] == [*MACHINE, "loads"]
 
 
 def test_a_terminal_gets_colours_and_a_narrow_one_plain_marks(monkeypatch):
@@ -113,7 +114,7 @@ def test_a_terminal_gets_colours_and_a_narrow_one_plain_marks(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
 def test_nothing_is_red_in_other_precisions(capsys, dtype):
-    _, statuses, told, _ = report(capsys, "--dtype", dtype)
+    _, statuses, _, _ = report(capsys, "--dtype", dtype)
     assert RED not in statuses.values()
     exact = ("attention", "unified positions", "vanilla", "clvs")
     if dtype == "float64":
@@ -123,10 +124,6 @@ def test_nothing_is_red_in_other_precisions(capsys, dtype):
 
 
 # --- every check sees what it looks for ---------------------------------------------------------------------------
-
-
-def wrong(monkeypatch, place, name, value):
-    monkeypatch.setattr(place, name, value)
 
 
 def lopsided(memory, weights, beta, visual):
@@ -143,6 +140,7 @@ def swapped(weights, memory, alpha, visual):
     return SMOOTH(weights, memory, 1 - alpha, visual)
 
 
+SCORES = branches._scores
 SMOOTH, VIEWS, UNCERTAINTY, LOGITS = clvs.smooth, engine_model.views_for, branches.uncertainty, Lens.logits
 
 
@@ -179,6 +177,11 @@ def sharper(scores):
     return SOFTMAX(scores * 1.05)
 
 
+def coarse(rows, segments):
+    """As bfloat16 rounds scores under a large offset that all keys share, such as Qwen2's key biases make."""
+    return (SCORES(rows, segments) + 300).bfloat16().to(rows.dtype)
+
+
 def broken(scores):
     return SOFTMAX(scores) * math.nan
 
@@ -186,6 +189,7 @@ def broken(scores):
 BREAKAGES = {
     "softmax": ("attention", branches, "softmax_rows", sharper),
     "softmax, answers": ("vanilla", branches, "softmax_rows", sharper),
+    "scores rounded to 16 bits": ("attention", branches, "_scores", coarse),
     "NaN": ("attention", branches, "softmax_rows", broken),
     "unified keys": ("unified positions", branches, "rerotate", lambda decoder, states, old, new: states),
     "tokens": ("vanilla", decode.RepetitionPenalty, "choose", lambda self, logits: logits.argmin(-1)),
@@ -216,7 +220,7 @@ def test_a_broken_engine_is_red(subject, monkeypatch, what):
     assert LOOKS[name](subject).status == GREEN
     subject.model.cache.clear()
     monkeypatch.setattr(place, attribute, value)
-    found = LOOKS[name](subject)
+    found = examined(name, lambda: LOOKS[name](subject))
     assert found.status == RED
     assert found.sentence.endswith(".")
 
@@ -477,6 +481,8 @@ def small(name):
 def test_random_weights_pass_every_check_that_makes_sense_with_them(capsys, monkeypatch, name):
     monkeypatch.setitem(architectures._KNOWN, name, small(name))
     monkeypatch.setitem(random_weights.CAPPED, CARDS[name].family, 100)
+    # VAR's dimensions and AD-HH's heads are those of the full width
+    monkeypatch.setattr(random_weights, "card_for", lambda name: dataclasses.replace(CARDS[name], settings={}))
     monkeypatch.setattr(checks, "SHAPES", ((120, 160), (180, 100)))
     code, statuses, told, _ = report(capsys, "--random", "--model", name, "--dtype", "float32")
     assert code == 0, [f for f in told["findings"] if f["status"] == RED]
@@ -501,13 +507,10 @@ def test_random_weights_are_the_same_each_time_and_leave_others_random_numbers_a
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("gemma-3-4b", "is not known here"), ("scenes", ""), ("idefics3-8b", "is not known here")],
+    [("gemma-3-4b", "is not known here"), ("scenes", "name another card with --model"), ("no/such", "not known here")],
 )
 def test_what_cannot_be_built_is_refused_in_one_sentence(capsys, name, words):
-    code, statuses, told, _ = report(capsys, "--random", "--model", name)
-    if name == "scenes":  # its configuration is on this machine, and is the one that is built
-        assert code in (0, 3)
-        return
+    code, _, told, _ = report(capsys, "--random", "--model", name)
     assert code == 3
     assert words in told["findings"][-1]["sentence"]
 
