@@ -281,9 +281,16 @@ def _noise(subject: Subject, logits: np.ndarray) -> float:
     """The unit for differences of logits: in 16 bits what SDPA and eager attention differ by, else `_exact`."""
     if not subject.half:
         return float(_exact(subject) * logits.std())
-    with attending(subject.loaded, "eager") as hf, torch.no_grad():
-        eager = hf(**subject.inputs(), logits_to_keep=1).logits[0, -1].float().cpu().numpy()
-    return max(float(np.abs(eager - logits[0]).mean()), float(np.abs(logits).mean()) * 2.0**-12)
+    rows = len(subject.loaded.prompts.tail(QUESTION))  # one row alone may round alike by chance
+    eager, sdpa = (_prompt_logits(subject, kind, rows) for kind in ("eager", "sdpa"))
+    return max(float((eager - sdpa).abs().mean()), float(np.abs(logits).mean()) * 2.0**-12)
+
+
+@torch.no_grad()
+def _prompt_logits(subject: Subject, kind: str, rows: int) -> Tensor:
+    """What the stock model makes of the prompt's last tokens: (rows, V) float32."""
+    with attending(subject.loaded, kind) as hf:
+        return hf(**subject.inputs(), logits_to_keep=rows).logits[0].float()
 
 
 def _exact(subject: Subject) -> float:
