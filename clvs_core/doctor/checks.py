@@ -267,7 +267,7 @@ def vanilla(subject: Subject) -> Finding:
     top = np.sort(logits[same])[-2:] if differ and same < len(logits) else None
     tie = subject.half and top is not None and top[1] - top[0] < 8 * unit * 3
     measured = {"tokens": ours, "stock_tokens": ids, "logits_in_noise": ratio, "noise": unit, "tie": bool(tie)}
-    what = "16-bit noise, on average" if subject.half else f"{_exact(subject):.0e} of their deviation, at most"
+    what = "16-bit noise, on average" if subject.half else f"{_exact(subject):g} of their deviation, at most"
     words = f"logits differ by {ratio:.2g} times {what}"
     if not np.isfinite(ratio) or (differ and not tie):
         return Finding("vanilla", RED, f"Other tokens than generate's from number {same + 1} on; {words}.", measured)
