@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..engine.decode import Run
+from ..engine.images import EncodedImage
 from ..methods import CLVS, Vanilla
 from ..models import memory
 from ..models.memory import gigabytes
@@ -312,7 +313,7 @@ def clvs(subject: Subject) -> Finding:
     off = {"memory": 0.0, "attention": 0.0, "uncertainty": 0.0}
     stops = []
     for branch, (run, settings) in enumerate(zip(runs, (endless, stopping), strict=True)):
-        told = _literal_clvs(run, settings)
+        told = _literal_clvs(run, settings, _outside(image, seen, branch))
         stops.append((int(run.trace.stop_layer[0]), told.stop))
         unsure = _uncertainty_off(subject, seen, run, settings, branch)
         for name, value in (*_clvs_off(run, told, subject).items(), ("uncertainty", unsure)):
@@ -329,17 +330,26 @@ def clvs(subject: Subject) -> Finding:
 
 
 def _halfway(unsure: np.ndarray) -> float:
-    """A gamma at which smoothing stops at the first measured layer but one, or the first: the uncertainty falls."""
+    """A gamma that half of the measured layers are below, so that smoothing stops at one of them."""
     known = unsure[np.isfinite(unsure)]
     return float(np.sort(known)[len(known) // 2]) * 1.001 + 1e-12
 
 
-def _literal_clvs(run: Run, settings: CLVS) -> literal.Smoothed:
+def _outside(image: EncodedImage, seen: Pass, branch: int) -> np.ndarray:
+    """Which visual tokens lie beyond each layer's window: (L, N) bool."""
+    places = np.arange(image.segment.length)[image.segment.where(torch.device("cpu")).visual]
+    lengths = [keys[branch].shape[-2] for keys in seen.keys]
+    starts = [0 if window is None else length - window for window, length in zip(seen.windows, lengths, strict=True)]
+    return places < np.array(starts)[:, None]
+
+
+def _literal_clvs(run: Run, settings: CLVS, outside: np.ndarray) -> literal.Smoothed:
     trace = run.trace
     assert settings.beta is not None
     assert settings.first_check is not None
     alpha, beta, gamma, check = settings.alpha, settings.beta, settings.gamma, settings.first_check
-    return literal.clvs(trace.attention[0, 0], trace.original[0], trace.uncertainty[0], alpha, beta, gamma, check)
+    rows = trace.attention[0, 0], trace.original[0], trace.uncertainty[0], outside
+    return literal.clvs(*rows, alpha, beta, gamma, check)
 
 
 def _clvs_off(run: Run, told: literal.Smoothed, subject: Subject) -> dict[str, float]:

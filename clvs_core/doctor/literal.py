@@ -59,11 +59,21 @@ class Smoothed:
     stop: int
 
 
-def clvs(first: Array, original: Array, unsure: Array, alpha: float, beta: float, gamma: float, check: int) -> Smoothed:
+def clvs(
+    first: Array,
+    original: Array,
+    unsure: Array,
+    outside: Array,
+    alpha: float,
+    beta: float,
+    gamma: float,
+    check: int,
+) -> Smoothed:
     """Equations 4 to 8 on the rows of one token.
 
     first: (H, N) layer 0's row at unified positions. original: (L, H, N) weights before any edit. unsure: (L,) the
-    uncertainty after each layer, NaN where it was not measured. check: the first layer after which it counts.
+    uncertainty after each layer, NaN where it was not measured. outside: (L, N) bool, what lies beyond a layer's window
+    and must get nothing. check: the first layer after which the uncertainty counts.
     """
     memory = first.astype(np.float64).max(0)
     mixed, kept, stop = [first.astype(np.float64)], [memory], -1
@@ -78,7 +88,8 @@ def clvs(first: Array, original: Array, unsure: Array, alpha: float, beta: float
         rows = []
         for head in weights:
             row = alpha * head + (1 - alpha) * memory
-            rows.append(row / (1 - head.sum() + row.sum()))  # the rest of the row stays and is divided, too
+            row = row / (1 - head.sum() + row.sum())  # the rest of the row stays and is divided, too
+            rows.append(np.where(outside[layer], 0, row) / (1 - row[outside[layer]].sum()))
         memory = beta * memory + (1 - beta) * weights.max(0)
         mixed.append(np.stack(rows))
         kept.append(memory)

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from clvs_core.cli import main
 from clvs_core.commands import doctor as command
@@ -18,10 +19,12 @@ from clvs_core.engine import branches, decode
 from clvs_core.engine import model as engine_model
 from clvs_core.engine.attention import NAME
 from clvs_core.engine.lens import Lens
+from clvs_core.engine.model import Model
 from clvs_core.methods import clvs
 from clvs_core.models import architectures, memory, random_weights
 from clvs_core.models.loading import load_model
-from clvs_core.models.registry import ASSETS, CARDS
+from clvs_core.models.registry import ASSETS, CARDS, card_for
+from tests import tiny, tiny_families
 
 MACHINE = ["versions", "platform", "devices", "memory", "hub", "cards"]
 MODEL = ["dtype", "prompt", "visual tokens", "impulse", "attention", "unified positions", "vanilla", "clvs"]
@@ -436,11 +439,15 @@ def test_the_formulas_by_hand():
     assert literal.uncertainty(np.array([0.0, 0.0, -50.0]), 2) == pytest.approx(1)
     assert literal.uncertainty(np.array([100.0, 0.0, 0.0]), 2) == pytest.approx(0, abs=1e-12)
     first, second = np.array([[0.2, 0.4]]), np.array([[0.5, 0.1]])
-    told = literal.clvs(first, np.stack([first, second, second]), np.array([np.nan, 0.4, np.nan]), 0.5, 0.5, 0.45, 1)
+    rows, unsure, outside = np.stack([first, second, second]), np.array([np.nan, 0.4, np.nan]), np.zeros((3, 2), bool)
+    told = literal.clvs(first, rows, unsure, outside, 0.5, 0.5, 0.45, 1)
     mixed = np.array([0.35, 0.25]) / (1 - 0.6 + 0.6)
     np.testing.assert_allclose(told.attention, [first, [mixed], second])
     np.testing.assert_allclose(told.memory, [[0.2, 0.4], [0.35, 0.25], [np.nan, np.nan]])
     assert told.stop == 1
+    outside[1, 0] = True
+    narrow = literal.clvs(first, rows, unsure, outside, 0.5, 0.5, 0.45, 1)
+    np.testing.assert_allclose(narrow.attention[1], [[0, 0.25 / 0.65]])
 
 
 # --- random weights -----------------------------------------------------------------------------------------------
@@ -520,3 +527,17 @@ def test_what_does_not_fit_says_what_it_needs(capsys, monkeypatch):
     code, _, told, _ = report(capsys, "--random", "--model", "llava-1.5-7b", "--dtype", "float16")
     assert code == 3
     assert "needs 15." in told["findings"][-1]["sentence"] or "needs 14." in told["findings"][-1]["sentence"]
+
+
+# --- every family -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [name for name in tiny_families.FAMILIES if name not in tiny_families.MISSING])
+def test_every_family_is_held_to_the_same_formulas(monkeypatch, family):
+    monkeypatch.setattr(checks, "SHAPES", ((120, 160), (180, 100)))
+    subject = Subject(lambda: Model(*tiny_families.FAMILIES[family](torch.float64), card_for("tiny")))
+    subject.load()
+    subject.meter.stop()
+    subject.picture = Image.fromarray(tiny.picture(0, 72, 104))
+    found = [examined(name, lambda look=look: look(subject)) for name, look in LOOKS.items()]
+    assert [(one.name, one.sentence) for one in found if one.status != GREEN] == []
