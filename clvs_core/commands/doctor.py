@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import textwrap
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -54,22 +54,31 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.quantization and options.random:
         raise ClvsError("Random weights are not quantized; leave out --quantization or --random.")
     check_options(options.dtype, options.device, options.quantization)
-    library.set_verbosity_error()
-    library.disable_progress_bar()
-    warnings.simplefilter("ignore")  # of libraries, about settings that are theirs
     found = []
-    for finding in _findings(options):
-        found.append(finding)
-        if options.json:
-            say(f"{finding.name}: {finding.status}")
-        else:
-            print("\n".join(_lines(finding)), flush=True)
-    code = _code(found)
+    with _quiet():
+        for finding in _findings(options):
+            found.append(finding)
+            if options.json:
+                say(f"{finding.name}: {finding.status}")
+            else:
+                print("\n".join(_lines(finding)), flush=True)
     if options.json:
         print(json.dumps(_report(options, found), indent=1))
     else:
         print(f"\n{_summary(found)}", flush=True)
-    return code
+    return _code(found)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers logs about a checkpoint's own settings, and its progress bars."""
+    verbosity = library.get_verbosity()
+    library.set_verbosity_error()
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        library.set_verbosity(verbosity)
 
 
 def _findings(options: argparse.Namespace) -> Iterator[Finding]:

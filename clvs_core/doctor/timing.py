@@ -55,13 +55,13 @@ def runnable(subject: Subject) -> list[Method]:
 
 
 def _work(subject: Subject, every: list[Method]) -> dict[str, Work]:
-    """What is timed, by name; each starts from the picture, as `generate` must."""
+    """What is timed, by name; each starts from the picture's pixels."""
     pair = [Vanilla(), start(CLVS, subject.loaded.target.settings)]
-    inputs, model = subject.inputs(), subject.loaded
+    model = subject.loaded
 
     def generate(count: int) -> None:
         with attending(model, "sdpa") as hf, torch.no_grad():
-            hf.generate(**inputs, max_new_tokens=count, do_sample=False)
+            hf.generate(**subject.inputs(), max_new_tokens=count, do_sample=False)
 
     def ask(methods: list[Method], count: int) -> None:
         model.cache.clear()
