@@ -2,8 +2,8 @@
 and AD-HH need to know of a model, run and score benchmarks, and report them beside the paper's numbers.
 
 Results go to stdout, progress and one-sentence errors to stderr. Exit codes: 0 done, 2 the request or its input is
-wrong, 3 the model cannot be loaded or run, 130 interrupted. Layers are counted from 1 in the table for people, from
-0 in --json, in traces and in method settings.
+wrong, 3 the model cannot be loaded or run, 4 `doctor` found something red, 130 interrupted. Layers are counted from 1
+in the table for people, from 0 in --json, in traces and in method settings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from . import key_objects as ko
 from .benchmarks import bench_command as running
 from .benchmarks import command as scoring
 from .benchmarks import report_command as reporting
-from .commands import find, lists, report
+from .commands import doctor, find, lists, report
 from .commands.common import (
     METHOD_HELP,
     WRONG_INPUT,
@@ -60,6 +60,7 @@ examples:
   python -m clvs_core trace --image photo.jpg --question "Is there a dog?" --method vanilla --method clvs:alpha=0.7
   python -m clvs_core ask --image photo.jpg --question "Is there a dog?" --method vcd --method pai+clvs:alpha=0.7
   python -m clvs_core figure photo-*.npz --image photo.jpg --kind heatmaps --out dog.pdf
+  python -m clvs_core doctor
   python -m clvs_core models
   python -m clvs_core methods --model llava-1.5-7b
   python -m clvs_core find-sinks --model qwen2.5-vl-7b --images photos/
@@ -75,9 +76,10 @@ _COUNTS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    code = 0
     try:
         options = _parser().parse_args(arguments)
-        options.run(options)
+        code = options.run(options) or 0
         sys.stdout.flush()
     except ModelError as error:
         return _fail(error, NO_MODEL)
@@ -94,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "out of memory" not in str(error):
             raise
         return _fail("The model does not fit into the GPU's memory; try --quantization 4bit.", NO_MODEL)
-    return 0
+    return code
 
 
 def _fail(error: object, code: int) -> int:
@@ -140,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("--out", required=True, metavar="FILE", help="what to write: .png, .svg or .pdf")
     figure.set_defaults(run=_figure)
 
+    doctor.add(commands)
     lists.add(commands)
     find.add(commands)
     running.add(commands)
