@@ -56,7 +56,7 @@ _TOWERS: dict[str, tuple[float, int]] = {
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a device is: floating-point operations a second in large products, and bytes of weights read a second."""
+    """How fast a device is: operations a second in large products, and bytes of weights read a second."""
 
     operations: float
     reading: float
