@@ -99,7 +99,7 @@ def recommend(
     ]
     if not fitting:
         return None
-    timed = [Recommendation(card, needed, place.total, seconds(card, kept, speed())) for card, needed in fitting]
+    timed = [Recommendation(card, needed, place.total, seconds(card, kept, speed()) or 0) for card, needed in fitting]
     bearable = [found for found in timed if found.seconds <= BEARABLE]
     largest = max((found.card.parameters or 0 for found in bearable), default=0)
     alike = [found for found in bearable if (found.card.parameters or 0) >= ALIKE * largest]
@@ -112,9 +112,10 @@ def usable(card: ModelCard) -> bool:
     return card.photographs and not card.gated and bool(free) and card.name in _TOWERS
 
 
-def seconds(card: ModelCard, kept: str, speed: Speed) -> float:
-    """Seconds to the end of a first answer about a new picture, once the model is loaded; for cards with a tower."""
-    assert card.size is not None
+def seconds(card: ModelCard, kept: str, speed: Speed) -> float | None:
+    """Seconds to the end of a first answer about a new picture, once the model is loaded; None of an unknown one."""
+    if card.size is None or card.name not in _TOWERS:
+        return None
     tower, patches = _TOWERS[card.name]
     decoder, visual = card.size.parameters - card.size.kept - tower, card.size.tokens
     products = 2e9 * (decoder * (visual + TEXT) + tower * visual * patches)

@@ -239,13 +239,36 @@ class Panels {
       .forEach((b) => b.setAttribute('aria-pressed', String(Number(b.dataset.focus) === focus)));
   }
 
+  /** What has to be said, and how far it is. What can be pressed stays the same element while only words change. */
   buildNotes() {
-    const { notes = [], progress, steps, methods, status } = this.model;
-    const lines = notes.map((text) => el('p', { text }));
+    const { notes = [], progress, steps, methods, status, offer, halts } = this.model;
     const later = status === 'running' && steps && methods.some((m) => m.tokens.length > steps);
     const wait = later ? ` Maps beyond token ${steps} come with the finished answer.` : '';
-    if (progress || wait) lines.unshift(el('p', { role: 'status', text: `${progress || ''}${wait}`.trim() }));
-    this.$('notes').replaceChildren(...lines);
+    const far = `${progress || ''}${wait}`.trim();
+    const shape = JSON.stringify([notes, offer, Boolean(far), halts]);
+    if (shape !== this.notesShape) {
+      this.notesShape = shape;
+      const lines = notes.map((text) => el('p', { text }));
+      const line = far ? el('p', { class: 'cv-far', role: 'status' }, el('span'), ...(halts ? [this.halter()] : [])) : null;
+      if (offer) lines.push(el('div', { class: 'cv-offer' }, this.offer(offer), ...(line ? [line] : [])));
+      else if (line) lines.unshift(line);
+      this.$('notes').replaceChildren(...lines);
+    }
+    const line = this.$('notes').querySelector('.cv-far > span');
+    if (line && line.textContent !== far) line.textContent = far;
+  }
+
+  halter() {
+    return el('button', { type: 'button', class: 'cv-button', text: 'Stop', onclick: () => this.onEvent('halt', {}) });
+  }
+
+  /** A model that suits the picture better: a sentence, and a button where there is one to be had. */
+  offer({ text, name, label, asks }) {
+    const line = el('p', {}, el('span', { text }));
+    if (!name) return line;
+    const use = () => this.onEvent(asks ? 'ask' : 'pick', { name });
+    line.append(' ', el('button', { type: 'button', class: 'cv-button', text: `Use ${label}${asks ? '…' : ''}`, onclick: use }));
+    return line;
   }
 
   /** The sample of a method's line: dash and marker as in the curves. */
