@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from clvs_core.errors import ModelError, Stopped
 from clvs_core.models import download, hub
 from clvs_core.models.registry import card_for
-from tests.engine.hub_fake import COMMIT, FakeHub
+from tests.hub_fake import COMMIT, FakeHub
 
 WEIGHTS = "model.safetensors"
 CONTENT = bytes(range(256)) * 4096  # 1 MiB

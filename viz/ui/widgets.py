@@ -154,7 +154,7 @@ class ModelMenu(_Fixed):
 
 
 class Consent(_Fixed):
-    """Asks before a model is downloaded: event `use` with {"name"}. The value is `Models.facts`'s; each opens it anew."""
+    """Asks before a model is downloaded: event `use` with {"name"}. Each new value, of `Models.facts`, opens it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(None, html_template=static("consent.html"), js_on_load=static("consent.js"), **kwargs)

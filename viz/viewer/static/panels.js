@@ -252,7 +252,7 @@ class Panels {
       const line = far ? el('p', { class: 'cv-far', role: 'status' }, el('span'), ...(halts ? [this.halter()] : [])) : null;
       if (offer) lines.push(el('div', { class: 'cv-offer' }, this.offer(offer), ...(line ? [line] : [])));
       else if (line) lines.unshift(line);
-      this.$('notes').replaceChildren(...lines);
+      refill(this.$('notes'), lines);
     }
     const line = this.$('notes').querySelector('.cv-far > span');
     if (line && line.textContent !== far) line.textContent = far;
