@@ -39,7 +39,7 @@ function draw() {
   opener.disabled = rows.length < 2;
   opener.querySelector('.mm-label').textContent = chosen?.label ?? name;
   opener.querySelector('.mm-more').textContent = chosen?.about ?? '';
-  menu.querySelector('.mm-status').textContent = status; // in the place of what the chosen one needs: nothing moves
+  menu.querySelector('.mm-status').textContent = status; // in the place of the words below: nothing moves
   menu.classList.toggle('mm-busy', Boolean(status));
   menu.querySelector('.mm-halt').hidden = !status;
   list.replaceChildren(...rows.map((row) => option(row, name)));

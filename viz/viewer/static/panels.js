@@ -249,8 +249,9 @@ class Panels {
     if (shape !== this.notesShape) {
       this.notesShape = shape;
       const lines = notes.map((text) => el('p', { text }));
-      const line = far ? el('p', { class: 'cv-far', role: 'status' }, el('span'), ...(halts ? [this.halter()] : [])) : null;
-      if (offer) lines.push(el('div', { class: 'cv-offer' }, this.offer(offer), ...(line ? [line] : [])));
+      const button = halts ? this.halter() : this.offerer(offer);
+      const line = far && el('p', { class: 'cv-far', role: 'status' }, el('span'), button);
+      if (offer) lines.push(this.offered(offer, line));
       else if (line) lines.unshift(line);
       refill(this.$('notes'), lines);
     }
@@ -262,13 +263,18 @@ class Panels {
     return el('button', { type: 'button', class: 'cv-button', text: 'Stop', onclick: () => this.onEvent('halt', {}) });
   }
 
-  /** A model that suits the picture better: a sentence, and a button where there is one to be had. */
-  offer({ text, name, label, asks }) {
-    const line = el('p', {}, el('span', { text }));
-    if (!name) return line;
+  /** The button of a model that suits the picture better, if there is one to be had. */
+  offerer(offer) {
+    if (!offer?.name) return null;
+    const { name, label, asks } = offer;
     const use = () => this.onEvent(asks ? 'ask' : 'pick', { name });
-    line.append(' ', el('button', { type: 'button', class: 'cv-button', text: `Use ${label}${asks ? '…' : ''}`, onclick: use }));
-    return line;
+    return el('button', { type: 'button', class: 'cv-button', text: `Use ${label}${asks ? '…' : ''}`, onclick: use });
+  }
+
+  /** The sentence about that model, which keeps its room while `line`, how far something is, stands in its place. */
+  offered(offer, line) {
+    const about = el('p', {}, el('span', { text: `${offer.text} ` }), this.offerer(offer));
+    return el('div', { class: 'cv-offer' }, about, line);
   }
 
   /** The sample of a method's line: dash and marker as in the curves. */
