@@ -445,14 +445,14 @@ def _sources(names: Sequence[str]) -> dict[str, str]:
 
 
 def _heard(told: queue.SimpleQueue[str | None], stop: threading.Event) -> Iterator[str]:
-    """What is told until None comes; a stop that takes its time is told once."""
-    patient = True
+    """What is told until None comes; and once, that a stop takes its time."""
+    slow = False
     while True:
         try:
-            far = told.get(timeout=1)
+            far = told.get(timeout=0.7)
         except queue.Empty:
-            if stop.is_set() and patient:
-                patient = False
+            if stop.is_set() and not slow:
+                slow = True
                 yield "Stopping: the model is discarded as soon as it is read."
             continue
         if far is None:
