@@ -22,7 +22,7 @@ LARGEST = 20 * 10**9  # bytes of a download: half an hour at 100 Mbit/s
 SHARED, GPU_SHARED = 0.6, 0.85  # of all memory, what a model may take beside the system, or beside what a GPU needs
 ALIKE = 0.8  # of the largest model's parameters: such models are one size
 TEXT, ANSWER = 40, 16  # tokens of a question in its template, and of an answer as the page starts with
-LOSS = 1.0
+LOSS = 1.7
 
 # Vision towers with what joins them to the decoder: billions of parameters, and patches that become one visual token.
 # Counted by transformers on the published configurations; the rest of a model's size is its decoder.

@@ -33,7 +33,7 @@ class Machine:
     """A laptop with 8 GB, its hub, and a gate before weights are read."""
 
     def __init__(self, server):
-        self.server, self.gate = server, threading.Event()
+        self.server, self.gate, self.reading = server, threading.Event(), threading.Event()
         self.gate.set()
 
     def load(self, name, progress=None, room=None, **settings):
@@ -43,6 +43,7 @@ class Machine:
         room(10**9)
         if name != "scenes" and progress:
             progress(f"Loading {card.label}…")
+            self.reading.set()
             assert self.gate.wait(60)
         return fakes.FakeModel(name)
 
@@ -197,10 +198,12 @@ def test_a_photograph_leads_to_a_download_that_stops_and_goes_on(page, machine):
 def test_the_menu_stops_too_and_what_is_read_is_discarded(page, machine):
     machine.server.pause = 0
     machine.gate.clear()
+    machine.reading.clear()
     open_menu(page)
     press(page, page.locator(f".mm-list [data-name='{BEST}']"))
     before = page.locator("#model").bounding_box()["height"]
     press(page, dialog(page).get_by_role("button", name="Download and use"))
+    assert machine.reading.wait(20)  # the words are also the first ones, before the download
     page.locator(".mm-status", has_text=f"Loading {LABEL}…").wait_for()
     assert abs(page.locator("#model").bounding_box()["height"] - before) < 320, "only the list has closed"
     press(page, page.locator(".mm-halt"))
