@@ -9,6 +9,10 @@ class ModelError(ClvsError):
     """A model cannot be loaded or is of a kind the engine does not support."""
 
 
+class Stopped(ModelError):
+    """Somebody stopped a model from being loaded; a `progress` callable raises it."""
+
+
 class ImageError(ClvsError):
     """A picture cannot be read or has an unusable shape."""
 

@@ -14,6 +14,7 @@ from ..methods import METHODS, Method, load_method, spec
 from ..methods.schema import schema, start
 from ..models import memory
 from ..models.loading import check_device
+from ..models.recommend import Recommendation, measure, recommend
 from ..models.registry import CARDS, ModelCard, card_for
 from .common import line
 
@@ -44,13 +45,17 @@ def add(commands: Any) -> None:
 def _models(options: argparse.Namespace) -> None:
     check_device(options.device)
     found = memory.places(options.device)
+    best = _recommended(options.device)
     cards = [_card_report(card, options.device) for card in CARDS.values()]
     if options.json:
         machine = [{"device": p.device, "name": p.label, "free": p.free, "total": p.total} for p in found]
-        print(json.dumps({"machine": machine, "models": cards}, indent=1))
+        told = best and {"name": best.card.name, "seconds": best.seconds, "reason": best.reason}
+        print(json.dumps({"machine": machine, "recommended": told, "models": cards}, indent=1))
         return
     for place in found:
         print(f"{line(place.label)}: {memory.gigabytes(place.free)} of {memory.gigabytes(place.total)} free")
+    if best:
+        print(f"Recommended here: {best.card.name} ({best.card.label}, {best.card.licence}), {best.reason}")
     print("\n" + "\n".join(_model_table(cards)))
     print(
         "\nBillions of parameters; memory in GB for the weights and, as an allowance, the keys and values of "
@@ -58,6 +63,13 @@ def _models(options: argparse.Namespace) -> None:
         "* fits here now (8bit and 4bit need bitsandbytes and a GPU)   P used in the CLVS paper   "
         "G gated: accept the licence on its page first"
     )
+
+
+def _recommended(device: str) -> Recommendation | None:
+    """The model to use on the roomiest place, as it is kept there by default."""
+    found, kept = memory.places(device), memory.precision("auto", device, None)
+    where = max(found, key=lambda place: place.total).device
+    return recommend(found, CARDS.values(), kept, lambda: measure(where, kept))
 
 
 def _card_report(card: ModelCard, device: str) -> dict[str, Any]:

@@ -6,25 +6,21 @@ pickled file could run code. Everything comes from one revision. Failures are on
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import io
 import json
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from ..errors import ModelError
-from .memory import gigabytes
+from . import download
+from .memory import GB
 from .registry import ModelCard
 
 Progress = Callable[[str], None]
 _SMALL = ("*.json", "*.jinja", "*.txt", "*.model")
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_EVERY = 0.3  # seconds between two reports
 
 
 def small_files(card: ModelCard) -> Path:
@@ -40,13 +36,17 @@ def small_files(card: ModelCard) -> Path:
 def weights(card: ModelCard, folder: Path, progress: Progress | None = None) -> None:
     """Sees that the weights are in the folder of the small files, downloading them if it is one of the hub's.
 
-    progress: told every now and then how far the download is; without it huggingface_hub draws its own bars.
+    progress: told a few times a second how far the download is, which ends at once when it raises `Stopped`; without it
+    huggingface_hub downloads as it is set up, and draws its own bars.
     """
     names = _weight_files(folder)
     if _complete(folder, names):
         return
     if not Path(card.source).is_dir():
-        _download(card, names, _bar(card.label, progress) if progress else None)
+        if progress:
+            _fetch(card, folder.name, names, progress)
+        else:
+            _download(card, names)
     if not _complete(folder, names):
         raise ModelError(
             f"{card.label} has no complete weights in the safetensors format ({_missing(folder, names)} is not there), "
@@ -88,15 +88,44 @@ def _complete(folder: Path, names: Sequence[str]) -> bool:
     return not _missing(folder, names)
 
 
-def _download(card: ModelCard, patterns: Sequence[str], bar: Any = None) -> Path:
-    """The folder of the card's revision with these files of its top level."""
-    from huggingface_hub import errors, snapshot_download
+def _download(card: ModelCard, patterns: Sequence[str], revision: str = "") -> Path:
+    """The folder of the card's revision, or of another one, with these files of its top level."""
+    from huggingface_hub import snapshot_download
+
+    with _told(card):
+        return Path(
+            snapshot_download(
+                card.source,
+                revision=revision or card.revision,
+                allow_patterns=list(patterns),
+                ignore_patterns=["*/*"],
+            )
+        )
+
+
+def _fetch(card: ModelCard, commit: str, names: Sequence[str], progress: Progress) -> None:
+    """Downloads weights so that `progress` can stop it, and has huggingface_hub put them into the commit's folder."""
+
+    def told(come: int, total: int) -> None:
+        share = 100 * come // max(1, total)
+        progress(f"Downloading {card.label}: {come / GB:.2f} of {total / GB:.2f} GB ({share} %)")
+
+    with _told(card):
+        download.fetch(card.source, commit, names, told)
+    _download(card, names, commit)
+
+
+@contextlib.contextmanager
+def _told(card: ModelCard) -> Iterator[None]:
+    """Makes one sentence (ModelError) of what a download fails with."""
+    from huggingface_hub import errors
 
     source, label = card.source, card.label
     page = f"https://huggingface.co/{source}"
-    options = {"allow_patterns": list(patterns), "ignore_patterns": ["*/*"], "tqdm_class": bar}
     try:
-        return Path(snapshot_download(source, revision=card.revision, **options))
+        yield
+    except ModelError:
+        raise
     except errors.GatedRepoError:
         raise ModelError(f"{label} is gated: accept its licence at {page}, then {_identify()}.") from None
     except errors.RepositoryNotFoundError:
@@ -108,7 +137,7 @@ def _download(card: ModelCard, patterns: Sequence[str], bar: Any = None) -> Path
         raise ModelError(f"{label} has no revision {card.revision!r} on the hub; see {page}.") from None
     except errors.HFValidationError:
         raise ModelError(f"{source!r} cannot be a model's name; give {known()}.") from None
-    except errors.LocalEntryNotFoundError:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         raise ModelError(
             f"{label} is not on this machine, or not all of it, and the hub cannot be reached; connect to the network "
             "and try again, or give a folder."
@@ -135,22 +164,3 @@ def first_line(error: BaseException) -> str:
     """The first line of an error without its full stop, to stand in brackets."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
-
-
-def _bar(label: str, progress: Progress) -> type[tqdm]:
-    """A progress bar class for huggingface_hub that tells `progress` what has come instead of drawing."""
-    told = {"bytes": 0, "at": 0.0}
-
-    class Told(tqdm):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("name", None)
-            super().__init__(*args, **{**options, "file": io.StringIO(), "disable": False})
-
-        def display(self, *args: Any, **options: Any) -> None:
-            if self.unit != "B" or not self.total or self.n <= told["bytes"]:
-                return
-            if time.monotonic() - told["at"] >= _EVERY or self.n >= self.total:
-                told.update(bytes=self.n, at=time.monotonic())
-                progress(f"Downloading {label}: {self.n / 1e9:.1f} of {gigabytes(self.total)}")
-
-    return Told

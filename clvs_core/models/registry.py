@@ -51,6 +51,7 @@ class ModelCard:
     page starts from. note: a plain sentence about the model's limits, or "". size: None where only loading tells.
     licence: of the weights, as their page names it. revision: commit, tag or branch of the hub. paper: whether the CLVS
     paper used it. gated: the hub gives it out only after its licence was accepted. vision: how it sees a picture.
+    photographs: whether it is made for them, and not for drawn scenes alone.
     method_notes: by method name, a sentence about what that method can mean on this model.
     """
 
@@ -66,6 +67,7 @@ class ModelCard:
     paper: bool = False
     gated: bool = False
     vision: str = ""
+    photographs: bool = True
     method_notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -200,7 +202,7 @@ def _card(name: str, label: str, source: str, family: str, size: Size, licence: 
 
 # `paper`: the tables say LLaVA-Next and Qwen2.5-VL without a size; the authors' code runs llama3-llava-next-8b, and no
 # size of Qwen2.5-VL is certain: 7B is taken.
-_APACHE, _SEE = "Apache 2.0", "see its page"
+_APACHE, SEE_PAGE = "Apache 2.0", "see its page"
 _CARDS = (
     ModelCard(
         "scenes",
@@ -216,8 +218,8 @@ _CARDS = (
             "works.",
             "adhh": "This small model hardly invents objects, so the ranking of its heads is weak.",
         },
-        note="This small model was trained on drawn scenes only, with a small vocabulary; "
-        "for photographs, start the app with a larger model, e.g. --model llava-1.5-7b.",
+        note="This small model was trained on drawn scenes only, with a small vocabulary.",
+        photographs=False,
         size=Size(0.008, 0.0003, 4.6, 576, 3, 17),
         licence=_APACHE,
         vision="one grid of tokens over the picture",
@@ -384,7 +386,7 @@ _CARDS = (
         "OpenGVLab/InternVL3-1B-hf",
         "internvl",
         Size(0.938, 0.272, 6.1, 3328, 236, 138),
-        _SEE,
+        SEE_PAGE,
     ),
     _card(
         "internvl3-2b",
@@ -392,7 +394,7 @@ _CARDS = (
         "OpenGVLab/InternVL3-2B-hf",
         "internvl",
         Size(2.089, 0.466, 14.3, 3328, 236, 118),
-        _SEE,
+        SEE_PAGE,
     ),
     _card(
         "internvl3-8b",
@@ -400,7 +402,7 @@ _CARDS = (
         "OpenGVLab/InternVL3-8B-hf",
         "internvl",
         Size(7.944, 1.087, 28.7, 3328, 311, 168),
-        _SEE,
+        SEE_PAGE,
     ),
     _card(
         "gemma-3-4b",

@@ -8,10 +8,11 @@ import pytest
 
 from clvs_core.errors import ModelError
 from clvs_core.models import memory
+from clvs_core.models.recommend import Speed
 from tests.browser.conftest import drawn
 from tests.ui import fake as fakes
 from tests.ui import pictures
-from viz.ui import build, record
+from viz.ui import build, models, record
 from viz.ui.library import Library
 from viz.ui.models import Models
 
@@ -38,9 +39,10 @@ def url(gate, tmp_path_factory):
     place = memory.Place("cuda:0", "GPU", 12 * 10**9, 12 * 10**9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "places", lambda device="auto": [place])
+        patch.setattr(models, "measure", lambda device, kept: Speed(60e12, 500e9))
         library = Library(pictures.write(tmp_path_factory.mktemp("scenes")))
-        models = Models(load=load, own=True)
-        page = build.build(models, library, record.make(models, library))
+        offered = Models(load=load, own=True)
+        page = build.build(offered, library, record.make(offered, library))
         _, address, _ = page.launch(
             prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **build.launch_settings()
         )
@@ -59,7 +61,11 @@ def page(request, open_page, url):
 
 def pick(page, name):
     page.locator(".mm-open").click()
-    page.locator(f".mm-list [data-name='{name}']").click(force=True)  # a grey one counts as disabled
+    row = page.locator(f".mm-list [data-name='{name}']")
+    asks = row.get_attribute("aria-disabled") == "false" and "downloads" in row.inner_text()
+    row.click(force=True)  # a grey one counts as disabled
+    if asks:
+        page.get_by_role("button", name="Download and use").click()
 
 
 def chosen(page, label):

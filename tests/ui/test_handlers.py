@@ -299,10 +299,12 @@ def test_an_error_before_any_run_keeps_the_recorded_example(handlers):
 def test_unknown_words_and_strange_pictures_are_said(handlers, tmp_path):
     own = tmp_path / "mine.png"
     own.write_bytes(viewer_fakes.png())
-    notes = run(handlers, Session(), question="Is there a unicorn?", path=str(own))[-1]["notes"]
-    assert any("does not know: unicorn" in note for note in notes)
-    assert any("drawn scenes only" in note and "--model" in note for note in notes)
-    assert run(handlers, Session())[-1]["notes"] == []
+    last = run(handlers, Session(), question="Is there a unicorn?", path=str(own))[-1]
+    assert any("does not know: unicorn" in note for note in last["notes"])
+    assert any("drawn scenes only" in note for note in last["notes"])
+    assert "--model" in last["offer"]["text"]
+    bundled = run(handlers, Session())[-1]
+    assert (bundled["notes"], bundled["offer"]) == ([], None)
 
 
 def test_an_own_picture_is_shown_re_encoded_and_cannot_be_linked(handlers, tmp_path):

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 import clvs_core as clvs
-from clvs_core.errors import ModelError
-from clvs_core.models import loading, memory
+from clvs_core.errors import ModelError, Stopped
+from clvs_core.models import download, loading, memory
+from clvs_core.models.recommend import Speed
 from clvs_core.models.registry import CARDS
 from tests.ui.fake import FakeModel
 from viz.ui import limits, models, record
@@ -34,6 +35,7 @@ def gpu(monkeypatch):
     )
     monkeypatch.setattr(models, "check_options", lambda *options: None)  # bitsandbytes may not be installed
     monkeypatch.setattr(models, "downloaded", lambda card: card.name == "scenes")
+    monkeypatch.setattr(models, "measure", lambda device, kept: Speed(60e12, 500e9))
     return free
 
 
@@ -86,6 +88,9 @@ def test_what_does_not_fit_is_grey_with_the_reason(gpu):
         "label": "LLaVA-1.5 7B",
         "about": "7.1 billion weights, 15.4 GB, downloads 14.1 GB, in the CLVS paper",
         "reason": "",
+        "advice": "Recommended for this machine: the largest that leaves room in 24.0 GB of memory and gives its first "
+        "answer in about a second, by estimate",
+        "asks": True,
     }
     assert found["llava-1.5-13b"]["reason"] == "needs 28.4 GB, and 20.0 GB are free here"
     assert found["scenes"]["about"] == "8 million weights, 0.4 GB"
@@ -261,3 +266,181 @@ def test_image_mode_goes_to_the_models_that_have_the_choice():
     for name in offered.cards:
         offered.get(name)
     assert given == {"llava-1.5-7b": "pad", "qwen2.5-vl-7b": None}
+
+
+# --- which one to use here ----------------------------------------------------------------------------------------
+
+
+def stopping(found, name, at):
+    """Switches, and stops at the first words that begin with `at`; what was told, and the error."""
+    stop, told = threading.Event(), []
+
+    def switch():
+        for far in found.switch(name, stop):
+            told.append(far)
+            if far.startswith(at):
+                stop.set()
+
+    with pytest.raises(Stopped) as caught:
+        switch()
+    return told, str(caught.value)
+
+
+def test_the_menu_begins_with_the_model_for_this_machine(gpu):
+    gpu[0] = 23e9
+    first, *others = own(Loader()).menu("scenes")["rows"]
+    assert first["name"] == "llava-1.5-7b"
+    assert first["advice"].startswith("Recommended for this machine: the largest that leaves room in 24.0 GB of memory")
+    assert not any(row["advice"] for row in others)
+    theirs = Models(["scenes", "llava-1.5-7b"], load=Loader()).menu("scenes")["rows"]
+    assert [row["name"] for row in theirs] == ["scenes", "llava-1.5-7b"]
+    assert not any(row["advice"] or row["asks"] for row in theirs), "its owner has chosen already"
+
+
+def test_what_is_to_be_confirmed_before_a_download(gpu, monkeypatch):
+    gpu[0] = 23e9
+    found = own(Loader())
+    assert found.asks("llava-1.5-7b")
+    assert not found.asks("scenes"), "it is here"
+    monkeypatch.setattr(download, "room", lambda: int(50e9))
+    monkeypatch.setattr(download, "kept", lambda source: int(3e9))
+    facts = dict(found.facts("llava-1.5-7b")["facts"])
+    assert facts["Licence"] == "Llama 2 Community"
+    assert facts["Download"] == (
+        "14.1 GB from huggingface.co/llava-hf/llava-1.5-7b-hf, of which 3.0 GB have come already"
+    )
+    assert facts["Kept in"] == f"{download.cache()}, where 50.0 GB are free"
+    assert facts["Memory"].startswith("15.1 GB")
+    assert facts["First answer"] == "about a second on this machine once it is loaded (an estimate)"
+    assert "accepted on its page" in dict(found.facts("gemma-3-4b")["facts"])["Licence"]
+    monkeypatch.setattr(download, "room", lambda: int(11e9))
+    with pytest.raises(ModelError, match=r"needs 11\.1 GB and the disk of .* has room for 11\.0 GB"):
+        found.facts("llava-1.5-7b")
+    with pytest.raises(ModelError, match=r"LLaVA-1\.5 13B needs 28\.0 GB"):
+        found.facts("llava-1.5-13b")
+
+
+def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
+    gpu[0] = 23e9
+    offer = own(Loader()).for_photographs()
+    assert (offer["name"], offer["asks"]) == ("llava-1.5-7b", True)
+    assert "LLaVA-1.5 7B suits this machine (Llama 2 Community, a download of 14.1 GB)" in offer["text"]
+    theirs = Models(["scenes", "smolvlm-256m", "llava-onevision-0.5b"], load=Loader())
+    assert theirs.for_photographs() == {
+        "text": "For photographs, choose LLaVA-OneVision 0.5B.",
+        "name": "llava-onevision-0.5b",
+        "label": "LLaVA-OneVision 0.5B",
+        "asks": False,
+    }
+    theirs.get("smolvlm-256m")
+    assert theirs.for_photographs()["name"] == "smolvlm-256m", "it is loaded"
+    alone = Models(["scenes"], load=Loader()).for_photographs()
+    assert set(alone) == {"text"}
+    assert "whoever runs this page can offer" in alone["text"]
+    gpu[0] = 0.5e9
+    assert "than this machine has memory" in own(Loader()).for_photographs()["text"]
+
+
+def test_a_stop_ends_a_download_and_frees_nothing():
+    class Slow(Loader):
+        def __call__(self, name, progress=None, **options):
+            for share in range(100 if progress else 0):
+                progress(f"Downloading {name}: {share} %")
+                threading.Event().wait(0.02)
+            return super().__call__(name, progress, **options)
+
+    found = own(Slow())
+    kept = found.get("scenes")
+    told, sentence = stopping(found, "llava-1.5-7b", "Downloading llava-1.5-7b: 3")
+    assert len(told) < 8
+    assert sentence == models.STOPPED
+    assert found.get("scenes") is kept
+    assert not found.offered("llava-1.5-7b")
+
+
+def test_a_stop_while_weights_are_read_discards_them(monkeypatch):
+    gate = threading.Event()
+
+    class Reading(Loader):
+        def __call__(self, name, progress=None, **options):
+            model = super().__call__(name, progress, **options)
+            if progress:
+                progress("Loading…")
+                assert gate.wait(20)
+            return model
+
+    loader = Reading()
+    found = own(loader)
+    found.get("scenes")
+    threading.Timer(3, gate.set).start()
+    told, _ = stopping(found, "llava-1.5-7b", "Loading")
+    assert told[-1] == "Stopping: the model is discarded as soon as it is read."
+    assert not found.ready("llava-1.5-7b")
+    gc.collect()
+    assert loader.models["llava-1.5-7b"]() is None
+    assert found.get("scenes").layers == 8
+
+
+def test_a_stop_is_heard_while_another_model_is_being_loaded():
+    gate = threading.Event()
+
+    class Long(Loader):
+        def __call__(self, name, progress=None, **options):
+            self.begun.append(name)
+            assert name != "smolvlm-256m" or gate.wait(20)
+            return super().__call__(name, progress, **options)
+
+    loader = Long()
+    loader.begun = []
+    found = own(loader)
+    first = threading.Thread(target=lambda: list(found.switch("smolvlm-256m")))
+    first.start()
+    while "smolvlm-256m" not in loader.begun:
+        threading.Event().wait(0.01)
+    told, _ = stopping(found, "llava-1.5-7b", "Waiting for another model")
+    gate.set()
+    first.join()
+    assert told[0] == "Waiting for another model that is being loaded…"
+    assert found.ready("smolvlm-256m")
+
+
+def test_stop_on_the_page_stops_the_switch_and_the_old_model_stays(library):
+    class Slow(Loader):
+        def __call__(self, name, progress=None, **options):
+            for share in range(200 if progress else 0):
+                progress(f"Downloading {name}: {share} %")
+                threading.Event().wait(0.02)
+            return super().__call__(name, progress, **options)
+
+    found = own(Slow())
+    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    shown = []
+    for payload, *others in handlers.choose_model(
+        session, "scenes", ["vanilla"], SimpleNamespace(_data={"name": "llava-1.5-7b"}), HERE
+    ):
+        shown.append((payload, *others))
+        if payload["progress"].endswith(": 2 %"):
+            assert payload["halts"]
+            handlers.stop(session)
+    last = shown[-1]
+    assert last[0]["progress"] == models.STOPPED
+    assert (last[0]["status"], last[0]["halts"], last[0].get("error", "")) == ("done", False, "")
+    assert (last[2]["name"], last[2]["status"]) == ("scenes", "")
+    assert session.switching is None
+
+
+def test_only_the_owner_is_asked(library, gpu, monkeypatch):
+    gpu[0] = 23e9
+    monkeypatch.setattr(download, "room", lambda: int(50e9))
+    found = own(Loader())
+    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    event = SimpleNamespace(_data={"name": "llava-1.5-7b"})
+    _, asked = handlers.ask_first(session, event, HERE)
+    again = handlers.ask_first(session, event, HERE)[1]
+    assert (asked["label"], asked["asked"] == again["asked"]) == ("LLaVA-1.5 7B", False)
+    elsewhere = SimpleNamespace(headers={"host": "clvs.example.org"}, client=SimpleNamespace(host="127.0.0.1"))
+    shown, nothing = handlers.ask_first(session, event, elsewhere)
+    assert "Only who runs this page" in shown["error"]
+    assert "facts" not in nothing
+    for name in ("scenes", "evil/model", None):
+        assert "facts" not in handlers.ask_first(session, SimpleNamespace(_data={"name": name}), HERE)[1]

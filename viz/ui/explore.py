@@ -18,7 +18,7 @@ from viz.ui import limits
 from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import Chips, Download, Header, MethodPicker, ModelMenu, PictureInput, Setting, Strip
+from viz.ui.widgets import Chips, Consent, Download, Header, MethodPicker, ModelMenu, PictureInput, Setting, Strip
 from viz.viewer import Viewer
 
 ABOUT = {
@@ -49,6 +49,7 @@ class Page:
     viewer: Viewer
     header: Header
     download: Download
+    consent: Consent
 
     @property
     def inputs(self) -> list[Any]:
@@ -73,6 +74,7 @@ def explore(handlers: Handlers) -> Page:
         ticket=gr.Number(-1, visible="hidden", precision=0),  # on the page, unseen: its change is an event
         header=header,
         download=Download(elem_id="download"),
+        consent=Consent(elem_id="consent"),
         viewer=viewer,
         **parts,
     )
@@ -194,4 +196,9 @@ def _connect_settings(page: Page, handlers: Handlers) -> None:
     # past the queue, which costs a quarter of the time; the models let one call in at a time
     methods.adjust(handlers.adjust, inputs, page.viewer, trigger_mode="always_last", **QUICK)
     changed = [page.viewer, methods, model, prompt]
-    model.pick(handlers.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)
+    for picked in (model.pick, page.viewer.pick, page.consent.use):
+        picked(handlers.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)
+    for asked in (model.ask, page.viewer.ask):
+        asked(handlers.ask_first, [page.session], [page.viewer, page.consent], **QUICK)
+    for halted in (model.halt, page.viewer.halt):
+        halted(handlers.stop, [page.session], page.viewer, **QUICK)

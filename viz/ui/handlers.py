@@ -7,6 +7,7 @@ sentence in the payload's `error`, with the last result still on the page.
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError
+from clvs_core.errors import ClvsError, Stopped
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from clvs_core.methods import METHODS, Combine, Method, spec
 from clvs_core.methods.base import NoisedPicture
@@ -31,6 +32,8 @@ from viz.ui.objects import add
 from viz.ui.record import Recording
 from viz.ui.session import Budget, Picture, Result, Session, Settings
 from viz.viewer.payload import build
+
+NOT_YOURS = "Only who runs this page, at the machine it runs on, can load another model."
 
 Payload = dict[str, Any]
 
@@ -158,11 +161,26 @@ class Handlers:
     ) -> Iterator[tuple[Any, ...]]:
         """A line of the model menu was picked: as `switch_model`, for those who may load it."""
         name = _text(event, "name")
-        if name in self.models.cards and not self.models.offered(name) and not limits.is_owner(request):
-            told = "Only who runs this page, at the machine it runs on, can load another model."
-            yield self._failed(session, told), *(gr.skip(),) * 3
+        if self._forbidden(name, request):
+            yield self._failed(session, NOT_YOURS), *(gr.skip(),) * 3
             return
         yield from self.switch_model(session, name, current, specs)
+
+    def ask_first(self, session: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
+        """A model was picked that has to be downloaded: what is to be confirmed, or a sentence why it cannot be."""
+        name = _text(event, "name")
+        if name not in self.models.cards or not self.models.asks(name):
+            return gr.skip(), gr.skip()
+        if self._forbidden(name, request):
+            return self._failed(session, NOT_YOURS), gr.skip()
+        try:
+            facts = self.models.facts(name)
+        except Exception as error:
+            return self._failed(session, sentence(error)), gr.skip()
+        return gr.skip(), facts | {"asked": uuid.uuid4().hex}  # the browser takes no notice of what it has already
+
+    def _forbidden(self, name: str, request: gr.Request) -> bool:
+        return name in self.models.cards and not self.models.offered(name) and not limits.is_owner(request)
 
     def switch_model(
         self, session: Session, name: str, current: str = "", specs: Sequence[str] = ()
@@ -176,21 +194,31 @@ class Handlers:
             told = "This model is not offered here; choose one of the list."
             yield self._failed(session, told), *(unchanged,) * 3
             return
+        session.switching = stop = threading.Event()
         current = current if current in self.models.cards else self.models.default
         label = self.models.cards[name].label
         loading = f"Loading {label}…"
-        shown = self._shown(session, status="running", progress=loading)
+        shown = self._shown(session, status="running", progress=loading, halts=True)
         yield shown, unchanged, self.models.menu(current, loading), unchanged
         try:
-            for far in self.models.switch(name):
-                shown = self._shown(session, status="running", progress=far) if session.current(ticket) else gr.skip()
+            for far in self.models.switch(name, stop):
+                mine = session.current(ticket)
+                shown = self._shown(session, status="running", progress=far, halts=True) if mine else gr.skip()
                 yield shown, unchanged, self.models.menu(current, far), unchanged
-            target = self.models.get(name).target
+            done = self._switched(session, ticket, name, self.models.get(name).target, specs)
         except Exception as error:
-            failed = self._failed(session, sentence(error)) if session.current(ticket) else gr.skip()
-            yield failed, unchanged, self.models.menu(current), unchanged
-            return
-        yield self._switched(session, ticket, name, target, specs)
+            done = self._unchanged(session, ticket, error), unchanged, self.models.menu(current), unchanged
+        finally:
+            session.switching = None
+        yield done
+
+    def _unchanged(self, session: Session, ticket: int, error: Exception) -> Any:
+        """What the page shows where another model could not be loaded, or was stopped."""
+        if not session.current(ticket):
+            return gr.skip()
+        if isinstance(error, Stopped):
+            return self._shown(session, status="done", progress=str(error))
+        return self._failed(session, sentence(error))
 
     def _switched(self, session: Session, ticket: int, name: str, target: Any, specs: Sequence[str]) -> tuple[Any, ...]:
         """What the page shows once a model is there."""
@@ -199,7 +227,7 @@ class Handlers:
         told = f"{self.models.cards[name].label} is ready: press Run."
         if left_out:
             told += f" It cannot be asked with {' and '.join(left_out)}."
-        shown = self._shown(session, progress=told) if session.current(ticket) else gr.skip()
+        shown = self._shown(session, progress=told, offer=None) if session.current(ticket) else gr.skip()
         prompt = gr.update(choices=self.prompts(name), value=CHAT)
         return shown, self.picker(name, methods or self.defaults(name).methods), self.models.menu(name), prompt
 
@@ -300,7 +328,14 @@ class Handlers:
         return self._progressed(changed, replace(answer, runs=[found[text] for text in settings.methods]))
 
     def stop(self, session: Session) -> Any:
-        """Stop was pressed: the run ends at its next token, what has come stays, with all that it has maps for."""
+        """Stop was pressed: the run ends at its next token, what has come stays, with all that it has maps for.
+
+        A model that is being downloaded or read is stopped instead.
+        """
+        if session.switching is not None:
+            session.switching.set()  # the switch itself says what becomes of it
+            if not session.running:
+                return gr.skip()
         ticket = session.interrupt()
         if session.payload is None or session.payload["status"] != "running":
             return gr.skip()
@@ -393,6 +428,13 @@ class Handlers:
             notes.append(card.note)
         return notes
 
+    def _offered_instead(self, result: Result) -> dict[str, Any] | None:
+        """What to use for a visitor's own picture where the model was not made for such pictures, once it answered."""
+        able = self.models.cards[result.settings.model].photographs
+        if able or not result.runs or self.library.is_bundled(result.picture.path):
+            return None
+        return self.models.for_photographs()
+
     # --- key objects ----------------------------------------------------------------------------------------------
 
     def switch_objects(self, session: Session, event: gr.EventData) -> None:
@@ -451,7 +493,8 @@ class Handlers:
             id=result.id if result.runs else f"{result.id}-waiting",  # a link's layer is set once there are layers
         )
         on = self._asked(result) if session.region else self._on(session, result)  # what is on again without a region
-        return add(payload, result.seen, on) | {"link": self._link(result)}
+        offer = self._offered_instead(result)
+        return add(payload, result.seen, on) | {"link": self._link(result), "offer": offer}
 
     def _link(self, result: Result) -> str:
         scene = self.library.at(result.picture.path)
@@ -465,7 +508,7 @@ class Handlers:
 
     def _shown(self, session: Session, **changes: Any) -> Payload:
         """What is on the page now, with a few words changed: nothing jumps, nothing is lost."""
-        payload = {**(session.payload or self.recording.payload), **changes}
+        payload = {**(session.payload or self.recording.payload), "halts": False, **changes}
         if payload["status"] == "running" and "status" not in changes:
             payload["status"] = "done"
         session.payload = payload

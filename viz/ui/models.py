@@ -17,15 +17,17 @@ from typing import Any
 
 import clvs_core as clvs
 from clvs_core.engine.decode import Addition, RunLog
-from clvs_core.errors import ClvsError, ModelError
-from clvs_core.models import memory
+from clvs_core.errors import ClvsError, ModelError, Stopped
+from clvs_core.models import download, memory
 from clvs_core.models.hub import downloaded
 from clvs_core.models.loading import check_options
 from clvs_core.models.prompts import CHAT
+from clvs_core.models.recommend import Recommendation, duration, measure, recommend, seconds
 from clvs_core.models.registry import CARDS, card_for
 from viz.ui import border, limits
 
 PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
+STOPPED = "Stopped: the model on the page stays, and what has come of the other one is kept."
 BUSY = "Too many people are asking at this moment; try again in a minute."
 
 
@@ -122,36 +124,53 @@ class Models:
             raise ModelError(f"There is no model {name!r:.80} here; choose one of {known}.")
         return self._get(name)
 
-    def switch(self, name: str) -> Iterator[str]:
+    def switch(self, name: str, stop: threading.Event | None = None) -> Iterator[str]:
         """Loads any card, in place of what is loaded if the page is its owner's; yields how far that is.
 
-        ModelError when that cannot be; then what was loaded before still is, or is loaded again when it is asked.
+        stop: set, it ends a download at once, and what has come is kept; weights are read to their end and discarded.
+        ModelError when that cannot be, Stopped when it was stopped; then what was loaded before still is, or is loaded
+        again when it is asked.
         """
-        reason = self.reason(name)
-        if self.own and reason:  # elsewhere loading says so itself, which does not count on what could be freed
-            raise ModelError(f"{self.cards[name].label} {reason}; {self._advice(name)}the model on the page stays.")
+        stop = stop or threading.Event()
+        self._refuse(name)
         told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         failed: list[Exception] = []
 
+        def tell(far: str) -> None:
+            if stop.is_set():
+                raise Stopped(STOPPED)
+            told.put(far)
+
         def load() -> None:
             try:
-                self._get(name, progress=told.put)
+                self._get(name, progress=tell)
             except Exception as error:
                 failed.append(error)
             finally:
                 told.put(None)
 
+        was_ready = self.ready(name)
         threading.Thread(target=load, name="switch-model", daemon=True).start()
-        yield from iter(told.get, None)
+        yield from _heard(told, stop)
         if failed:
             raise failed[0]
+        if stop.is_set() and not was_ready:
+            self._discard(name)
+            raise Stopped(STOPPED)
         self._named |= {name}  # it may have to make room for another one, and be asked again
+
+    def _discard(self, name: str) -> None:
+        """Forgets a model that was read before the stop was heard, unless somebody asks it already."""
+        with self._idle:
+            if not self._running:
+                self._loaded.pop(name, None)
+        memory.release()
 
     def _get(self, name: str, progress: Callable[[str], None] | None = None) -> Any:
         model = self._loaded.get(name)
         if model is not None:
             return model
-        with self._loading[name]:  # visitors of the other models do not wait for this one
+        with self._turn(name, progress):  # visitors of the other models do not wait for this one
             if name not in self._loaded:
                 options: dict[str, Any] = {"progress": progress} if progress else {}
                 if self._image_mode and self.cards[name].family == "llava":  # the others have no choice
@@ -161,6 +180,18 @@ class Models:
                 model = self._load(self._sources[name], **self._settings, **options)
                 self._loaded[name] = self._called(name, model)
             return self._loaded[name]
+
+    @contextlib.contextmanager
+    def _turn(self, name: str, progress: Callable[[str], None] | None) -> Iterator[None]:
+        """Holds the lock under which a model is loaded; `progress` is told of waiting for it, and may end that."""
+        lock = self._loading[name]
+        while not lock.acquire(timeout=0.3):
+            if progress:
+                progress("Waiting for another model that is being loaded…")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _called(self, name: str, model: Any) -> Any:
         """A model out of a folder goes by the folder's name: its path is nobody's business."""
@@ -173,19 +204,97 @@ class Models:
     # --- what this machine can hold -------------------------------------------------------------------------------
 
     def menu(self, name: str, status: str = "") -> dict[str, Any]:
-        """What the model menu shows: the chosen name, a line about each model, and how far loading is."""
-        return {"name": name, "status": status, "rows": [self._row(each) for each in self.cards]}
+        """What the model menu shows: the chosen name, a line about each model, and how far loading is.
 
-    def _row(self, name: str) -> dict[str, str]:
+        The model for this machine comes first, with `advice`; `asks` says that `facts` are to be confirmed before.
+        """
+        best = self.recommended()
+        first = best.card.name if best else ""
+        rows = [self._row(each) for each in sorted(self.cards, key=lambda each: each != first)]
+        if best:
+            rows[0]["advice"] = f"Recommended for this machine: {best.reason}"
+        return {"name": name, "status": status, "rows": rows}
+
+    def _row(self, name: str) -> dict[str, Any]:
         card, ready = self.cards[name], self.ready(name)
-        about = ["loaded"] if ready else []
+        about, asks = ["loaded"] if ready else [], self.asks(name)
         if card.size:
             about += [_count(card.size.parameters), memory.gigabytes(self._needed(card))]
             if not ready and not downloaded(card):
-                about.append(f"downloads {memory.gigabytes(card.size.weights('bfloat16'))}")
+                about.append(f"downloads {memory.gigabytes(_download(card))}")
         if card.paper:
             about.append("in the CLVS paper")
-        return {"name": name, "label": card.label, "about": ", ".join(about), "reason": self.reason(name)}
+        told = {"label": card.label, "about": ", ".join(about), "reason": self.reason(name)}
+        return {"name": name, **told, "advice": "", "asks": asks}
+
+    # --- which one to use here ------------------------------------------------------------------------------------
+
+    def recommended(self) -> Recommendation | None:
+        """The model to use on its owner's machine; None on a page for others, whose owner has chosen already."""
+        if not self.own:
+            return None
+        places, kept = memory.places(self._precision[2]), self._kept()
+        device = max(places, key=lambda place: place.total).device
+        return recommend(places, self.cards.values(), kept, lambda: measure(device, kept), self._spare())
+
+    def asks(self, name: str) -> bool:
+        """Whether choosing a model would download it, which its owner confirms first."""
+        card = self.cards[name]
+        return self.own and not self.ready(name) and card.size is not None and not downloaded(card)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """What is to be known of a model before it is downloaded. ModelError when there is no room for it."""
+        self._refuse(name)
+        card, come = self.cards[name], download.kept(self.cards[name].source)
+        size = _download(card)
+        download.check_disk(size - come)
+        has = f", of which {memory.gigabytes(come)} have come already" if come > 10**8 else ""
+        room = memory.gigabytes(download.room())
+        told = [
+            ("Licence", card.licence + (", to be accepted on its page first" if card.gated else "")),
+            ("Download", f"{memory.gigabytes(size)} from huggingface.co/{card.source}{has}"),
+            ("Kept in", f"{download.cache()}, where {room} are free"),
+            ("Memory", f"{memory.gigabytes(self._needed(card))}; the model that is loaded makes room for it"),
+            ("First answer", self._time(card)),
+        ]
+        return {"name": name, "label": card.label, "facts": [pair for pair in told if pair[1]]}
+
+    def _time(self, card: Any) -> str:
+        """The estimated time of a first answer, "" where nothing is known of the model's parts."""
+        device = memory.places(self._precision[2])[0].device
+        took = seconds(card, self._kept(), measure(device, self._kept()))
+        return f"{duration(took)} on this machine once it is loaded (an estimate)" if took else ""
+
+    def for_photographs(self) -> dict[str, Any]:
+        """What to use where the model on the page is not made for photographs: {text}, and {name, label, asks} of one.
+
+        text: a sentence. On a page for others only what is offered is named.
+        """
+        best = self.recommended()
+        if best:
+            size = "" if downloaded(best.card) else f", a download of {memory.gigabytes(_download(best.card))}"
+            text = (
+                f"For photographs, {best.card.label} suits this machine ({best.card.licence}{size}): the first answer "
+                f"in {duration(best.seconds)}, by estimate."
+            )
+            return {"text": text, **self._offer(best.card.name)}
+        able = [name for name in self.cards if self.offered(name) and self._sees(name)]
+        if able:
+            name = max(able, key=lambda name: (self.ready(name), self.cards[name].parameters or 0))
+            return {"text": f"For photographs, choose {self.cards[name].label}.", **self._offer(name)}
+        if self.own:
+            return {"text": "For photographs, a larger model is needed than this machine has memory or speed for."}
+        return {"text": "For photographs, whoever runs this page can offer a larger model, e.g. --model llava-1.5-7b."}
+
+    def _sees(self, name: str) -> bool:
+        return self.cards[name].photographs and not self.reason(name)
+
+    def _offer(self, name: str) -> dict[str, Any]:
+        return {"name": name, "label": self.cards[name].label, "asks": self.asks(name)}
+
+    def _kept(self) -> str:
+        quantization, dtype, device = self._precision
+        return memory.precision(dtype, device, quantization)
 
     def reason(self, name: str) -> str:
         """Why a model cannot be used here, to follow its name; "" where it can, as far as is known before loading."""
@@ -197,6 +306,15 @@ class Models:
             return ""
         free = max(place.free for place in memory.places(device)) + self._spare()
         return f"needs {memory.gigabytes(needed)}, and {memory.gigabytes(free)} are free here"
+
+    def _refuse(self, name: str) -> None:
+        """ModelError on its owner's page for what does not fit.
+
+        Elsewhere loading says so itself, which does not count on what could be freed.
+        """
+        reason = self.reason(name)
+        if self.own and reason:
+            raise ModelError(f"{self.cards[name].label} {reason}; {self._advice(name)}the model on the page stays.")
 
     def _advice(self, name: str) -> str:
         """The option of the app with which a model would fit, for the middle of a sentence; "" where none helps."""
@@ -373,6 +491,27 @@ def _sources(names: Sequence[str]) -> dict[str, str]:
         if found.setdefault(name, source) != source:
             raise ClvsError(f"Two models would be called {name!r}; rename one of the folders.")
     return found
+
+
+def _heard(told: queue.SimpleQueue[str | None], stop: threading.Event) -> Iterator[str]:
+    """What is told until None comes; and once, that a stop takes its time."""
+    slow = False
+    while True:
+        try:
+            far = told.get(timeout=0.7)
+        except queue.Empty:
+            if stop.is_set() and not slow:
+                slow = True
+                yield "Stopping: the model is discarded as soon as it is read."
+            continue
+        if far is None:
+            return
+        yield far
+
+
+def _download(card: Any) -> int:
+    """Bytes of a card's weights on the hub, where such checkpoints are published in 16 bits."""
+    return card.size.weights("bfloat16")
 
 
 def _count(billions: float) -> str:

@@ -96,6 +96,7 @@ class Session:
     moved: Settings | None = None  # settings that moved while an answer was still coming
     view: Mapping[str, Any] = field(default_factory=dict)  # what a permalink asked the viewer to show
     remark: str = ""  # as in the result to come
+    switching: threading.Event | None = None  # set, it stops the model that is being loaded for this visitor
 
     def begin(self) -> int:
         """A new question: everything older that still runs stops at its next token.

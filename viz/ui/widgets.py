@@ -129,7 +129,8 @@ class Chips(_Fixed):
 
 
 class ModelMenu(_Fixed):
-    """The models with what each needs and why one cannot be used; event `pick` with {"name"}.
+    """The models with what each needs and why one cannot be used; event `pick` with {"name"}, or `ask` for one that is
+    to be downloaded, and `halt` for Stop.
 
     For handlers its value is the name of the chosen one; menu(name) tells the browser all the rest. The list is the
     server's: a browser that sends another name changes nothing here.
@@ -150,6 +151,13 @@ class ModelMenu(_Fixed):
 
     def postprocess(self, value: Any) -> Any:
         return self._menu(value) if isinstance(value, str) else value
+
+
+class Consent(_Fixed):
+    """Asks before a model is downloaded: event `use` with {"name"}. Each new value, of `Models.facts`, opens it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template=static("consent.html"), js_on_load=static("consent.js"), **kwargs)
 
 
 class MethodPicker(_Fixed):

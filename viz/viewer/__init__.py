@@ -7,6 +7,8 @@
     run.click(handler, inputs, viewer, show_progress="hidden")  # a generator may yield partial payloads
     viewer.region(on_region)     # {"box": [x0, y0, x1, y1]} or {"polygon": [[x, y], ...]} in picture pixels; {} clears
     viewer.objects(on_objects)   # {"on": ["dog", ...]} after a chip was switched
+    viewer.ask(on_ask)           # {"name"} of a model that the payload offers and that is to be downloaded; else `pick`
+    viewer.halt(on_halt)         # Stop, beside the progress of a payload with "halts"
     viewer.layer(on_layer)       # {"layer": 7}, 0-based, after the cursor has rested; viewer.step: {"step": 2}
 
 Give every payload of one question on one picture the same `id`, through the stream and through re-runs by a slider: the
@@ -38,7 +40,7 @@ STATIC = Path(__file__).parent / "static"
 MOUNT = """
 const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
 const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), payload(), {
-  onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step'
+  onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt'
 });
 watch('value', () => viewer.update(payload()));
 """

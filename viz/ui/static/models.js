@@ -28,6 +28,7 @@ function option(row, chosen) {
   button.setAttribute('aria-selected', String(row.name === chosen));
   button.setAttribute('aria-disabled', String(Boolean(row.reason)));
   button.append(part('mm-label', row.label), part('mm-more', row.reason || row.about));
+  if (row.advice) button.append(part('mm-advice', row.advice));
   return button;
 }
 
@@ -38,7 +39,9 @@ function draw() {
   opener.disabled = rows.length < 2;
   opener.querySelector('.mm-label').textContent = chosen?.label ?? name;
   opener.querySelector('.mm-more').textContent = chosen?.about ?? '';
-  menu.querySelector('.mm-status').textContent = status;
+  menu.querySelector('.mm-status').textContent = status; // in the place of the words below: nothing moves
+  menu.classList.toggle('mm-busy', Boolean(status));
+  menu.querySelector('.mm-halt').hidden = !status;
   list.replaceChildren(...rows.map((row) => option(row, name)));
   if (focused !== null) options().find((button) => button.dataset.name === focused)?.focus();
 }
@@ -49,8 +52,10 @@ list.addEventListener('click', (event) => {
   if (!button) return;
   open(false);
   opener.focus();
-  trigger('pick', { name: button.dataset.name });
+  const row = props.value.rows.find((one) => one.name === button.dataset.name);
+  trigger(row?.asks && !row.reason ? 'ask' : 'pick', { name: button.dataset.name });
 });
+menu.querySelector('.mm-halt').addEventListener('click', () => trigger('halt', {}));
 menu.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && !list.hidden) {
     open(false);

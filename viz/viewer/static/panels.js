@@ -239,13 +239,42 @@ class Panels {
       .forEach((b) => b.setAttribute('aria-pressed', String(Number(b.dataset.focus) === focus)));
   }
 
+  /** What has to be said, and how far it is. What can be pressed stays the same element while only words change. */
   buildNotes() {
-    const { notes = [], progress, steps, methods, status } = this.model;
-    const lines = notes.map((text) => el('p', { text }));
+    const { notes = [], progress, steps, methods, status, offer, halts } = this.model;
     const later = status === 'running' && steps && methods.some((m) => m.tokens.length > steps);
     const wait = later ? ` Maps beyond token ${steps} come with the finished answer.` : '';
-    if (progress || wait) lines.unshift(el('p', { role: 'status', text: `${progress || ''}${wait}`.trim() }));
-    this.$('notes').replaceChildren(...lines);
+    const far = `${progress || ''}${wait}`.trim();
+    const shape = JSON.stringify([notes, offer, Boolean(far), halts]);
+    if (shape !== this.notesShape) {
+      this.notesShape = shape;
+      const lines = notes.map((text) => el('p', { text }));
+      const button = halts ? this.halter() : this.offerer(offer);
+      const line = far && el('p', { class: 'cv-far', role: 'status' }, el('span'), button);
+      if (offer) lines.push(this.offered(offer, line));
+      else if (line) lines.unshift(line);
+      refill(this.$('notes'), lines);
+    }
+    const line = this.$('notes').querySelector('.cv-far > span');
+    if (line && line.textContent !== far) line.textContent = far;
+  }
+
+  halter() {
+    return el('button', { type: 'button', class: 'cv-button', text: 'Stop', onclick: () => this.onEvent('halt', {}) });
+  }
+
+  /** The button of a model that suits the picture better, if there is one to be had. */
+  offerer(offer) {
+    if (!offer?.name) return null;
+    const { name, label, asks } = offer;
+    const use = () => this.onEvent(asks ? 'ask' : 'pick', { name });
+    return el('button', { type: 'button', class: 'cv-button', text: `Use ${label}${asks ? '…' : ''}`, onclick: use });
+  }
+
+  /** The sentence about that model, which keeps its room while `line`, how far something is, stands in its place. */
+  offered(offer, line) {
+    const about = el('p', {}, el('span', { text: `${offer.text} ` }), this.offerer(offer));
+    return el('div', { class: 'cv-offer' }, about, line);
   }
 
   /** The sample of a method's line: dash and marker as in the curves. */

@@ -1,0 +1,28 @@
+// What is to be known before a model is downloaded. The browser's own modal dialog keeps the keyboard inside, closes on
+// Escape and gives the focus back. Names may be those of folders: textContent only.
+const dialog = element.querySelector('.cs');
+const facts = dialog.querySelector('dl');
+
+function line(name, text) {
+  const term = document.createElement('dt');
+  term.textContent = name;
+  const about = document.createElement('dd');
+  about.textContent = text;
+  return [term, about];
+}
+
+function draw() {
+  if (!props.value?.asked || dialog.open) return;
+  dialog.querySelector('h2').textContent = `Download ${props.value.label}?`;
+  facts.replaceChildren(...props.value.facts.flatMap(([name, text]) => line(name, text)));
+  dialog.showModal();
+  dialog.querySelector('.cs-no').focus();
+}
+
+dialog.querySelector('.cs-no').addEventListener('click', () => dialog.close());
+dialog.querySelector('.cs-yes').addEventListener('click', () => {
+  dialog.close();
+  trigger('use', { name: props.value.name });
+});
+dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); }); // beside it
+watch('value', draw);
