@@ -588,7 +588,7 @@ def test_without_viz_the_rest_still_works_and_figures_say_what_is_missing(run, t
     monkeypatch.setitem(sys.modules, "viz.figures", None)
     code, _, err = run("figure", *traces, "--out", "f.png", question=None)
     assert code == 2
-    assert "Figures need matplotlib" in err
+    assert "This needs the project's viz folder" in err
     assert run("ask")[0] == 0
 
 
