@@ -132,11 +132,19 @@ class ModelMenu(_Fixed):
     """The models with what each needs and why one cannot be used; event `pick` with {"name"}.
 
     For handlers its value is the name of the chosen one; menu(name) tells the browser all the rest. The list is the
-    server's: a browser that sends another name changes nothing here.
+    server's: a browser that sends another name changes nothing here. recorded: lines about models that cannot be asked
+    here, which the browser shows in a group of their own and gives to the desk (`viz.ui.desk`).
     """
 
-    def __init__(self, menu: Callable[[str], Mapping[str, Any]], value: str = "", about: str = "", **kwargs: Any):
-        self._menu = menu
+    def __init__(
+        self,
+        menu: Callable[[str], Mapping[str, Any]],
+        value: str = "",
+        about: str = "",
+        recorded: Sequence[Mapping[str, str]] = (),
+        **kwargs: Any,
+    ):
+        self._menu, self._recorded = menu, list(recorded)
         super().__init__(
             value,
             html_template=static("models.html").replace("ABOUT", _safe(about)),
@@ -149,7 +157,8 @@ class ModelMenu(_Fixed):
         return name if isinstance(name, str) else ""
 
     def postprocess(self, value: Any) -> Any:
-        return self._menu(value) if isinstance(value, str) else value
+        menu = self._menu(value) if isinstance(value, str) else value
+        return {**menu, "recorded": self._recorded} if isinstance(menu, Mapping) else menu
 
 
 class MethodPicker(_Fixed):

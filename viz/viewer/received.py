@@ -1,0 +1,212 @@
+"""A payload out of a file that may be anybody's: whether it is what the viewer and the exports count on.
+
+The parts that `viz.viewer.payload.build` writes are checked for kind, size and agreement with each other. Parts that
+this version does not know pass through as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clvs_core.models.views import Views
+from viz.viewer.payload import MAX_METHODS, VERSION, decode
+
+MAX_LAYERS = 1024
+MAX_OBJECTS = 200
+_Text = Annotated[str, Field(max_length=4000)]
+_Name = Annotated[str, Field(max_length=200, pattern=r"^[^/\x00-\x1f]+$")]
+_Count = Annotated[int, Field(ge=0, le=1 << 20)]
+_Side = Annotated[int, Field(ge=1, le=1 << 14)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Address = Annotated[str, Field(max_length=2000, pattern=r"^(https?://.*)?$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class _Acts(_Part):
+    summary: _Text
+    stage: _Text
+    rows: Literal["last", "after_image"]
+    layers: tuple[_Count, _Count] | None
+    contrast: _Text
+    paper: _Address
+    records: list[_Text]
+
+
+class _PartCard(_Acts):
+    label: _Text
+
+
+class _Card(_Acts):
+    acted: _Text
+    tau: float | None
+    parts: list[_PartCard]
+
+
+class _Token(_Part):
+    id: int
+    text: _Text
+    probability: _Share
+
+
+class _Contrast(_Part):
+    against: _Text
+    steps: list[list[tuple[_Text, float, float, float]]]
+
+
+class _Method(_Part):
+    key: _Name
+    name: _Name
+    label: _Text
+    spec: _Text
+    settings: _Text
+    card: _Card
+    text: Annotated[str, Field(max_length=1 << 16)]
+    finished: bool
+    tokens: list[_Token]
+    stop: list[int]
+    uncertainty: list[list[float | None]]
+    threshold: float | None
+    first_check: float | None
+    lens: list[list[list[tuple[_Text, float | None]]]] | None
+    sinks: list[list[_Count]] | None
+    heads: list[list[list[_Count]]] | None
+    contrast: _Contrast | None
+    memory: Literal["layers", "words"] | None
+
+
+class _Object(_Part):
+    name: _Name
+    on: bool
+    source: _Text
+    area: _Share
+    seen: _Share
+    contours: list[list[tuple[float, float]]]
+
+
+class _Model(_Part):
+    name: _Text
+    label: _Text
+
+
+class _Image(_Part):
+    w: _Side
+    h: _Side
+    seen: tuple[float, float, float, float]
+
+
+class _View(_Part):
+    start: _Count
+    rows: Annotated[int, Field(ge=1, le=4096)]
+    cols: Annotated[int, Field(ge=1, le=4096)]
+    stride: _Count
+    region: tuple[float, float, float, float]
+    kind: _Text
+
+
+class _Place(_Part):
+    offset: Annotated[int, Field(ge=0, le=1 << 28)]
+    shape: list[_Count]
+
+
+class _Payload(_Part):
+    v: Literal[VERSION]  # type: ignore[valid-type]
+    status: Literal["done"]
+    model: _Model
+    question: _Text
+    image: _Image
+    views: Annotated[list[_View], Field(min_length=1, max_length=1024)]
+    visual: Annotated[int, Field(ge=1, le=1 << 20)]
+    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)]
+    heads: Annotated[int, Field(ge=1, le=1024)]
+    methods: Annotated[list[_Method], Field(min_length=1, max_length=MAX_METHODS)]
+    objects: Annotated[list[_Object], Field(max_length=MAX_OBJECTS)]
+    arrays: dict[str, _Place]
+    blob: str
+    notes: list[_Text]
+    step: _Count
+    view: dict[str, Any]
+
+
+def read(text: bytes) -> dict[str, Any]:
+    """The finished payload in a JSON text, with all that it holds. ValueError, a few words, for anything else."""
+    try:
+        _Payload.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from None
+    payload = json.loads(text)
+    if len({method["key"] for method in payload["methods"]}) < len(payload["methods"]):
+        raise ValueError("two methods have one key")
+    views(payload)
+    arrays = decode(payload)
+    for method in payload["methods"]:
+        _agree(payload, method, arrays)
+    covered = (len(payload["objects"]), payload["visual"])
+    if payload["objects"] and (array := arrays.get("coverage")) is None:
+        raise ValueError("it has objects without their coverage")
+    if payload["objects"] and (array.shape != covered or not ((array >= 0) & (array <= 1.001)).all()):
+        raise ValueError("its coverage does not fit its objects")
+    return payload
+
+
+def views(payload: Mapping[str, Any]) -> Views:
+    """Where a payload's visual tokens lie. ValueError for an impossible geometry."""
+    image = payload["image"]
+    found = Views.from_json(
+        {"width": image["w"], "height": image["h"], "visual": payload["visual"], "grids": payload["views"]}
+    )
+    if any(not 0 <= grid.start < grid.end <= found.visual for grid in found.grids):
+        raise ValueError("a grid leaves the visual tokens")
+    return found
+
+
+def _agree(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """A method's numbers have one length each way, and point at what there is."""
+    steps, layers, heads, visual = len(method["tokens"]), payload["layers"], payload["heads"], payload["visual"]
+    key = method["key"]
+    shapes = {
+        f"attention/{key}": (steps, layers, visual),
+        f"memory/{key}": (steps, layers, visual),
+        f"heads/{key}": (steps, layers, heads, visual),
+    }
+    for name, shape in shapes.items():
+        if name in arrays and (arrays[name].shape != shape or np.isinf(arrays[name]).any()):
+            raise ValueError(f"{name} must be numbers of shape {shape}")
+    attention = arrays.get(f"attention/{key}")
+    if attention is None or not attention.size or not (attention >= 0).all():
+        raise ValueError(f"attention/{key} is missing, empty or negative")
+    if (method["memory"] is not None) != (f"memory/{key}" in arrays):
+        raise ValueError(f"memory/{key} is missing, or not announced")
+    lengths = [
+        (method["stop"], steps),
+        (method["uncertainty"], steps),
+        *((row, layers) for row in method["uncertainty"]),
+    ]
+    lens, acted, contrast = method["lens"], method["heads"], method["contrast"]
+    if lens is not None:
+        lengths += [(lens, steps), *((row, layers) for row in lens)]
+    if acted is not None:
+        lengths += [(acted, steps), *((row, layers) for row in acted)]
+    if contrast is not None:
+        lengths.append((contrast["steps"], steps))
+    if method["sinks"] is not None:
+        lengths.append((method["sinks"], layers))
+    if any(len(part) != length for part, length in lengths):
+        raise ValueError(f"the parts of {key} are not of one length")
+    within = [(method["stop"], layers), *((row, visual) for row in method["sinks"] or ())]
+    within += [(row, heads) for step in acted or () for row in step]
+    if any(not _below(part, end) for part, end in within):
+        raise ValueError(f"{key} names a layer, head or token that there is not")
+
+
+def _below(numbers: Sequence[int], end: int) -> bool:
+    """-1, which stands for none, or a number below `end`."""
+    return all(-1 <= number < end for number in numbers)
