@@ -18,7 +18,7 @@ from clvs_core.models.prompts import CHAT
 from viz.ui import limits, links
 from viz.ui.handlers import Handlers, sentence
 from viz.ui.recordings import Item, Recorded, Recordings
-from viz.ui.session import Session
+from viz.ui.session import Session, Settings
 from viz.ui.widgets import _Fixed, static
 
 
@@ -79,14 +79,15 @@ class Desks:
         session.payload = dict(self.handlers.recording.payload)
         return self.state(), dict(session.payload)
 
-    def arrive(self, session: Session, request: gr.Request) -> tuple[Any, Any]:
-        """The page opens: a link to a recorded question shows it."""
+    def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
+        """The page opens: a link to a recorded question shows it; the desk, and then as `Handlers.arrive`."""
         query = dict(request.query_params)
         if "recording" not in query:
-            return gr.skip(), gr.skip()
+            return gr.skip(), *self.handlers.arrive(session, request)
         one = self.recordings.named.get(str(query["recording"]))
         item = one and one.find(query.get("scene"), query.get("q"))
-        return self._shown(session, one, item, links.view(query))
+        desk, viewer = self._shown(session, one, item, links.view(query))
+        return desk, viewer, *(gr.skip(),) * (5 + len(Settings.__dataclass_fields__))
 
     def _shown(
         self, session: Session, one: Recorded | None, item: Item | None, view: Mapping[str, Any]

@@ -163,7 +163,7 @@ def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     page.run.click(_keeping(handlers.begin), [session], begun, **QUICK)
     page.question.submit(_keeping(handlers.begin), [session], begun, **QUICK)
     arrived = [*page.arrived, session]
-    gr.context.Context.root_block.load(_keeping(handlers.arrive), [session], arrived, **QUICK)
+    gr.context.Context.root_block.load(_keeping(desks.arrive), [session], [page.desk, *arrived], **QUICK)
     run = page.ticket.change(
         handlers.run, page.inputs, page.viewer, trigger_mode="multiple", **HIDDEN, **limits.MODEL_QUEUE
     )
@@ -181,7 +181,6 @@ def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     recorded = [page.desk, page.viewer, session]
     page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="always_last", **QUICK)
     page.desk.leave(_keeping(desks.leave), [session], recorded, **QUICK)
-    gr.context.Context.root_block.load(_keeping(desks.arrive), [session], recorded, **QUICK)
 
 
 def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:

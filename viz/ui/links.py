@@ -46,7 +46,7 @@ def parse(pairs: Iterable[tuple[str, Any]]) -> Link | None:
     pairs = list(pairs)
     query = dict(pairs)
     scene = _match(_NAME, query.get("scene"))
-    if scene is None or "recording" in query:  # that is of `viz.ui.desk`
+    if scene is None:
         return None
     try:
         question = limits.question(query.get("q"))

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import gzip
 import itertools
-import sys
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clvs_core.commands.common import line, say
 from clvs_core.commands.record import ABOUT, FORMAT, MAX_QUESTIONS, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, region_mask
@@ -120,7 +120,7 @@ class Recorded:
             if payload["question"] != item.question:
                 raise ValueError("it answers another question")
         except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
-            print(f"{self.name}/{item.id}: {error}", file=sys.stderr)  # whoever runs the page may want to know
+            say(line(f"{self.name}/{item.id}: {error}"))  # to whoever runs the page
             raise ClvsError(f"The recorded answer to {item.question!r:.90} is damaged; choose another.") from None
         return payload
 
@@ -178,12 +178,12 @@ class Recordings:
         try:
             found = read(folder, _free(folder.resolve().name, self.named))
         except ClvsError as error:
-            print(error, file=sys.stderr)
+            say(line(str(error)))
             return
         if found.items:
             self.named[found.name] = found
         else:
-            print(f"The recording {folder} has no answers yet; it is left out.", file=sys.stderr)
+            say(line(f"The recording {folder} has no answers yet; it is left out."))
 
 
 def usual_recordings() -> list[Path]:

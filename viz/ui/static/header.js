@@ -160,7 +160,7 @@ new MutationObserver((changes) => {
 }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['hidden'] });
 // On a phone the answer stands below the question: whoever asks wants to see it.
 document.addEventListener('click', (event) => {
-  if (window.innerWidth > 900 || !event.target.closest('#go button:first-child, #suggestions button, #examples button, #recorded button')) return;
+  if (window.innerWidth > 900 || !event.target.closest('#go button:first-child, #suggestions button, #examples button, .rd-pictures button, .rd-items button')) return;
   const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
   document.querySelector('#see')?.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
 });

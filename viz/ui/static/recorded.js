@@ -4,6 +4,7 @@ const box = element.querySelector('.rd');
 const desk = box.querySelector('.rd-desk');
 const shown = () => document.querySelector('#viewer .cv')?.__clvs?.model?.recorded ?? null;
 const open = () => props.value?.open ?? null;
+const strip = box.querySelector('.rd-pictures');
 let at = null; // the picture whose questions are listed
 
 function button(text, pressed, click) {
@@ -31,6 +32,11 @@ function picture({ name, title, thumbnail }) {
   return made;
 }
 
+/** Of a sentence, every second part is an option of the app, to be copied. */
+function words(text, place) {
+  return place % 2 ? Object.assign(document.createElement('code'), { textContent: text }) : text;
+}
+
 /** Draws anew without taking the keyboard's place away. */
 function fill(parent, made) {
   const before = [...parent.children].indexOf(document.activeElement);
@@ -42,8 +48,9 @@ function drawDesk(recorded) {
   const { name, why, facts, pictures, items } = open();
   const now = items.find((item) => item.id === recorded.id);
   at = now?.picture ?? items[0].picture;
-  box.querySelector('.rd-why').textContent = why;
-  fill(box.querySelector('.rd-pictures'), pictures.map(picture));
+  box.querySelector('.rd-why').replaceChildren(...why.split(/(--model \S+?)(?=[,.]? )/).map(words));
+  fill(strip, pictures.map(picture));
+  strip.classList.toggle('rd-few', pictures.length < 6);
   const same = items.filter((item) => item.picture === at);
   fill(
     box.querySelector('.rd-items'),
@@ -59,16 +66,16 @@ function draw() {
   const recorded = shown();
   const on = Boolean(recorded && open()?.name === recorded.name);
   const focused = box.contains(document.activeElement);
+  const lost = () => !box.contains(document.activeElement) || document.activeElement.closest('[hidden]');
   document.body.classList.toggle('recorded', on);
   desk.hidden = !on;
   box.querySelector('.rd-offer').hidden = on;
   const models = (props.value?.recordings ?? []).map((row) => button(row.label, null, () => choose(row.name)));
   fill(box.querySelector('.rd-models'), models);
   if (on) drawDesk(recorded);
-  if (focused && !box.contains(document.activeElement)) (on ? desk.querySelector('[aria-pressed="true"]') : models[0])?.focus({ preventScroll: true });
+  if (focused && lost()) (on ? desk.querySelector('[aria-pressed="true"]') : models[0])?.focus({ preventScroll: true });
 }
 
-const strip = box.querySelector('.rd-pictures');
 strip.addEventListener('keydown', (event) => {
   const all = [...strip.children];
   const from = all.indexOf(event.target);
