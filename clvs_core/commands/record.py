@@ -29,6 +29,7 @@ FORMAT = 1
 ABOUT, PICTURES, QUESTIONS, PAYLOAD = "recording.json", "pictures", "questions", ".json.gz"
 MAX_UNPACKED = 32 * 2**20  # bytes of one question: what the page reads of a file that may be anybody's
 MAX_QUESTIONS = 2000
+MAX_TEXT = 300  # characters of a title, a name, a licence, a source
 _LOCK = ".lock"
 _QUESTIONS = """\
 A questions file has one JSON object a line:
@@ -96,6 +97,8 @@ def _record(options: argparse.Namespace) -> None:
     prompts.parse(options.prompt)
     methods = [spec(method) for method in chosen_methods(options)]
     recorder.check(methods, options.max_new_tokens)
+    if len(options.licence) > MAX_TEXT:
+        raise ClvsError(f"The licence has {len(options.licence)} characters; name it in {MAX_TEXT}.")
     library = recorder.Library(coco_annotations=options.coco_annotations)
     lines = _read_lines(options) if options.questions else _scenes(library)
     folder = Path(options.out)
@@ -151,6 +154,9 @@ def _line(entry: Mapping[str, Any], folder: Path) -> Line:
     texts = {key: value for key, value in entry.items() if key not in ("objects", "box", "polygon")}
     if not all(isinstance(value, str) for value in texts.values()):
         raise ClvsError("image, question, title, name, licence and source must be texts.")
+    texts = {key: value if key == "image" else line(value).strip() for key, value in texts.items()}
+    if not all(0 < len(texts.get(key, "-")) <= MAX_TEXT for key in ("title", "name", "licence", "source")):
+        raise ClvsError(f"title, name, licence and source have 1 to {MAX_TEXT} characters.")
     texts["image"] = str(folder / texts["image"])
     if "box" in entry and "polygon" in entry:
         raise ClvsError("A region is either a box or a polygon; give one of the two.")
@@ -165,7 +171,7 @@ def _line(entry: Mapping[str, Any], folder: Path) -> Line:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ClvsError("objects must be a list of names.")
-    return value.strip().casefold()
+    return line(value).strip().casefold()
 
 
 def _numbers(values: Any, count: int) -> tuple[float, ...]:
@@ -201,7 +207,7 @@ def _prepared(
                 {
                     "id": f"{Path(picture).stem}-{counts[picture]}",
                     "picture": picture,
-                    "title": one.title or Path(one.image).stem,
+                    "title": one.title or line(Path(one.image).stem),
                     "question": asked.question,
                     "licence": one.licence or options.licence,
                     "source": one.source,
@@ -290,11 +296,8 @@ def _before(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        if (
-            about["format"] != FORMAT
-            or not isinstance(about["questions"], list)
-            or not isinstance(about["model"], dict)
-        ):
+        entries, model = about["questions"], about["model"]
+        if about["format"] != FORMAT or not isinstance(model, dict) or not all(isinstance(e, dict) for e in entries):
             raise ValueError("it is of another format")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ClvsError(f"{path} cannot be used ({error}); name another folder, or delete this one.") from None
@@ -328,12 +331,12 @@ def _ask(
     total: int,
 ) -> None:
     model = load(options)
+    asker = recorder.Recorder(model, options.model, library)  # now a model out of a folder goes by the folder's name
     about = {**about, "model": model_facts(model, options.quantization, options.image_mode)}
     about["model"]["id"] = "" if Path(options.model).is_dir() else options.model
     before = _before(folder)
     _check_same(folder, before, about)
     _begin(folder, about, before, device_name(model))
-    asker = recorder.Recorder(model, options.model, library)
     failed = []
     try:
         for number, (entry, one) in enumerate(missing, total - len(missing) + 1):

@@ -37,7 +37,7 @@ def build(
     with gr.Blocks(
         title="CLVS Explorer", analytics_enabled=False, delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS), fill_width=True
     ) as page:
-        results(explore(handlers, recordings or Recordings()), handlers, runs or Runs())
+        results(explore(handlers, recordings), handlers, runs or Runs())
         api.endpoints(models, library)
     page.temp_file_sets.append(handlers.files)
     page.queue(max_size=limits.QUEUE_SIZE, default_concurrency_limit=4, api_open=False)

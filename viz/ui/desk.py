@@ -142,7 +142,7 @@ def _facts(one: Recorded) -> list[str]:
     about = one.about
     device = about.sessions[-1].device if about.sessions else ""
     prompt = "the model's own chat template" if about.prompt == CHAT else f"prompt {about.prompt}"
-    model = ", ".join(filter(None, [about.model.quantization or about.model.dtype, device]))
+    model = " on ".join(filter(None, [about.model.quantization or about.model.dtype, device.partition(",")[0]]))
     when = _day(one)
     return [*filter(None, [model, f"{prompt}, at most {_count(about.max_new_tokens, 'token')}", when])]
 

@@ -63,9 +63,9 @@ class Page:
         return [self.viewer, self.picture, self.question, self.chips, self.strip, *self.controls, self.ticket]
 
 
-def explore(handlers: Handlers, recordings: Recordings) -> Page:
+def explore(handlers: Handlers, recordings: Recordings | None = None) -> Page:
     """Builds the page inside the current `gr.Blocks` and connects it."""
-    header, desks = Header(elem_id="page-header"), Desks(handlers, recordings)
+    header, desks = Header(elem_id="page-header"), Desks(handlers, recordings or Recordings())
     with gr.Row(elem_id="explore", equal_height=False):
         with gr.Column(elem_id="ask", scale=0, min_width=300):
             parts = _ask(handlers, desks)

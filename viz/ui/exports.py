@@ -33,7 +33,7 @@ TRACE = re.compile(r"[a-z0-9+-]{1,200}\.npz")  # by the key that a method has in
 class Exports:
     """Files of the result on the page, put into Gradio's cache under an address that cannot be guessed."""
 
-    def __init__(self, handlers: Handlers, desks: Desks):
+    def __init__(self, handlers: Handlers, desks: Desks | None = None):
         self.handlers, self.desks = handlers, desks
 
     def handle(self, session: Session, event: gr.EventData) -> dict[str, str]:
@@ -52,7 +52,7 @@ class Exports:
     def make(self, session: Session, kind: str, view: Mapping[str, Any]) -> bytes:
         """The file's bytes. ClvsError when there is nothing to export."""
         name, _, ending = kind.rpartition(".")
-        if shown := self.desks.recorded(session):
+        if shown := self.desks and self.desks.recorded(session):
             return self._of_recording(session, *shown, name, ending, view)
         recording = self.handlers.recording
         if ending in ("html", "csv") and session.result is None and recording.model not in self.handlers.models.cards:

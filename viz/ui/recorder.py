@@ -5,6 +5,7 @@ It runs the page's own handlers, so that a recorded answer cannot differ from a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from viz.ui.library import Library
 from viz.ui.models import Models
 from viz.ui.record import Recording
 from viz.ui.session import Picture, Session, Settings
+from viz.viewer import received
 from viz.viewer.payload import empty
 
 
@@ -89,7 +91,10 @@ class Recorder:
         self._name = models.default
 
     def ask(self, asked: Asked, methods: Sequence[str], tokens: int, prompt: str) -> dict[str, Any]:
-        """The payload of the finished answer, without an address of page or picture. Errors as from the engine."""
+        """The payload of the finished answer, without an address of page or picture. Errors as from the engine.
+
+        ClvsError, too, for what a page could not read back: better told now than to a visitor.
+        """
         session = Session(picture=asked.picture)
         settings = Settings(self._name, tuple(methods), tokens, prompt)
         # past `run`, which would turn errors into words for visitors
@@ -97,4 +102,7 @@ class Recorder:
         payload = {name: part for name, part in last.items() if name != "link"}
         if asked.followed is not None:
             payload["objects"] = [{**item, "on": item["name"] in asked.followed} for item in payload["objects"]]
-        return payload
+        try:
+            return received.read(json.dumps(payload).encode())
+        except ValueError as error:
+            raise ClvsError(f"The page could not show this answer ({error}); leave the question out.") from None

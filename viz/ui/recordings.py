@@ -21,7 +21,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clvs_core.commands.common import line, say
-from clvs_core.commands.record import ABOUT, FORMAT, MAX_QUESTIONS, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
+from clvs_core.commands.record import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, region_mask
 from clvs_core.trace import Trace
@@ -36,7 +36,7 @@ from viz.viewer.payload import decode
 HERE, BUNDLED = Path("recordings"), ASSETS / "recordings"  # looked into where nothing else is said
 MAX_RECORDINGS = 50
 MAX_ABOUT = 4 * 2**20  # bytes of recording.json
-_Text = Annotated[str, Field(max_length=300)]
+_Text = Annotated[str, Field(max_length=MAX_TEXT)]
 _File = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
 _Picture = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(jpg|png)$")]
 

@@ -19,7 +19,7 @@ from viz.viewer.payload import MAX_METHODS, VERSION, decode
 MAX_LAYERS = 1024
 MAX_OBJECTS = 200
 _Text = Annotated[str, Field(max_length=4000)]
-_Name = Annotated[str, Field(max_length=200, pattern=r"^[^/\x00-\x1f]+$")]
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Count = Annotated[int, Field(ge=0, le=1 << 20)]
 _Side = Annotated[int, Field(ge=1, le=1 << 14)]
 _Share = Annotated[float, Field(ge=0, le=1)]
