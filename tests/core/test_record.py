@@ -76,7 +76,12 @@ def test_a_folder_holds_settings_pictures_and_answers(run, tmp_path, tiny_folder
     assert told["sessions"][0]["device"].startswith("cpu")
     assert {"torch", "transformers", "python"} <= set(told["sessions"][0]["versions"])
     first, second, third = told["questions"]
-    assert (first["id"], first["title"], first["licence"], first["source"]) == ("dogs-1", "Two dogs", "CC0", "my garden")
+    assert (first["id"], first["title"], first["licence"], first["source"]) == (
+        "dogs-1",
+        "Two dogs",
+        "CC0",
+        "my garden",
+    )
     assert (second["id"], second["box"], second["licence"]) == ("dogs-2", [8, 8, 40, 24], "MIT")
     assert (third["id"], third["picture"]) == ("dogs-2x-1", "dogs-2x.jpg")
     shown = payload(tmp_path / "out", "dogs-2")
@@ -123,9 +128,7 @@ def test_objects_are_followed_as_ask_follows_them(run, tmp_path):
     ]
     written(tmp_path, lines)
     assert run("--coco-annotations", str(tmp_path / "instances.json"))[0] == 0
-    on = [
-        {item["name"] for item in payload(tmp_path / "out", f"dogs-{n}")["objects"] if item["on"]} for n in (1, 2, 3)
-    ]
+    on = [{item["name"] for item in payload(tmp_path / "out", f"dogs-{n}")["objects"] if item["on"]} for n in (1, 2, 3)]
     assert on == [{"dog"}, {"person"}, {"region"}]
     written(tmp_path, [{**lines[0], "objects": ["cat"]}])
     code, _, err = run("--coco-annotations", str(tmp_path / "instances.json"), out="other")
