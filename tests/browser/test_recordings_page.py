@@ -139,6 +139,7 @@ def test_a_link_a_reload_and_a_copied_link(open_page, url):
         shown(page, "kite-weather-2")
         page.wait_for_function("document.querySelector('#viewer .cv').__clvs.state.layer === 2")
         page.reload()
+        drawn(page)
     shown(page, "kite-weather-2")
     page.evaluate(
         "() => { window.prompt = (_, text) => { window.told = text; }; navigator.clipboard.writeText = null; }"
