@@ -38,14 +38,13 @@ A questions file has one JSON object a line:
 "image" is a file in --images and needed, as is "question". Key objects are those of the picture's annotations that the
 question names; "objects" lists others; "box" (four numbers) or "polygon" (pairs), in pixels of the picture, is one of
 your own, called "name". "licence" and "source" of a picture are shown beside it. If the command is stopped, the same
-one goes on; lines can be added to a recording, not changed. docs/recording.md has more.
+one goes on; lines can be added at the end, and titles, licences and sources changed. docs/recording.md has more.
 """
 _SAME = {  # what must not change when a recording goes on, by its name for people
     "model": "model",
     "methods": "methods",
     "max_new_tokens": "--max-new-tokens",
     "prompt": "prompt",
-    "licence": "licence",
     "annotations_sha256": "annotations",
 }
 
@@ -104,16 +103,18 @@ def _record(options: argparse.Namespace) -> None:
     folder = Path(options.out)
     with _held(folder):
         say(f"Preparing {len(lines)} questions ...")
-        entries = _prepared(recorder, library, lines, folder, options)
+        entries = _prepared(recorder, library, lines, folder, options.licence)
         about = _asked(options, methods, [entry for entry, _ in entries])
         before = _before(folder)
         _check_same(folder, before, about)
         missing = [pair for pair in entries if not _kept(folder, pair[0]["id"])]
-        if before is None or missing or before["questions"] != about["questions"]:
+        if before is None or missing:
             _ask(recorder, library, folder, options, about, missing, len(entries))
+        else:  # a title or a licence may be another
+            _keep_about(folder, {**before, **about})
     files = [file for file in folder.rglob("*") if file.is_file()]
-    say(f"{len(entries)} questions, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB; the page shows them")
-    say(f"with: python app.py --recordings {folder}")
+    size = sum(file.stat().st_size for file in files) / 1e6
+    say(f"{len(entries)} questions, {size:.1f} MB; to see them: python app.py --recordings {folder}")
     print(folder)
 
 
@@ -185,12 +186,11 @@ Entry = dict[str, Any]  # of a question, as recording.json has it
 
 
 def _prepared(
-    recorder: Any, library: Any, lines: Sequence[Line], folder: Path, options: argparse.Namespace
+    recorder: Any, library: Any, lines: Sequence[Line], folder: Path, licence: str
 ) -> list[tuple[Entry, Line]]:
     """Checks every question and writes its picture; what recording.json says of each, beside its line."""
     pictures: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    found = []
+    found: list[tuple[Entry, Line]] = []
     for one in lines:
         try:
             asked = _open(recorder, library, one)
@@ -200,25 +200,25 @@ def _prepared(
             pictures[one.image] = _free_name(Path(one.image).stem, set(pictures.values()))
             _keep(folder / PICTURES / pictures[one.image], asked.encoded)
         picture = pictures[one.image]
-        counts[picture] = counts.get(picture, 0) + 1
-        regions = {key: value for key, value in asdict(one).items() if key in ("objects", "box", "polygon") and value}
-        found.append(
-            (
-                {
-                    "id": f"{Path(picture).stem}-{counts[picture]}",
-                    "picture": picture,
-                    "title": one.title or line(Path(one.image).stem),
-                    "question": asked.question,
-                    "licence": one.licence or options.licence,
-                    "source": one.source,
-                    "picture_sha256": sha256(Path(one.image)),
-                    **({"name": one.name} if one.box or one.polygon else {}),
-                    **json.loads(json.dumps(regions)),  # as it is read back: lists, not tuples
-                },
-                one,
-            )
-        )
+        number = sum(entry["picture"] == picture for entry, _ in found) + 1
+        found.append((_entry(one, picture, number, asked.question, licence), one))
     return found
+
+
+def _entry(one: Line, picture: str, number: int, question: str, licence: str) -> Entry:
+    """number: of the question among those about its picture, from 1."""
+    regions = {key: value for key, value in asdict(one).items() if key in ("objects", "box", "polygon") and value}
+    return {
+        "id": f"{Path(picture).stem}-{number}",
+        "picture": picture,
+        "title": one.title or line(Path(one.image).stem),
+        "question": question,
+        "licence": one.licence or licence,
+        "source": one.source,
+        "picture_sha256": sha256(Path(one.image)),
+        **({"name": one.name} if one.box or one.polygon else {}),
+        **json.loads(json.dumps(regions)),  # as it is read back: lists, not tuples
+    }
 
 
 def _open(recorder: Any, library: Any, one: Line) -> Any:
@@ -283,7 +283,6 @@ def _asked(options: argparse.Namespace, methods: Sequence[str], entries: Sequenc
         "methods": list(methods),
         "max_new_tokens": options.max_new_tokens,
         "prompt": options.prompt,
-        "licence": options.licence,
         "annotations_sha256": sha256(Path(annotations)) if annotations else "",
         "questions": list(entries),
     }
@@ -309,13 +308,18 @@ def _check_same(folder: Path, before: Mapping[str, Any] | None, now: Mapping[str
         if before is not None and key in now and before.get(key) != now[key]:
             told = apart(before.get(key), now[key])
             raise ClvsError(f"{folder} holds a recording with other {name}: {told}; name another folder.")
-    added = {entry["id"]: entry for entry in now["questions"]}
+    asked = {entry["id"]: _settings(entry) for entry in now["questions"]}
     for entry in before["questions"] if before else ():
-        if added.get(entry.get("id")) != entry:
+        if asked.get(entry.get("id")) != _settings(entry):
             told = f"{entry.get('picture')!s:.60}, {entry.get('question')!r:.80}"
             raise ClvsError(
-                f"{folder} holds another question, {told}; lines can only be added, so name another folder."
+                f"{folder} holds another question, {told}; lines can only be added at the end, so name another folder."
             )
+
+
+def _settings(entry: Entry) -> Entry:
+    """What an answer depends on."""
+    return {key: value for key, value in entry.items() if key not in ("title", "licence", "source")}
 
 
 # --- asking -----------------------------------------------------------------------------------------------------
@@ -363,7 +367,11 @@ def _begin(folder: Path, about: dict[str, Any], before: Mapping[str, Any] | None
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     session = {"started": started, "versions": versions(), "device": device}
     sessions = [*(before or {}).get("sessions", []), session]
-    _keep(folder / ABOUT, (json.dumps(about | {"sessions": sessions}, indent=1, ensure_ascii=False) + "\n").encode())
+    _keep_about(folder, {**about, "sessions": sessions})
+
+
+def _keep_about(folder: Path, about: Mapping[str, Any]) -> None:
+    _keep(folder / ABOUT, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _packed(payload: Mapping[str, Any]) -> bytes:

@@ -167,10 +167,19 @@ def test_what_was_stopped_goes_on_and_ends_up_the_same(run, tmp_path, monkeypatc
     assert whole == parts
 
 
-def test_a_complete_recording_needs_no_model(run, monkeypatch):
+def test_a_complete_recording_needs_no_model_not_even_for_another_licence(run, tmp_path, monkeypatch):
     run()
+    before, files = about(tmp_path / "out"), answers(tmp_path / "out")
     monkeypatch.setattr(record, "load", None)
     assert run()[0] == 0
+    assert about(tmp_path / "out") == before
+    written(tmp_path, [{**LINES[0], "title": "One dog"}, *LINES[1:]])
+    assert run("--licence", "GPL")[0] == 0
+    after = about(tmp_path / "out")
+    first, second, _ = ((entry["title"], entry["licence"]) for entry in after["questions"])
+    assert (first, second) == (("One dog", "CC0"), ("dogs", "GPL"))
+    assert (after["model"], after["sessions"]) == (before["model"], before["sessions"])
+    assert answers(tmp_path / "out") == files
 
 
 def test_a_file_that_was_cut_off_is_asked_again(run, tmp_path):

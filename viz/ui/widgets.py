@@ -158,7 +158,7 @@ class ModelMenu(_Fixed):
 
     def postprocess(self, value: Any) -> Any:
         menu = self._menu(value) if isinstance(value, str) else value
-        return {**menu, "recorded": self._recorded} if isinstance(menu, Mapping) else menu
+        return {**menu, "recorded": self._recorded} if self._recorded and isinstance(menu, Mapping) else menu
 
 
 class MethodPicker(_Fixed):

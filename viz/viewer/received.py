@@ -7,7 +7,7 @@ this version does not know pass through as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -149,10 +149,9 @@ def read(text: bytes) -> dict[str, Any]:
     arrays = decode(payload)
     for method in payload["methods"]:
         _agree(payload, method, arrays)
-    covered = (len(payload["objects"]), payload["visual"])
-    if payload["objects"] and (array := arrays.get("coverage")) is None:
-        raise ValueError("it has objects without their coverage")
-    if payload["objects"] and (array.shape != covered or not ((array >= 0) & (array <= 1.001)).all()):
+    covered = len(payload["objects"]), payload["visual"]
+    coverage = arrays.get("coverage", np.zeros((0, payload["visual"])))
+    if coverage.shape != covered or not ((coverage >= 0) & (coverage <= 1.001)).all():  # float16 rounds
         raise ValueError("its coverage does not fit its objects")
     return payload
 
@@ -170,43 +169,37 @@ def views(payload: Mapping[str, Any]) -> Views:
 
 def _agree(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """A method's numbers have one length each way, and point at what there is."""
-    steps, layers, heads, visual = len(method["tokens"]), payload["layers"], payload["heads"], payload["visual"]
-    key = method["key"]
-    shapes = {
-        f"attention/{key}": (steps, layers, visual),
-        f"memory/{key}": (steps, layers, visual),
-        f"heads/{key}": (steps, layers, heads, visual),
-    }
-    for name, shape in shapes.items():
-        if name in arrays and (arrays[name].shape != shape or np.isinf(arrays[name]).any()):
-            raise ValueError(f"{name} must be numbers of shape {shape}")
+    key, steps = method["key"], len(method["tokens"])
+    layers, heads, visual = payload["layers"], payload["heads"], payload["visual"]
+    _fit(arrays, f"attention/{key}", (steps, layers, visual))
+    _fit(arrays, f"memory/{key}", (steps, layers, visual))
+    _fit(arrays, f"heads/{key}", (steps, layers, heads, visual))
     attention = arrays.get(f"attention/{key}")
     if attention is None or not attention.size or not (attention >= 0).all():
         raise ValueError(f"attention/{key} is missing, empty or negative")
     if (method["memory"] is not None) != (f"memory/{key}" in arrays):
         raise ValueError(f"memory/{key} is missing, or not announced")
-    lengths = [
-        (method["stop"], steps),
-        (method["uncertainty"], steps),
-        *((row, layers) for row in method["uncertainty"]),
-    ]
-    lens, acted, contrast = method["lens"], method["heads"], method["contrast"]
-    if lens is not None:
-        lengths += [(lens, steps), *((row, layers) for row in lens)]
-    if acted is not None:
-        lengths += [(acted, steps), *((row, layers) for row in acted)]
-    if contrast is not None:
-        lengths.append((contrast["steps"], steps))
-    if method["sinks"] is not None:
-        lengths.append((method["sinks"], layers))
-    if any(len(part) != length for part, length in lengths):
+    if not all(len(part) == length for part, length in _lengths(method, steps, layers)):
         raise ValueError(f"the parts of {key} are not of one length")
-    within = [(method["stop"], layers), *((row, visual) for row in method["sinks"] or ())]
-    within += [(row, heads) for step in acted or () for row in step]
-    if any(not _below(part, end) for part, end in within):
+    acted = [(row, heads) for step in method["heads"] or () for row in step]
+    pointing = [(method["stop"], layers), *((row, visual) for row in method["sinks"] or ()), *acted]
+    if not all(-1 <= number < end for numbers, end in pointing for number in numbers):  # -1 stands for none
         raise ValueError(f"{key} names a layer, head or token that there is not")
 
 
-def _below(numbers: Sequence[int], end: int) -> bool:
-    """-1, which stands for none, or a number below `end`."""
-    return all(-1 <= number < end for number in numbers)
+def _fit(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> None:
+    if name in arrays and (arrays[name].shape != shape or np.isinf(arrays[name]).any()):
+        raise ValueError(f"{name} must be finite numbers of shape {shape}")
+
+
+def _lengths(method: Mapping[str, Any], steps: int, layers: int) -> Iterator[tuple[Sequence[Any], int]]:
+    """The lists of a method, each with the length that it must have."""
+    yield method["stop"], steps
+    for name in ("uncertainty", "lens", "heads"):  # [S][L]
+        if method[name] is not None:
+            yield method[name], steps
+            yield from ((row, layers) for row in method[name])
+    if method["contrast"] is not None:
+        yield method["contrast"]["steps"], steps
+    if method["sinks"] is not None:
+        yield method["sinks"], layers
