@@ -153,6 +153,17 @@ def test_leaving_brings_the_visitors_own_answer_back(desks, live):
     assert desks.leave(Session())[1] == live.recording.payload, "nothing was asked before"
 
 
+def test_whatever_is_asked_next_takes_a_recordings_place(desks, live):
+    session = Session()
+    opened(desks, session=session)
+    assert "recorded" in live._failed(session, "No."), "a sentence alone takes nothing away"
+    loading, *_ = next(live.switch_model(session, "scenes"))
+    assert (loading["id"], "recorded" in loading) == (live.recording.payload["id"], False)
+    opened(desks, session=session)
+    shown, _ = live.begin(session)
+    assert (shown["status"], "recorded" in shown, session.on, session.region) == ("running", False, None, {})
+
+
 def test_opening_ends_what_is_being_answered(desks):
     session = Session()
     ticket = session.begin()

@@ -72,12 +72,8 @@ class Desks:
 
     def leave(self, session: Session) -> tuple[Any, Any]:
         """Back to asking: the visitor's last answer, or what the page began with."""
-        ticket = session.interrupt()
-        session.on, session.region = None, {}
-        if session.result is not None and session.result.runs:
-            return self.state(), self.handlers._keep(session, ticket, session.result)
-        session.payload = dict(self.handlers.recording.payload)
-        return self.state(), dict(session.payload)
+        session.interrupt()
+        return self.state(), self.handlers.live(session)
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a link to a recorded question shows it; the desk, and then as `Handlers.arrive`."""

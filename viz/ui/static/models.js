@@ -69,10 +69,10 @@ list.addEventListener('click', (event) => {
   if (!button) return;
   open(false);
   opener.focus();
-  const { recording } = button.dataset;
-  if (recording || shownRecording()) document.dispatchEvent(new CustomEvent('clvs-record', { detail: recording }));
-  // what the page asks next is unchanged where one only comes back to it
-  if (!recording && !(shownRecording() && button.dataset.name === props.value.name)) trigger('pick', { name: button.dataset.name });
+  const { name, recording } = button.dataset;
+  const back = shownRecording() && name === props.value.name; // to what was asked before
+  if (recording || back) document.dispatchEvent(new CustomEvent('clvs-record', { detail: recording }));
+  else trigger('pick', { name });
 });
 menu.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && !list.hidden) {

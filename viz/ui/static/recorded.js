@@ -88,7 +88,7 @@ strip.addEventListener('keydown', (event) => {
   all[to].focus();
 });
 box.querySelector('.rd-leave').addEventListener('click', () => trigger('leave', {}));
-// The model menu offers recordings, too, and leaves them when a model is chosen.
+// The model menu offers recordings, too, and the way back to the model that was there before.
 document.addEventListener('clvs-record', (event) => (event.detail ? choose(event.detail) : trigger('leave', {})));
 document.addEventListener('clvs-shown', draw);
 watch('value', draw);
