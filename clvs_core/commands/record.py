@@ -103,13 +103,15 @@ def _record(options: argparse.Namespace) -> None:
     folder = Path(options.out)
     with _held(folder):
         say(f"Preparing {len(lines)} questions ...")
-        entries = _prepared(recorder, library, lines, folder, options.licence)
+        entries = _prepared(recorder, library, lines, options.licence)
         about = _asked(options, methods, [entry for entry, _ in entries])
         before = _before(folder)
         _check_same(folder, before, about)
-        missing = [pair for pair in entries if not _kept(folder, pair[0]["id"])]
+        for picture, one in {entry["picture"]: one for entry, one in entries}.items():
+            _keep(folder / PICTURES / picture, _open(recorder, library, one).encoded)
+        missing = [pair for pair in entries if before is None or not _kept(folder, pair[0]["id"])]
         if before is None or missing:
-            _ask(recorder, library, folder, options, about, missing, len(entries))
+            _ask(recorder, library, folder, options, about, missing)
         else:  # a title or a licence may be another
             _keep_about(folder, {**before, **about})
     files = [file for file in folder.rglob("*") if file.is_file()]
@@ -185,10 +187,8 @@ def _numbers(values: Any, count: int) -> tuple[float, ...]:
 Entry = dict[str, Any]  # of a question, as recording.json has it
 
 
-def _prepared(
-    recorder: Any, library: Any, lines: Sequence[Line], folder: Path, licence: str
-) -> list[tuple[Entry, Line]]:
-    """Checks every question and writes its picture; what recording.json says of each, beside its line."""
+def _prepared(recorder: Any, library: Any, lines: Sequence[Line], licence: str) -> list[tuple[Entry, Line]]:
+    """Checks every question; what recording.json says of each, beside its line."""
     pictures: dict[str, str] = {}
     found: list[tuple[Entry, Line]] = []
     for one in lines:
@@ -198,7 +198,6 @@ def _prepared(
             raise ClvsError(f"{Path(one.image).name}, {one.question!r:.80}: {error}") from None
         if one.image not in pictures:
             pictures[one.image] = _free_name(Path(one.image).stem, set(pictures.values()))
-            _keep(folder / PICTURES / pictures[one.image], asked.encoded)
         picture = pictures[one.image]
         number = sum(entry["picture"] == picture for entry, _ in found) + 1
         found.append((_entry(one, picture, number, asked.question, licence), one))
@@ -332,27 +331,27 @@ def _ask(
     options: argparse.Namespace,
     about: dict[str, Any],
     missing: Sequence[tuple[Entry, Line]],
-    total: int,
 ) -> None:
+    """Asks what is missing. ClvsError at the end where some questions could not be asked; the others are kept."""
     model = load(options)
     asker = recorder.Recorder(model, options.model, library)  # now a model out of a folder goes by the folder's name
-    about = {**about, "model": model_facts(model, options.quantization, options.image_mode)}
-    about["model"]["id"] = "" if Path(options.model).is_dir() else options.model
+    facts = model_facts(model, options.quantization, options.image_mode)
+    about = {**about, "model": {**facts, "id": "" if Path(options.model).is_dir() else options.model}}
     before = _before(folder)
     _check_same(folder, before, about)
     _begin(folder, about, before, device_name(model))
-    failed = []
+    total, failed = len(about["questions"]), []
     try:
         for number, (entry, one) in enumerate(missing, total - len(missing) + 1):
             try:
-                payload = asker.ask(
-                    _open(recorder, library, one), about["methods"], options.max_new_tokens, options.prompt
-                )
-                _keep(folder / QUESTIONS / f"{entry['id']}{PAYLOAD}", _packed({**payload, "id": entry["id"]}))
+                asked = _open(recorder, library, one)
+                payload = asker.ask(asked, about["methods"], about["max_new_tokens"], about["prompt"])
+                packed = _packed({**payload, "id": entry["id"]})
             except ClvsError as error:
                 failed.append(f"{entry['picture']}, {entry['question']!r:.80}: {error}")
                 say(failed[-1])
                 continue
+            _keep(folder / QUESTIONS / f"{entry['id']}{PAYLOAD}", packed)
             answers = " | ".join(f"{method['label']}: {line(method['text']).strip()}" for method in payload["methods"])
             say(f"{number} of {total}: {entry['picture']}, {line(entry['question'])} {answers}")
     except KeyboardInterrupt:

@@ -219,9 +219,36 @@ def test_lines_can_be_added_and_not_changed(run, tmp_path):
     assert run()[0] == 0
     assert answers(tmp_path / "out").items() > before.items()
     written(tmp_path, [{**LINES[0], "question": "Is there a cat?"}, *LINES[1:]])
+    shown = (tmp_path / "out/pictures/dogs.jpg").read_bytes()
+    Image.fromarray(picture(9, 48, 32)).save(tmp_path / "dogs.png")
     code, _, err = run()
     assert code == 2
     assert "holds another question, dogs.jpg, 'Is there a dog?'" in err
+    assert (tmp_path / "out/pictures/dogs.jpg").read_bytes() == shown, "what is refused changes nothing"
+
+
+def test_answers_without_their_settings_are_not_believed(run, tmp_path):
+    run()
+    before = answers(tmp_path / "out")
+    (tmp_path / "out/recording.json").unlink()
+    path = tmp_path / "out/questions/dogs-1.json.gz"
+    path.write_bytes((tmp_path / "out/questions/dogs-2.json.gz").read_bytes())
+    assert run()[0] == 0
+    assert answers(tmp_path / "out") == before
+
+
+def test_a_full_disk_ends_it_at_once(run, tmp_path, monkeypatch):
+    def full(path, content):
+        if path.parent.name == "questions":
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    write = record.write_whole
+    monkeypatch.setattr(record, "write_whole", full)
+    code, _, err = run()
+    assert code == 2
+    assert err.count("No space left on device") == 1
+    assert "make room, then the same command goes on" in err
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,8 @@ def change(path, value):
 
 @pytest.mark.parametrize("damage", [
     change(["v"], 2), change(["status"], "running"), change(["methods"], []), change(["layers"], 11),
-    change(["layers"], 10**9), change(["visual"], "144"), change(["heads"], 0), change(["blob"], "AAAA"),
+    change(["layers"], 10**9), change(["visual"], "144"), change(["heads"], 0), change(["heads"], 1 << 20),
+    change(["objects", 0, "contours"], [[[0, 0]] * 3] * 2001), change(["blob"], "AAAA"),
     change(["blob"], "no base64!"), change(["arrays"], {}), change(["views", 0, "rows"], 10**6),
     change(["views", 0, "start"], 5), change(["views"], []), change(["image", "w"], -1), change(["image"], None),
     change(["methods", 0, "key"], "clvs"), change(["methods", 0, "tokens"], []), change(["methods", 1, "stop", 0], 12),

@@ -120,7 +120,7 @@ class Desks:
         """Why nothing can be asked here, and what to do."""
         told = f"Recorded on {one.label}; it cannot be asked again here"
         models, id_ = self.handlers.models, one.about.model.id
-        if id_ in models.cards and models.offered(id_):
+        if id_ in models.cards and not models.reason(id_):
             return f"Recorded on {one.label}: to ask it yourself, choose it in the model menu."
         option = f"--model {id_}" if links.is_model(id_) else "--model and this model's folder"
         return f"{told}: start the app with {option} on a GPU."

@@ -18,6 +18,8 @@ from viz.viewer.payload import MAX_METHODS, VERSION, decode
 
 MAX_LAYERS = 1024
 MAX_OBJECTS = 200
+MAX_OUTLINES = 2000  # of all objects together: each takes a while to draw
+MAX_WEIGHTS = 1 << 26  # of all heads and layers for one token
 _Text = Annotated[str, Field(max_length=4000)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Count = Annotated[int, Field(ge=0, le=1 << 20)]
@@ -125,7 +127,7 @@ class _Payload(_Part):
     views: Annotated[list[_View], Field(min_length=1, max_length=1024)]
     visual: Annotated[int, Field(ge=1, le=1 << 20)]
     layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)]
-    heads: Annotated[int, Field(ge=1, le=1024)]
+    heads: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
     methods: Annotated[list[_Method], Field(min_length=1, max_length=MAX_METHODS)]
     objects: Annotated[list[_Object], Field(max_length=MAX_OBJECTS)]
     arrays: dict[str, _Place]
@@ -145,6 +147,10 @@ def read(text: bytes) -> dict[str, Any]:
     payload = json.loads(text)
     if len({method["key"] for method in payload["methods"]}) < len(payload["methods"]):
         raise ValueError("two methods have one key")
+    if payload["layers"] * payload["heads"] * payload["visual"] > MAX_WEIGHTS:
+        raise ValueError("it has more heads than any model")
+    if sum(len(item["contours"]) for item in payload["objects"]) > MAX_OUTLINES:
+        raise ValueError("its objects have too many outlines")
     views(payload)
     arrays = decode(payload)
     for method in payload["methods"]:
