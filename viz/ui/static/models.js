@@ -89,5 +89,10 @@ menu.addEventListener('keydown', (event) => {
 });
 document.addEventListener('click', (event) => { if (!menu.contains(event.target)) open(false); });
 watch('value', draw);
-document.addEventListener('clvs-shown', draw);
+let drawn = shownRecording();
+document.addEventListener('clvs-shown', () => { // with every token of an answer
+  if (shownRecording() === drawn) return;
+  drawn = shownRecording();
+  draw();
+});
 draw();
