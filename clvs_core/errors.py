@@ -15,3 +15,7 @@ class ImageError(ClvsError):
 
 class QuestionError(ClvsError):
     """A question is empty or does not fit the model's context."""
+
+
+class OutOfMemory(ClvsError):
+    """The memory beside a model's weights does not suffice for what was asked."""

@@ -16,8 +16,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from ..methods.base import Reading
+from ..models.positions import at_least_float32
 
 NAME = "clvs_tree"  # must not contain "flash": transformers looks for that word
+_COPIED = 1 << 22  # numbers of 16-bit keys that are copied into float32 at a time
 
 
 class Tree(Protocol):
@@ -109,8 +111,7 @@ def watch(decoder: Any) -> None:
 
 def softmax_rows(scores: Tensor) -> Tensor:
     """Softmax over the last axis in float32, or in float64 where the model runs in it."""
-    wide = torch.float64 if scores.dtype == torch.float64 else torch.float32
-    return scores.softmax(-1, dtype=wide)
+    return scores.softmax(-1, dtype=at_least_float32(scores.dtype))
 
 
 class SharedKeys:
@@ -118,6 +119,10 @@ class SharedKeys:
 
     G = 1: every branch shares them (the picture). G = branches: each has its own (generated tokens). Nothing is
     copied per branch or per query head: all queries of a group meet the keys in one matrix product.
+
+    Scores are formed in float32 where the model computes in 16 bits, as SDPA's kernels do inside. Rounding them to the
+    model's own precision would lose what tells one key from another wherever all keys share a large part, as under
+    Qwen2's key biases (huggingface/transformers pull request 33317).
     """
 
     def __init__(self, keys: Tensor, values: Tensor):
@@ -139,8 +144,15 @@ class SharedKeys:
         )
 
     def scores(self, query: Tensor) -> Tensor:
-        """query (B, H, D) -> (B, H, N), not scaled."""
-        return self._split(self._stack(query) @ self.keys.transpose(-1, -2), query.shape)
+        """query (B, H, D) -> (B, H, N), not scaled, in float32 at least."""
+        rows = self._stack(query).to(at_least_float32(self.keys.dtype))
+        parts = [rows @ keys.to(rows.dtype).transpose(-1, -2) for keys in self._parts(rows.dtype)]
+        return self._split(parts[0] if len(parts) == 1 else torch.cat(parts, -1), query.shape)
+
+    def _parts(self, dtype: torch.dtype) -> Sequence[Tensor]:
+        """The keys; where they have to be copied, in parts: one large copy costs more than the product."""
+        parts = 1 if self.keys.dtype == dtype else self.keys.numel() // _COPIED + 1
+        return self.keys.chunk(parts, -2)
 
     def mix(self, weights: Tensor) -> Tensor:
         """weights (B, H, N) -> their sum of values (B, H, D)."""
@@ -173,7 +185,7 @@ class Blocks:
         return self.parts[0][1].length
 
     def scores(self, query: Tensor) -> Tensor:
-        """query (B, H, D) -> (B, H, N), not scaled."""
+        """query (B, H, D) -> (B, H, N), not scaled, in float32 at least."""
         return torch.cat([keys.scores(query[rows]) for rows, keys in self.parts])
 
     def mix(self, weights: Tensor) -> Tensor:

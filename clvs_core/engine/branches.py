@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..methods.base import RECORDS, Method
-from ..models.positions import rerotate
+from ..models.positions import at_least_float32, rerotate
 from .attention import Blocks, SharedKeys, softmax_rows
 from .editing import Rows, edited, groups
 from .lens import Lens, uncertainty
@@ -146,8 +146,9 @@ class Branches:
         self.questions = [q for stem in (self.stem, *self.contrasts) for q in stem.questions.segments]
         self.picture_unified = SharedKeys(image.unified, image.values[0])
         self.own = [self._buffers(k) for k in image.keys]
-        self.unified_keys = torch.empty_like(self.own[0].keys)  # layer 0's own keys at unified positions
-        self.groups = groups(self.methods, self.device, torch.float64 if self.wide else torch.float32)
+        wide = at_least_float32(image.keys[0].dtype)
+        self.unified_keys = torch.empty_like(self.own[0].keys, dtype=wide)  # layer 0's own keys at unified positions
+        self.groups = groups(self.methods, self.device, wide)
         self.top_k, self.normed, self.unified = self._settings()
         self.most = int(self.top_k.max())
         layers = len(image.keys)
@@ -222,7 +223,7 @@ class Branches:
         mixed = [self._main(layer, query, key, scaling, window)]
         for stem in self.contrasts:
             segments = stem.segments(layer, self._own(layer, stem.rows))
-            scores = _scores(rows[stem.rows], segments) * scaling
+            scores = _scores(rows[stem.rows], segments).mul_(scaling)
             weights = softmax_rows(stem.mask(scores, None, stem.outside(window, self.length)))
             mixed.append(_mix(weights, segments))
         return torch.cat(mixed)[:, None]  # (B + C, 1, H, D)
@@ -235,7 +236,7 @@ class Branches:
         """The branches' rows, edited and recorded: (B, H, D)."""
         stem, outside = self.stem, self.stem.outside(window, self.length)
         segments = stem.segments(layer, self._own(layer, stem.rows))
-        scores = _scores(query[stem.rows, :, 0], segments) * scaling
+        scores = _scores(query[stem.rows, :, 0], segments).mul_(scaling)
 
         def mask(some: Tensor, which: Rows | None) -> Tensor:
             return stem.mask(some, which, outside)
@@ -323,7 +324,7 @@ class Branches:
 
 
 def _scores(rows: Tensor, segments: Sequence[SharedKeys | Blocks]) -> Tensor:
-    """rows (B, H, D) against picture, question and own keys: (B, H, K), not scaled."""
+    """rows (B, H, D) against picture, question and own keys: (B, H, K), not scaled, in float32 at least."""
     return torch.cat([segment.scores(rows) for segment in segments], -1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import ModelError
 from ..methods import Method, spec
 from ..models.views import Views
 from ..trace import Trace
 from .branches import Branch, Branches
 from .lens import Lens
+from .room import Room
 from .segments import ImageSegment, QuestionSegment
 
 
@@ -135,31 +138,34 @@ def decode(
     end: Sequence[int],
     keep_logits: bool,
     every_layer: bool,
-    maps: bool = True,
+    maps: bool,
+    room: Room,
 ) -> Iterator[list[Token | None]]:
     """Yields one token per branch and step until every branch has ended or its log is full.
 
     logs: one per branch. end: ids that end an answer; such a token is a step of its own. maps: False records no
-    attention; then logs make answers and no runs.
+    attention; then logs make answers and no runs. room: what a step does when memory runs out.
     """
-    decoder, head = hf.get_decoder(), hf.get_output_embeddings()
     steps = logs[0].steps
-    lens = Lens(head, decoder.norm)
-    branches = Branches(decoder, image, wanted, steps, lens, every_layer, maps)
+    lens = Lens(hf.get_output_embeddings(), hf.get_decoder().norm)
+
+    def start() -> Branches:
+        return Branches(hf.get_decoder(), image, wanted, steps, lens, every_layer, maps)
+
+    passes = Passes(hf, start, lens)
+    branches = room.within(passes.current)
     penalty = RepetitionPenalty(hf, image, branches.questions[: branches.batch])
     follow = torch.tensor(branches.follow, device=image.device)
     ids = torch.tensor([[q.ids[-1]] for q in branches.questions], device=image.device)
-    positions = torch.tensor([[q.position] for q in branches.questions], device=image.device)
     row_of = {branch: row for row, branch in enumerate(branches.order)}
     for _ in range(steps):
-        placed = image.text(positions)
-        branches.begin(placed)
-        embeddings = hf.get_input_embeddings()(ids)
-        passed = decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches)
-        logits, contrast = branches.contrasted(lens.logits(passed.last_hidden_state[:, -1]))
+        logits, contrast = room.within(functools.partial(passes.forward, ids))
+        branches = passes.current()
         token = penalty.choose(logits)
         probability = logits.softmax(-1).gather(-1, token[:, None])[:, 0]
         chosen = list(zip(token.tolist(), probability.tolist(), strict=True))
+        if any(math.isnan(share) for _, share in chosen):
+            raise ModelError(_no_numbers(hf.dtype))
         rows = _rows(branches, contrast | ({"logits": logits} if keep_logits else {}))
         yield [
             None if log.finished else log.add(rows(row), *chosen[row], chosen[row][0] in end)
@@ -167,7 +173,54 @@ def decode(
         ]
         if all(log.finished for log in logs):
             return
-        ids, positions = token.to(image.device)[follow][:, None], positions + 1
+        ids = token.to(image.device)[follow][:, None]
+
+
+class Passes:
+    """Forward passes of branches, one token further each.
+
+    A pass that failed midway leaves its branches and their methods' memories half changed; the next one then starts
+    anew and hears all tokens so far again.
+    """
+
+    def __init__(self, hf: Any, start: Callable[[], Branches], lens: Lens):
+        self.hf, self.start, self.lens = hf, start, lens
+        self.heard: list[Tensor] = []  # (B + C, 1) ids each
+        self._branches: Branches | None = None
+
+    def current(self) -> Branches:
+        """The branches after all passes so far."""
+        if self._branches is None:
+            branches = self.start()
+            self.first = torch.tensor([[q.position] for q in branches.questions], device=branches.device)
+            for count, ids in enumerate(self.heard):
+                self._run(branches, ids, count)
+            self._branches = branches
+        return self._branches
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The branches' logits (B, V) after these ids (B + C, 1), and what is kept of their contrasts."""
+        branches = self.current()
+        self._branches = None
+        hidden = self._run(branches, ids, len(self.heard))
+        found = branches.contrasted(self.lens.logits(hidden[:, -1]))
+        self._branches = branches
+        self.heard.append(ids)
+        return found
+
+    def _run(self, branches: Branches, ids: Tensor, count: int) -> Tensor:
+        placed = branches.image.text(self.first + count)
+        branches.begin(placed)
+        embeddings = self.hf.get_input_embeddings()(ids)
+        decoder = branches.decoder
+        return decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches).last_hidden_state
+
+
+def _no_numbers(dtype: torch.dtype) -> str:
+    """What to say where the model computes no logits that are numbers."""
+    kept = str(dtype).removeprefix("torch.")
+    others = {"float16": "dtype='bfloat16' or dtype='float32'", "bfloat16": "dtype='float32'"}
+    return f"The model computes no numbers (NaN) in {kept}; load it with {others.get(kept, 'weights that are whole')}."
 
 
 class RepetitionPenalty:

@@ -7,7 +7,7 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -261,8 +261,8 @@ class EncodedImage:
             BranchLog(given, about(m, **facts[q]), model.tokenizer, image.views, steps)
             for (q, m), given in zip(asked, [*methods] * len(questions), strict=True)
         ]
-        branches = image._branches(asked, tails, prompt)
-        tokens = decode(model.hf, image.segment, branches, logs, model.end_ids, keep_logits, lens, maps)
+        branches = model.room.within(lambda: image._branches(asked, tails, prompt))
+        tokens = decode(model.hf, image.segment, branches, logs, model.end_ids, keep_logits, lens, maps, model.room)
         return logs, tokens
 
     def _branches(
@@ -340,10 +340,14 @@ class EncodedImage:
 
 
 class ImageCache:
-    """The most recently used pictures of one model, within a budget of bytes; the latest one always stays."""
+    """The most recently used pictures of one model, within a budget of bytes; the latest one always stays.
 
-    def __init__(self, budget: int):
-        self.budget = budget
+    budget: bytes at most. spare: how many more bytes may be taken now, asked whenever pictures have grown; None for as
+    many as the budget allows.
+    """
+
+    def __init__(self, budget: int, spare: Callable[[], int] | None = None):
+        self.budget, self.spare = budget, spare
         self._images: OrderedDict[Hashable, EncodedImage] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -363,7 +367,9 @@ class ImageCache:
         """Forgets the oldest pictures until the rest fit the budget; pictures grow with their questions."""
         with self._lock:
             used = {key: image.nbytes for key, image in self._images.items()}
-            while sum(used.values()) > self.budget and len(self._images) > 1:
+            held = sum(used.values())
+            most = self.budget if self.spare is None else min(self.budget, held + self.spare())
+            while sum(used.values()) > most and len(self._images) > 1:
                 oldest, _ = self._images.popitem(last=False)
                 del used[oldest]
 

@@ -37,6 +37,6 @@ class Lens:
         The default, no norm, is the paper's text and the released code.
         """
         if normed is not None:
-            hidden = torch.where(normed[:, None], self.norm(hidden), hidden)
+            hidden = torch.where(normed[:, None], self.norm(hidden).to(hidden.device), hidden)
         logits = self.head(hidden)
         return logits if logits.dtype == torch.float64 else logits.float()

@@ -12,14 +12,16 @@ from torch import Tensor
 from ..methods import METHODS
 from ..methods.base import NoisedPicture, Reading, Target
 from ..methods.vcd import noised
+from ..models.memory import TOKENS
 from ..models.prompts import CHAT, Prompts
 from ..models.registry import ModelCard
 from ..models.views import views_for
 from .attention import NAME, register, watch
 from .images import EncodedImage, ImageCache, fingerprint, read_picture
+from .room import Room
 from .segments import ImageSegment, image_segment
 
-CACHE_BYTES = 2 << 30
+CACHE_BYTES = 2 << 30  # of kept pictures at most; less where less is free beside the model
 
 
 class Model:
@@ -43,11 +45,16 @@ class Model:
         self.context: int = text.max_position_embeddings
         self.target = Target(card.label, self.layers, self.heads, text.hidden_size, card.settings)
         self.end_ids = _ids(hf.generation_config.eos_token_id, self.tokenizer.eos_token_id)
-        self.cache = ImageCache(cache_bytes)
+        tokens = card.size.tokens if card.size else TOKENS
+        self.room = Room(hf, tokens, self._forget)
+        self.cache = ImageCache(cache_bytes, self.room.spare)
 
     @property
     def name(self) -> str:
         return self.card.name
+
+    def _forget(self) -> None:
+        self.cache.clear()
 
     def open_image(self, picture: Any, prompt: str = CHAT) -> EncodedImage:
         """Encodes a picture (path, PIL image or (H, W, 3) uint8 array), or finds it among the latest ones.
@@ -63,7 +70,7 @@ class Model:
         key = content, self.prompts.head(prompt)
         image = self.cache.get(key)
         if image is None:
-            image = self._encode(picture, key, prompt)
+            image = self.room.within(lambda: self._encode(picture, key, prompt))
             self.cache.put(key, image)
         return image
 

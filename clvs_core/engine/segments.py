@@ -7,6 +7,7 @@ question segment   the rest of the prompt but its last token, once per question,
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,11 +18,12 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from ..methods.base import Keys, Method, Reading
-from ..models.positions import rerotate, rotary_positions, unified_positions
+from ..models.positions import at_least_float32, rerotate, rotary_positions, unified_positions
 from .attention import Blocks, Enough, Prefix, SharedKeys, softmax_rows
 from .editing import Rows, edited, groups
 
-_PACK = 512  # tokens of question segments run in one sequence; bounds the mask and the scores
+_PACK = 512  # tokens of question segments run in one sequence, at most
+_SCORES = 128 * 2**20  # bytes of one layer's scores in a pass over questions; a few tensors of this size exist at once
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,11 @@ class ImageSegment:
     """Keys and values of the prompt up to the last image token.
 
     ids: of the N tokens. keys, values: per layer (1, Hkv, N, D), rotated. unified: layer 0's keys at unified positions
-    (eq. 2). visual: where the image tokens are among the N. positions: (N,), or (3, N) for M-RoPE, as the decoder saw
-    them, on the CPU. next: the position of the first token after the picture. shift: by how much later tokens move up
-    when positions are unified. before: tokens before the first image token. readings: by layer, what a method's reading
-    said of the N tokens (N,). Without a picture, N is 0: a prompt that shows none is all question.
+    (eq. 2), in float32 at least. visual: where the image tokens are among the N. positions: (N,), or (3, N) for
+    M-RoPE, as the decoder saw them, on the CPU. next: the position of the first token after the picture. shift: by how
+    much later tokens move up when positions are unified. before: tokens before the first image token. readings: by
+    layer, what a method's reading said of the N tokens (N,). Without a picture, N is 0: a prompt that shows none is all
+    question.
     """
 
     ids: list[int]
@@ -96,7 +99,7 @@ def image_segment(
     decoder = hf.get_decoder()
     run = Prefix(_last(decoder), readings)
     with contextlib.suppress(Enough):
-        hf.model(**prefix, past_key_values=cache, use_cache=True, tree=run)
+        hf.model(**prefix, **{_cache_name(hf.model): cache}, use_cache=True, tree=run)
     keys, values = [layer.keys for layer in cache.layers], [layer.values for layer in cache.layers]
     positions = rotary_positions(run.positions, end)
     unified, shift = unified_positions(positions, mask[:end])
@@ -106,6 +109,11 @@ def image_segment(
     read = {reading: [x.to(keys[0].device) for x in found] for reading, found in run.read.items()}
     following = int(positions.max()) + 1
     return ImageSegment(ids[:end].tolist(), keys, values, moved, visual, positions, following, shift, before, read)
+
+
+def _cache_name(model: Any) -> str:
+    """What `forward` calls its cache: transformers 5.40 drops the name that 5.10 has."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def _last(decoder: Any) -> int | None:
@@ -126,7 +134,8 @@ def _visual(mask: Tensor, device: torch.device) -> slice | Tensor:
 class QuestionSegment:
     """Keys and values of one question's tokens between the picture and the last prompt token.
 
-    keys, values: per layer (Hkv, n, D); unified (Hkv, n, D): layer 0's keys at unified positions. n may be 0.
+    keys, values: per layer (Hkv, n, D); unified (Hkv, n, D): layer 0's keys at unified positions, in float32 at least.
+    n may be 0.
     ids: of these tokens and of the last prompt token, which starts the branches. position: where that one stands.
     readings: by layer, what the reading of the method that edited these rows said of the picture's and these tokens
     (N + n,); [] for methods without one.
@@ -155,12 +164,19 @@ def question_segments(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> l
     """Runs the tails (ids after the picture) of several questions; each sees the picture and itself only."""
     segments: list[QuestionSegment] = []
     pack: list[Asked] = []
+    most = min(_PACK, _rows_within(_SCORES, hf.get_decoder(), image, _PACK))
     for one in asked:
-        if pack and sum(len(tail) for tail, _ in pack) + len(one[0]) > _PACK:
+        if pack and sum(len(tail) for tail, _ in pack) + len(one[0]) > most:
             segments += _run_pack(hf, image, pack)
             pack = []
         pack.append(one)
     return segments + (_run_pack(hf, image, pack) if pack else [])
+
+
+def _rows_within(size: int, decoder: Any, image: ImageSegment, more: int) -> int:
+    """How many rows of scores over the picture's and `more` keys, of all heads, fit into `size` bytes; at least one."""
+    number = at_least_float32(image.keys[0].dtype).itemsize
+    return max(1, size // (decoder.config.num_attention_heads * (image.length + more) * number))
 
 
 @torch.no_grad()
@@ -171,6 +187,8 @@ def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[Ques
     positions = image.text((image.next + steps)[None].to(image.device))
     owner = torch.repeat_interleave(torch.arange(len(tails)), torch.tensor(lengths))
     run = _QuestionPass(image, owner, steps, [method for _, method in asked], _last(hf.get_decoder()))
+    if len(asked) == 1 and not run.groups:
+        run.rows_at_once = _rows_within(_SCORES, hf.get_decoder(), image, lengths[0])
     if len(steps):
         ids = torch.tensor([[t for tail in tails for t in tail[:-1]]], device=image.device)
         embeddings = hf.get_input_embeddings()(ids)
@@ -180,7 +198,7 @@ def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[Ques
     else:  # the picture is followed by a single token
         run.keys = [k[:, :, :0] for k in image.keys]
         run.values = [v[:, :, :0] for v in image.values]
-        unified = run.keys[0]
+        unified = run.keys[0].to(at_least_float32(run.keys[0].dtype))
     parts = zip(
         zip(*(k[0].split(lengths, 1) for k in run.keys), strict=True),
         zip(*(v[0].split(lengths, 1) for v in run.values), strict=True),
@@ -209,7 +227,8 @@ class _QuestionPass:
     A token's row of scores has the picture's N keys and the n places of its own question, n being the longest one's
     length: no question looks at another one's keys.
     owner: (Q,) the question of each token; steps: (Q,) its place in that question. methods: what edits the rows of each
-    question, None for nothing. last: the layer after whose keys the pass ends, None for none.
+    question, None for nothing. last: the layer after whose keys the pass ends, None for none. rows_at_once: how many
+    rows' scores exist at a time; fewer than Q only for a lone question without edits, which may remember rows.
     """
 
     def __init__(
@@ -230,8 +249,9 @@ class _QuestionPass:
         self.hidden = unseen[:, None].to(image.device)  # (Q, 1, n)
         self.outside: dict[int, Tensor] = {}
         self.methods = methods
-        wide = torch.float64 if image.keys[0].dtype == torch.float64 else torch.float32
+        wide = at_least_float32(image.keys[0].dtype)
         self.groups = groups([methods[question] for question in owner.tolist()], image.device, wide)
+        self.rows_at_once = len(owner)
         self.read: dict[Reading, list[Tensor]] = {g.reading: [] for g in self.groups if g.reading}
 
     def before_layer(self, layer: int, hidden: Tensor) -> None:
@@ -269,17 +289,32 @@ class _QuestionPass:
         if layer == self.last:
             raise Enough
         # no copy of the picture's keys beside the new ones, as one SDPA call would need
-        picture, places = SharedKeys(self.image.keys[layer], self.image.values[layer]), self.places
-        own = SharedKeys(places.apart(key), places.apart(value))
-        near = places.together(own.scores(places.padded(rows)))
-        scores = torch.cat([picture.scores(rows), near], -1) * scaling
+        picture = SharedKeys(self.image.keys[layer], self.image.values[layer])
+        own = SharedKeys(self.places.apart(key), self.places.apart(value))
         narrow = window is not None and window <= self.reach
-        outside = self._outside(window).to(scores.device) if narrow and window is not None else None
+        outside = self._outside(window).to(rows.device) if narrow and window is not None else None
+        starts = range(0, len(rows), self.rows_at_once)
+        some = (slice(start, start + self.rows_at_once) for start in starts)
+        return torch.cat([self._mixed(layer, rows, each, picture, own, scaling, outside) for each in some])[None]
+
+    def _mixed(
+        self,
+        layer: int,
+        rows: Tensor,
+        place: slice,
+        picture: SharedKeys,
+        own: SharedKeys,
+        scaling: float,
+        outside: Tensor | None,
+    ) -> Tensor:
+        """What the rows at `place` read: (rows, H, D)."""
+        rows, places = rows[place], self.places
+        near = places.together(own.scores(places.padded(rows)))
+        scores = torch.cat([picture.scores(rows), near], -1).mul_(scaling)
 
         def mask(some: Tensor, which: Rows | None) -> Tensor:
-            unseen, far = self.hidden.to(some.device), outside
-            if which is not None:
-                unseen, far = unseen[which], far if far is None else far[which]
+            which = place if which is None else which
+            unseen, far = self.hidden.to(some.device)[which], None if outside is None else outside[which]
             if far is not None:
                 some = some.masked_fill(far, -torch.inf)
             elif self.groups:  # they still need the scores as they are
@@ -290,9 +325,9 @@ class _QuestionPass:
         plain = softmax_rows(mask(scores, None))
         used = edited(self.groups, layer, scores, plain, self.image.where(scores.device), mask)
         if used is not plain and outside is not None:
-            used = within(used, outside)
+            used = within(used, outside[place])
         far, near = used.split([picture.length, own.length], -1)
-        return (picture.mix(far) + places.together(own.mix(places.padded(near))))[None]
+        return picture.mix(far) + places.together(own.mix(places.padded(near)))
 
     def _outside(self, window: int) -> Tensor:
         """(Q, 1, N + n) bool: what lies too far back for the rows of a layer that sees `window` tokens."""

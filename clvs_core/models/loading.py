@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from ..engine.model import Model
+from ..engine.room import ran_out
 from ..errors import ModelError
 from . import hub, memory
 from .memory import Size, gigabytes
@@ -291,7 +292,7 @@ def _weights(card: ModelCard, folder: Path, config: Any, place: str, kind: Any, 
             folder, config=config, output_loading_info=True, **options
         )
     except (*_BROKEN, SafetensorError, MemoryError) as error:
-        if _ran_out(error):
+        if ran_out(error):
             raise ModelError(
                 f"{card.label} needs more memory than was left while it was read; close what else runs here, or choose "
                 "a smaller model or quantization='4bit'."
@@ -304,11 +305,6 @@ def _weights(card: ModelCard, folder: Path, config: Any, place: str, kind: Any, 
             f"{card.label} lacks {len(lacking)} weights, e.g. {sorted(map(str, lacking))[0]}; download it again."
         )
     return hf
-
-
-def _ran_out(error: Exception) -> bool:
-    """Whether memory was short; PyTorch has a kind of error for GPUs alone, and says it in words for the rest."""
-    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
 
 
 def _quantization(choice: str, dtype: Any) -> Any:

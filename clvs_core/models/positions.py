@@ -41,26 +41,32 @@ def unified_positions(positions: Tensor, visual: Tensor) -> tuple[Tensor, int]:
     return unified, shift
 
 
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """What numbers that a model's 16 bits would spoil are computed in: float32, or float64 in a float64 model."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
 def rerotate(decoder: Any, states: Tensor, old: Tensor, new: Tensor) -> Tensor:
     """Layer 0's keys or queries (B, heads, N, D), rotated for positions `old`, as if rotated for `new`.
 
     old, new: (B, N), or (3, B, N) for M-RoPE. The rotation is undone exactly as the model applied it (its own
     rounding and scaling of cosines included) and done again by the model's own functions, so every rotary layout of
-    the library is covered; norms of queries and keys come before it and do not matter.
+    the library is covered; norms of queries and keys come before it and do not matter. The result is float32 at least:
+    16 bits would round what the model has rounded once already.
     """
     rotate = _rotation(decoder)
-    wide = torch.float64 if states.dtype == torch.float64 else torch.float32
-    cos, sin = (x.to(wide) for x in _angles(decoder, states, old))
+    wide = at_least_float32(states.dtype)
+    cos, sin = (x.to(states.device, wide) for x in _angles(decoder, states, old))
     square = cos * cos + sin * sin
     plain = states.to(wide)
     none = plain[:, :0]  # the library rotates queries and keys together; here there is only one of the two
     plain, _ = rotate(plain, none, cos / square, -sin / square)
-    cos, sin = (x.to(wide) for x in _angles(decoder, states, new))
-    return rotate(plain, none, cos, sin)[0].to(states.dtype)
+    cos, sin = (x.to(states.device, wide) for x in _angles(decoder, states, new))
+    return rotate(plain, none, cos, sin)[0]
 
 
 def _angles(decoder: Any, states: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of layer 0 in the dtype of `states`."""
+    """Cosines and sines of layer 0 in the dtype of `states`, where accelerate put the module that makes them."""
     kinds = getattr(decoder.config, "layer_types", None)
     if kinds and kinds[0] in decoder.config.rope_parameters:  # Gemma 3 turns local and global layers unlike
         return decoder.rotary_emb(states, positions, kinds[0])

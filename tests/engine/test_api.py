@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
+import warnings
 import zipfile
 
 import numpy as np
@@ -339,3 +341,25 @@ def test_positions_that_cannot_be_unified(tmp_path, text):
     tiny.llava_processor().save_pretrained(tmp_path)
     with pytest.raises(clvs.ModelError, match="rotary"):
         clvs.load_model(tmp_path)
+
+
+def test_the_cache_goes_by_the_name_that_the_library_has(tiny_folder, monkeypatch):
+    """transformers 5.10 says past_key_values, 5.24 takes both and warns, 5.40 only takes cache."""
+    model = clvs.load_model(tiny_folder)
+    expected = model.open_image(tiny.picture()).ask("Why?", PAIR[:1], 2)[0]
+    forward = model.hf.model.forward
+
+    def old(input_ids=None, pixel_values=None, past_key_values=None, **others):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            return forward(input_ids=input_ids, pixel_values=pixel_values, past_key_values=past_key_values, **others)
+
+    def new(input_ids=None, pixel_values=None, cache=None, **others):
+        name = "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
+        return forward(input_ids=input_ids, pixel_values=pixel_values, **{name: cache}, **others)
+
+    for version in (old, new):
+        monkeypatch.setattr(model.hf.model, "forward", version)
+        model.cache.clear()
+        run = model.open_image(tiny.picture()).ask("Why?", PAIR[:1], 2)[0]
+        np.testing.assert_array_equal(run.trace.attention, expected.trace.attention)

@@ -201,13 +201,13 @@ def test_noise_is_the_seed_s_and_stays_with_the_picture():
     image = model.open_image(PICTURE)
     ask = functools.partial(image.ask, max_new_tokens=2, keep_logits=True)
     first, again, other = (run.logits for run in ask(QUESTIONS[0], [VCD(seed=1), VCD(seed=1), VCD(seed=2)]))
-    np.testing.assert_array_equal(first, again)
-    finite = np.isfinite(first[0]) & np.isfinite(other[0])
+    both = np.isfinite(first)
+    finite = both[0] & np.isfinite(other[0])
     assert np.abs(first[0][finite] - other[0][finite]).max() > 1e-3
     later = ask(QUESTIONS, [Vanilla(), VCD(seed=1)])[0][1].logits  # beside a longer question
-    both = np.isfinite(first)
-    np.testing.assert_array_equal(both, np.isfinite(later))
-    np.testing.assert_allclose(later[both], first[both], rtol=0, atol=1e-9)
+    for same in (again, later):  # rows of one product may be summed in another order, which no processor rules out
+        np.testing.assert_array_equal(both, np.isfinite(same))
+        np.testing.assert_allclose(same[both], first[both], rtol=0, atol=1e-9)
     model.cache.clear()
     torch.manual_seed(99)  # nobody else's random numbers count
     afresh = model.open_image(PICTURE).ask(QUESTIONS[0], [VCD(seed=1)], 2, True)[0].logits
