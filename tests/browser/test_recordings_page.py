@@ -105,7 +105,7 @@ def test_the_picture_and_the_maps_are_drawn(page):
 def test_the_menu_has_recordings_in_a_group_of_their_own(page):
     page.locator("#more button").first.click()
     page.locator(".mm-open").click()
-    group = page.get_by_role("group", name="Recorded, cannot be asked here")
+    group = page.get_by_role("group", name="Recorded, not asked here")
     assert group.get_by_role("option").count() == 2
     group.get_by_role("option").first.click()
     shown(page, "kite-weather-1")

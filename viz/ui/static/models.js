@@ -39,13 +39,13 @@ function recordings(rows, shown) {
   const group = document.createElement('div');
   group.className = 'mm-recorded';
   group.setAttribute('role', 'group');
-  group.setAttribute('aria-label', 'Recorded, cannot be asked here');
+  group.setAttribute('aria-label', 'Recorded, not asked here');
   const made = rows.map((row) => option({ ...row, reason: '' }, shown));
   made.forEach((button) => {
     button.dataset.recording = button.dataset.name;
     delete button.dataset.name;
   });
-  group.append(part('mm-group', 'Recorded, cannot be asked here'), ...made);
+  group.append(part('mm-group', 'Recorded, not asked here'), ...made);
   return [group];
 }
 
