@@ -29,6 +29,7 @@ from viz.ui import border, limits
 from viz.ui.build import build, launch_settings
 from viz.ui.library import ASSETS, Library
 from viz.ui.models import Models
+from viz.ui.recordings import Recordings, usual_recordings
 from viz.ui.runs import Runs
 
 EXIT_INPUT, EXIT_MODEL = 2, 3
@@ -69,6 +70,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "(default: the folder runs, where there is one, and the examples that come with the page)",
     )
     parser.add_argument(
+        "--recordings",
+        action="append",
+        metavar="DIR",
+        help="folder with recordings of the command record, or one recording, to show beside the models; may be given "
+        "several times (default: the folder recordings, where there is one)",
+    )
+    parser.add_argument(
         "--images",
         action="append",
         default=[],
@@ -78,6 +86,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live address")
     chosen = parser.parse_args(arguments)
     chosen.model = chosen.model or models or ["scenes"]
+    chosen.recordings = chosen.recordings or [name for name in environ.get("CLVS_RECORDINGS", "").split(",") if name]
+    chosen.recordings = chosen.recordings or usual_recordings()
     if chosen.runs is None:
         chosen.runs = [folder for folder in (Path("runs"), RUNS) if folder.is_dir()]
     return chosen
@@ -88,7 +98,7 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
     for path in chosen.method:
         _offer(path)
     library = Library(coco_annotations=chosen.coco_annotations, coco_images=chosen.coco_images)
-    runs = Runs(chosen.runs, chosen.images)
+    runs, recordings = Runs(chosen.runs, chosen.images), Recordings(chosen.recordings)
     models = Models(
         chosen.model,
         dtype=chosen.dtype,
@@ -101,7 +111,7 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
         models.load(*models.cards)
     elif models.default != "scenes":  # the page needs to know the depth of any other model
         models.load(models.default)
-    return build(models, library, runs=runs), models
+    return build(models, library, runs=runs, recordings=recordings), models
 
 
 def _offer(path: str) -> None:

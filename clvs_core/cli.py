@@ -26,19 +26,18 @@ from . import key_objects as ko
 from .benchmarks import bench_command as running
 from .benchmarks import command as scoring
 from .benchmarks import report_command as reporting
-from .commands import doctor, find, lists, report
+from .commands import doctor, find, lists, record, report
 from .commands.common import (
-    METHOD_HELP,
     WRONG_INPUT,
     Parser,
+    add_methods,
     add_model,
     add_prompt,
-    chosen_method,
+    chosen_methods,
     drawing,
     line,
     load,
     positive,
-    read_method,
     say,
 )
 from .commands.report import Key
@@ -46,7 +45,7 @@ from .engine.images import EncodedImage, read_picture
 from .errors import ClvsError, ModelError, QuestionError
 from .methods import Method, spec
 from .models import prompts as known_prompts
-from .models.registry import ASSETS, card_for
+from .models.registry import ASSETS
 from .models.views import Views
 from .trace import Trace
 
@@ -65,6 +64,7 @@ examples:
   python -m clvs_core methods --model llava-1.5-7b
   python -m clvs_core find-sinks --model qwen2.5-vl-7b --images photos/
   python -m clvs_core find-heads --model llava-next-vicuna-7b --images val2014/ --coco-annotations instances.json
+  python -m clvs_core record --model llava-1.5-7b --out recordings/llava-1.5-7b
   python -m clvs_core bench amber --data AMBER/ --model llava-1.5-7b --preset paper --methods all --out runs/amber
   python -m clvs_core report runs/* --paper --figures figures/
 """
@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add(commands)
     lists.add(commands)
     find.add(commands)
+    record.add(commands)
     running.add(commands)
     scoring.add(commands)
     reporting.add(commands)
@@ -155,13 +156,7 @@ def _add_question(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--image", required=required, metavar="FILE", help="the picture")
     parser.add_argument("--question", required=required, metavar="TEXT", help="what to ask about it")
     add_model(parser)
-    parser.add_argument(
-        "--method",
-        action="append",
-        type=read_method,
-        metavar="SPEC",
-        help=f"{METHOD_HELP}; repeat to compare (default: vanilla and clvs)",
-    )
+    add_methods(parser)
     add_prompt(parser)
     parser.add_argument("--max-new-tokens", type=positive, default=16, metavar="N", help="default: %(default)s")
 
@@ -239,7 +234,7 @@ def _answer(options: argparse.Namespace, picture: Image.Image) -> tuple[EncodedI
         say(f"{notice}.")
     try:
         stream = image.stream(
-            options.question, _methods(options), options.max_new_tokens, lens=True, prompt=options.prompt
+            options.question, chosen_methods(options), options.max_new_tokens, lens=True, prompt=options.prompt
         )
     except ClvsError:
         raise
@@ -251,12 +246,6 @@ def _answer(options: argparse.Namespace, picture: Image.Image) -> tuple[EncodedI
         pieces = ["-" if token is None else _quoted(token.text) for token in step.tokens]
         say(f"Token {step.index + 1}: {' | '.join(pieces)}")
     return image, runs
-
-
-def _methods(options: argparse.Namespace) -> list[Method]:
-    """What was asked for, or vanilla and CLVS; as the model's card recommends where no settings were given."""
-    settings = card_for(options.model).settings
-    return [chosen_method(wanted, settings) for wanted in options.method or ("vanilla", "clvs")]
 
 
 def _quoted(text: str) -> str:
@@ -338,7 +327,7 @@ def _ask(options: argparse.Namespace) -> None:
 
 
 def _trace(options: argparse.Namespace) -> None:
-    paths = _paths(options.out, options.image, _methods(options))
+    paths = _paths(options.out, options.image, chosen_methods(options))
     _, runs = _answer(options, _picture(options))
     for path, run in zip(paths, runs, strict=True):
         _write(path, run.trace.save)

@@ -78,32 +78,13 @@ class Asker:
         """What run.json says of the model, the methods as they run on it, and the prompt."""
         model, plan = self.model, self.plan
         return {
-            "model": {
-                "name": model.name,
-                "label": model.card.label,
-                "family": model.card.family,
-                "revision": getattr(model.hf.config, "_commit_hash", None) or model.card.revision,
-                "weights": fingerprint(model.hf),
-                "layers": model.layers,
-                "heads": model.heads,
-                "dtype": str(model.hf.dtype).removeprefix("torch."),
-                "device": self._place.type,
-                "quantization": plan.quantization,
-                "image_mode": plan.image_mode,
-            },
+            "model": model_facts(model, plan.quantization, plan.image_mode),
             "methods": {name: spec(one) for name, one in self.methods.items()},
             "example": model.prompts.text("Is there a dog in the image?", plan.prompt),
         }
 
     def device(self) -> str:
-        """The hardware's name, which other runs with the same settings may not share."""
-        if self._place.type == "cuda":
-            return torch.cuda.get_device_name(self._place)
-        return f"cpu, {torch.get_num_threads()} threads" if self._place.type == "cpu" else self._place.type
-
-    @property
-    def _place(self) -> torch.device:
-        return next(p.device for p in self.model.hf.parameters() if p.device.type != "meta")
+        return device_name(self.model)
 
     def rows(self, picture: Image.Image, questions: Sequence[Question]) -> list[Row]:
         """One line of answers.jsonl for each question and method, question by question.
@@ -166,6 +147,35 @@ def _said(run: Run) -> Row:
 
 def _short(values: np.ndarray) -> list[float]:
     return [float(f"{value:.5g}") for value in values.tolist()]
+
+
+def model_facts(model: Any, quantization: str | None, image_mode: Any) -> dict[str, Any]:
+    """What tells one loaded model from another, as JSON: checkpoint, shape, and how it was loaded."""
+    return {
+        "name": model.name,
+        "label": model.card.label,
+        "family": model.card.family,
+        "revision": getattr(model.hf.config, "_commit_hash", None) or model.card.revision,
+        "weights": fingerprint(model.hf),
+        "layers": model.layers,
+        "heads": model.heads,
+        "dtype": str(model.hf.dtype).removeprefix("torch."),
+        "device": _place(model).type,
+        "quantization": quantization,
+        "image_mode": image_mode,
+    }
+
+
+def device_name(model: Any) -> str:
+    """The hardware's name, which other runs with the same settings may not share."""
+    place = _place(model)
+    if place.type == "cuda":
+        return torch.cuda.get_device_name(place)
+    return f"cpu, {torch.get_num_threads()} threads" if place.type == "cpu" else place.type
+
+
+def _place(model: Any) -> torch.device:
+    return next(p.device for p in model.hf.parameters() if p.device.type != "meta")
 
 
 def fingerprint(hf: Any) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from ..errors import ClvsError
 from .asking import Plan, Row, named_object
@@ -182,7 +182,7 @@ def asked(task: Task, plan: Plan) -> dict[str, Any]:
         "options": dict(task.options),
         "selection": dict(task.selection),
         "records": plan.records,
-        "inputs": {Path(path).name: _sha256(Path(path)) for path in (*plan.files, *filter(None, [plan.masks]))},
+        "inputs": {Path(path).name: sha256(Path(path)) for path in (*plan.files, *filter(None, [plan.masks]))},
         "prompt": plan.prompt,
         "max_new_tokens": plan.max_new_tokens,
         "batch": plan.batch,
@@ -201,27 +201,29 @@ def _begin(folder: Path, task: Task, about: dict[str, Any], devices: list[str], 
         "devices": devices,
     }
     if not (folder / ABOUT).exists():
-        _write(folder / QUESTIONS, _text(map(question_line, task.questions)))
-        _write(folder / ABOUT, json.dumps(about | {"sessions": [session]}, indent=1) + "\n")
+        write_whole(folder / QUESTIONS, _text(map(question_line, task.questions)))
+        write_whole(folder / ABOUT, json.dumps(about | {"sessions": [session]}, indent=1) + "\n")
         return
     before = read_about(folder)
     _check_same(folder, before, about)
     if before["versions"] != about["versions"]:
-        note(f"{folder} was begun with other versions: {_apart(before['versions'], about['versions'])}.")
+        note(f"{folder} was begun with other versions: {apart(before['versions'], about['versions'])}.")
     sessions = [*before.get("sessions", []), session]
-    _write(folder / QUESTIONS, _text(map(question_line, task.questions)))  # the same, but for where pictures are now
-    _write(folder / ABOUT, json.dumps(before | {"sessions": sessions}, indent=1) + "\n")
+    write_whole(
+        folder / QUESTIONS, _text(map(question_line, task.questions))
+    )  # the same, but for where pictures are now
+    write_whole(folder / ABOUT, json.dumps(before | {"sessions": sessions}, indent=1) + "\n")
 
 
 def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for key, name in _SAME.items():
         if key in now and before.get(key) != now[key]:
             raise ClvsError(
-                f"{folder} holds a run with other {name}: {_apart(before.get(key), now[key])}; name another folder."
+                f"{folder} holds a run with other {name}: {apart(before.get(key), now[key])}; name another folder."
             )
 
 
-def _apart(before: Any, now: Any) -> str:
+def apart(before: Any, now: Any) -> str:
     """The first difference in words."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys((*before, *now)):
@@ -245,14 +247,19 @@ def _opened(folder: Path) -> Iterator[FileIO]:
     except OSError as error:
         raise ClvsError(f"{folder} cannot be written ({error.strerror or error}); name another folder.") from error
     with file:
-        with suppress(ImportError, OSError):  # not on Windows, nor on every cluster's file system
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ClvsError(f"Another process is writing to {folder}; wait for it, or stop it.") from None
+        hold(file, folder)
         yield file
+
+
+def hold(file: IO[Any], folder: Path) -> None:
+    """Keeps every other process from holding this file of the folder until it is closed. ClvsError if one does."""
+    with suppress(ImportError, OSError):  # not on Windows, nor on every cluster's file system
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ClvsError(f"Another process is writing to {folder}; wait for it, or stop it.") from None
 
 
 def _begun(path: Path) -> bool:
@@ -279,10 +286,10 @@ def _text(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """All or nothing."""
     draft = path.with_name(path.name + _DRAFT)
-    draft.write_text(text, encoding="utf-8")
+    draft.write_bytes(content.encode() if isinstance(content, str) else content)
     draft.replace(path)
 
 
@@ -295,13 +302,13 @@ def checksums(data: str) -> dict[str, str]:
     if not root.exists():
         return {}
     files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.suffix in _DATA and p.is_file())
-    found = {str(path.relative_to(root)) if path != root else path.name: _sha256(path) for path in files}
+    found = {str(path.relative_to(root)) if path != root else path.name: sha256(path) for path in files}
     if len(found) <= _FILES_NAMED:
         return found
     return {"*": hashlib.sha256(json.dumps(found).encode()).hexdigest()}
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.sha256()
         for part in iter(functools.partial(file.read, 1 << 20), b""):

@@ -17,6 +17,7 @@ from ..methods import Combine, Method, load_method, method
 from ..methods.schema import start
 from ..models import prompts
 from ..models.loading import load_model
+from ..models.registry import card_for
 
 WRONG_INPUT = 2  # exit code
 # "+" joins methods, but "1e+3" is a number
@@ -110,12 +111,12 @@ def load(options: argparse.Namespace) -> Model:
 
 
 def drawing(module: str) -> Any:
-    """A module of `viz`, which this package must not need: drawing is the one thing it does with it."""
+    """A module of `viz`, which this package must not need: for figures, and for what the page shows."""
     try:
         return importlib.import_module(f"viz.{module}")
     except ImportError as error:
         raise ClvsError(
-            f"Figures need matplotlib and this project's viz folder ({error}); "
+            f"This needs the project's viz folder and what that is built on ({error}); "
             f"run from the project's folder after pip install -r requirements.txt."
         ) from error
 
@@ -152,3 +153,19 @@ def chosen_method(wanted: str, settings: Mapping[str, Mapping[str, Any]]) -> Met
     """The method that `read_method` read; parts without settings get those of a model's card (by method name)."""
     parts = [method(part) if ":" in part else start(type(method(part)), settings) for part in _PARTS.split(wanted)]
     return parts[0] if len(parts) == 1 else Combine(*parts)
+
+
+def add_methods(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--method",
+        action="append",
+        type=read_method,
+        metavar="SPEC",
+        help=f"{METHOD_HELP}; repeat to compare (default: vanilla and clvs)",
+    )
+
+
+def chosen_methods(options: argparse.Namespace) -> list[Method]:
+    """What was asked for, or vanilla and CLVS; as the model's card recommends where no settings were given."""
+    settings = card_for(options.model).settings
+    return [chosen_method(wanted, settings) for wanted in options.method or ("vanilla", "clvs")]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from clvs_core import cli
 from clvs_core import key_objects as ko
+from clvs_core.commands import common
 from clvs_core.commands.common import chosen_method
 from clvs_core.methods import METHODS, VAR, method
 from clvs_core.models import memory
@@ -257,7 +258,7 @@ def _asked(*methods):
 
 def test_a_bare_name_takes_what_the_card_recommends(run, photo, monkeypatch):
     card = dataclasses.replace(CARDS["scenes"], settings={"clvs": {"alpha": 0.3, "beta": 0.4}})
-    monkeypatch.setattr(cli, "card_for", lambda name: card)
+    monkeypatch.setattr(common, "card_for", lambda name: card)
     found = json.loads(run("ask", "--json", *_asked("clvs", "clvs:gamma=0.6", "pai+clvs"))[1])["methods"]
     assert [m["method"] for m in found[:2]] == ["clvs:alpha=0.3", "clvs:gamma=0.6"]
     assert [m["method"] for m in json.loads(run("ask", "--json")[1])["methods"]] == ["vanilla", "clvs:alpha=0.3"]
@@ -588,7 +589,7 @@ def test_without_viz_the_rest_still_works_and_figures_say_what_is_missing(run, t
     monkeypatch.setitem(sys.modules, "viz.figures", None)
     code, _, err = run("figure", *traces, "--out", "f.png", question=None)
     assert code == 2
-    assert "Figures need matplotlib" in err
+    assert "This needs the project's viz folder" in err
     assert run("ask")[0] == 0
 
 

@@ -11,6 +11,7 @@ from viz.ui.explore import explore
 from viz.ui.handlers import Handlers
 from viz.ui.library import Library
 from viz.ui.models import Models
+from viz.ui.recordings import Recordings
 from viz.ui.results import results
 from viz.ui.runs import Runs
 from viz.ui.theme import theme
@@ -20,16 +21,23 @@ KEEP_SECONDS = 3600  # what visitors uploaded is deleted this long after it came
 
 
 def build(
-    models: Models, library: Library, recording: record.Recording | None = None, runs: Runs | None = None
+    models: Models,
+    library: Library,
+    recording: record.Recording | None = None,
+    runs: Runs | None = None,
+    recordings: Recordings | None = None,
 ) -> gr.Blocks:
-    """The page; launch it with `launch_settings()`. runs: what the results tab offers, none by default."""
+    """The page; launch it with `launch_settings()`.
+
+    runs: what the results tab offers, recordings: of models that cannot be asked here; none by default.
+    """
     limits.refuse_addresses()
     handlers = Handlers(models, library, recording or record.load(library))
     gr.set_static_paths([library.folder, *(scene.path for scene in library.coco_scenes)])
     with gr.Blocks(
         title="CLVS Explorer", analytics_enabled=False, delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS), fill_width=True
     ) as page:
-        results(explore(handlers), handlers, runs or Runs())
+        results(explore(handlers, recordings), handlers, runs or Runs())
         api.endpoints(models, library)
     page.temp_file_sets.append(handlers.files)
     page.queue(max_size=limits.QUEUE_SIZE, default_concurrency_limit=4, api_open=False)

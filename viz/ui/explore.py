@@ -15,8 +15,10 @@ from typing import Any
 import gradio as gr
 
 from viz.ui import limits
+from viz.ui.desk import Desk, Desks
 from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
+from viz.ui.recordings import Recordings
 from viz.ui.session import Session, Settings
 from viz.ui.widgets import Chips, Consent, Download, Header, MethodPicker, ModelMenu, PictureInput, Setting, Strip
 from viz.viewer import Viewer
@@ -50,6 +52,7 @@ class Page:
     header: Header
     download: Download
     consent: Consent
+    desk: Desk
 
     @property
     def inputs(self) -> list[Any]:
@@ -61,12 +64,12 @@ class Page:
         return [self.viewer, self.picture, self.question, self.chips, self.strip, *self.controls, self.ticket]
 
 
-def explore(handlers: Handlers) -> Page:
+def explore(handlers: Handlers, recordings: Recordings | None = None) -> Page:
     """Builds the page inside the current `gr.Blocks` and connects it."""
-    header = Header(elem_id="page-header")
+    header, desks = Header(elem_id="page-header"), Desks(handlers, recordings or Recordings())
     with gr.Row(elem_id="explore", equal_height=False):
         with gr.Column(elem_id="ask", scale=0, min_width=300):
-            parts = _ask(handlers)
+            parts = _ask(handlers, desks)
         with gr.Column(elem_id="see", scale=1, min_width=300):
             viewer = Viewer(dict(handlers.recording.payload), elem_id="viewer")
     page = Page(
@@ -78,15 +81,16 @@ def explore(handlers: Handlers) -> Page:
         viewer=viewer,
         **parts,
     )
-    _connect(page, handlers)
+    _connect(page, handlers, desks)
     return page
 
 
-def _ask(handlers: Handlers) -> dict[str, Any]:
+def _ask(handlers: Handlers, desks: Desks) -> dict[str, Any]:
     library, recording = handlers.library, handlers.recording
     scene = library.named(recording.scene)
     assert scene is not None
-    parts: dict[str, Any] = {"picture": _picture(str(scene.path))}
+    parts: dict[str, Any] = {"desk": Desk(desks.state(), visible=bool(desks.rows()), elem_id="recorded")}
+    parts["picture"] = _picture(str(scene.path))
     parts["strip"] = Strip(library.examples, value=scene.name, elem_id="examples")
     parts["question"] = gr.Textbox(
         recording.question,
@@ -104,7 +108,7 @@ def _ask(handlers: Handlers) -> dict[str, Any]:
         parts["run"] = gr.Button("Run", variant="primary", min_width=60)
         parts["stop"] = gr.Button("Stop", min_width=60)
     parts["chips"] = Chips(scene.questions, elem_id="suggestions")
-    return parts | {"controls": _controls(handlers)}
+    return parts | {"controls": _controls(handlers, desks)}
 
 
 def _picture(path: str) -> PictureInput:
@@ -122,12 +126,12 @@ def _picture(path: str) -> PictureInput:
     )
 
 
-def _controls(handlers: Handlers) -> list[Any]:
+def _controls(handlers: Handlers, desks: Desks) -> list[Any]:
     models = handlers.models
     start = handlers.defaults(models.default)
     methods = MethodPicker(handlers.picker(start.model, start.methods), elem_id="methods")
     with gr.Accordion("More settings", open=False, elem_id="more"):
-        model = ModelMenu(models.menu, start.model, about=ABOUT["model"], elem_id="model")
+        model = ModelMenu(models.menu, start.model, about=ABOUT["model"], recorded=desks.rows(), elem_id="model")
         tokens = Setting(
             1,
             limits.MAX_TOKENS,
@@ -136,6 +140,7 @@ def _controls(handlers: Handlers) -> list[Any]:
             label="Longest answer, in tokens",
             info=ABOUT["tokens"],
             buttons=[],
+            elem_id="set-tokens",
         )
         prompt = _prompt(handlers, start)
     return [model, methods, tokens, prompt]
@@ -153,14 +158,14 @@ def _prompt(handlers: Handlers, start: Settings) -> gr.Dropdown:
     )
 
 
-def _connect(page: Page, handlers: Handlers) -> None:
+def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     session, begun = page.session, [page.viewer, page.ticket, page.session]
     page.strip.pick(_keeping(handlers.choose), [session], [page.picture, page.question, page.chips, *begun], **QUICK)
     page.chips.pick(_keeping(handlers.suggest), [session], [page.question, *begun], **QUICK)
     page.run.click(_keeping(handlers.begin), [session], begun, **QUICK)
     page.question.submit(_keeping(handlers.begin), [session], begun, **QUICK)
     arrived = [*page.arrived, session]
-    gr.context.Context.root_block.load(_keeping(handlers.arrive), [session], arrived, **QUICK)
+    gr.context.Context.root_block.load(_keeping(desks.arrive), [session], [page.desk, *arrived], **QUICK)
     run = page.ticket.change(
         handlers.run, page.inputs, page.viewer, trigger_mode="multiple", **HIDDEN, **limits.MODEL_QUEUE
     )
@@ -171,10 +176,13 @@ def _connect(page: Page, handlers: Handlers) -> None:
     uploaded = [page.viewer, page.chips, page.strip, page.ticket, session]
     page.picture.upload(_keeping(handlers.new_picture), [session, page.picture, page.question], uploaded, **QUICK)
     _connect_settings(page, handlers)
-    exports = Exports(handlers)
+    exports = Exports(handlers, desks)
     page.header.export(exports.handle, [session], page.download, **HIDDEN, concurrency_id="export", concurrency_limit=1)
     page.viewer.objects(handlers.switch_objects, [session], None, **QUICK)
     page.viewer.region(handlers.set_region, [session], None, **QUICK)
+    recorded = [page.desk, page.viewer, session]
+    page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="always_last", **QUICK)
+    page.desk.leave(_keeping(desks.leave), [session], recorded, **QUICK)
 
 
 def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,9 @@ from clvs_core.errors import ClvsError
 from clvs_core.key_objects import relative_gain, together
 from viz import export, figures
 from viz.ui import limits, links
+from viz.ui.desk import Desks
 from viz.ui.handlers import Handlers, sentence
+from viz.ui.recordings import Item, Recorded, result, with_objects
 from viz.ui.session import Result, Session
 from viz.viewer.payload import MapObject, build
 
@@ -31,8 +33,8 @@ TRACE = re.compile(r"[a-z0-9+-]{1,200}\.npz")  # by the key that a method has in
 class Exports:
     """Files of the result on the page, put into Gradio's cache under an address that cannot be guessed."""
 
-    def __init__(self, handlers: Handlers):
-        self.handlers = handlers
+    def __init__(self, handlers: Handlers, desks: Desks | None = None):
+        self.handlers, self.desks = handlers, desks
 
     def handle(self, session: Session, event: gr.EventData) -> dict[str, str]:
         """The download component's value: {"url", "name"}, or {"error"}."""
@@ -50,6 +52,8 @@ class Exports:
     def make(self, session: Session, kind: str, view: Mapping[str, Any]) -> bytes:
         """The file's bytes. ClvsError when there is nothing to export."""
         name, _, ending = kind.rpartition(".")
+        if shown := self.desks and self.desks.recorded(session):
+            return self._of_recording(session, *shown, name, ending, view)
         recording = self.handlers.recording
         if ending in ("html", "csv") and session.result is None and recording.model not in self.handlers.models.cards:
             return self._recorded(ending, view)
@@ -86,6 +90,19 @@ class Exports:
             view=view,
         )
         return _exported(payload, ending, limits.jpeg(result.picture.image))
+
+    def _of_recording(
+        self, session: Session, one: Recorded, item: Item, name: str, ending: str, view: Mapping[str, Any]
+    ) -> bytes:
+        """What can be made of a recorded answer, which holds no traces."""
+        if ending == "npz":
+            raise ClvsError("A recorded answer has no full traces; take all numbers as CSV.")
+        payload = one.payload(item)
+        picture = one.picture(item, payload)
+        if ending in ("html", "csv"):
+            payload = {**with_objects(payload, session.on or (), session.region), "view": view}
+            return _exported(payload, ending, limits.jpeg(picture))
+        return self._figure(session, result(payload, picture), name, ending, view)
 
     def _recorded(self, ending: str, view: Mapping[str, Any]) -> bytes:
         """The recorded example as it is, where its model is not offered and so cannot work it out again."""

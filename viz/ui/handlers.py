@@ -507,12 +507,23 @@ class Handlers:
         return links.query(links.Link(scene.name, result.question, methods, model, settings.tokens, prompt=prompt))
 
     def _shown(self, session: Session, **changes: Any) -> Payload:
-        """What is on the page now, with a few words changed: nothing jumps, nothing is lost."""
+        """What is on the page now, with a few words changed: nothing jumps, nothing is lost.
+
+        What is running is never a recorded answer (`viz.ui.desk`): then that gives way.
+        """
+        if changes.get("status") == "running" and "recorded" in (session.payload or ()):
+            self.live(session)
         payload = {**(session.payload or self.recording.payload), "halts": False, **changes}
         if payload["status"] == "running" and "status" not in changes:
             payload["status"] = "done"
         session.payload = payload
         return dict(payload)
+
+    def live(self, session: Session) -> Payload:
+        """Puts the visitor's last answer, or what the page began with, in place of a recorded one."""
+        session.on, session.region, last = None, {}, session.result
+        session.payload = self.payload(session, last) if last and last.runs else self.recording.payload
+        return dict(session.payload)
 
     def _failed(self, session: Session, sentence: str) -> Payload:
         return self._shown(session, status="done", progress="", error=sentence)

@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 from gradio import processing_utils
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 import clvs_core as clvs
 from clvs_core.engine.images import read_picture
@@ -114,6 +114,14 @@ def open_picture(path: str | Path | None) -> Image.Image:
         raise ImageError(f"This file is not a picture that can be read here; {_ACCEPTED}.") from None
     except Exception:  # a broken file can fail in any decoder, in any way
         raise ImageError(f"The picture is damaged and cannot be read; {_ACCEPTED} that other programs open.") from None
+
+
+def upright_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of a picture file as it is meant to be seen, before `open_picture` makes it smaller."""
+    with Image.open(path, formats=FORMATS) as picture:
+        width, height = picture.size
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by a quarter
+    return (height, width) if turned else (width, height)
 
 
 def _check_header(picture: Image.Image) -> None:

@@ -133,11 +133,19 @@ class ModelMenu(_Fixed):
     to be downloaded, and `halt` for Stop.
 
     For handlers its value is the name of the chosen one; menu(name) tells the browser all the rest. The list is the
-    server's: a browser that sends another name changes nothing here.
+    server's: a browser that sends another name changes nothing here. recorded: lines about models that cannot be asked
+    here, which the browser shows in a group of their own and gives to the desk (`viz.ui.desk`).
     """
 
-    def __init__(self, menu: Callable[[str], Mapping[str, Any]], value: str = "", about: str = "", **kwargs: Any):
-        self._menu = menu
+    def __init__(
+        self,
+        menu: Callable[[str], Mapping[str, Any]],
+        value: str = "",
+        about: str = "",
+        recorded: Sequence[Mapping[str, str]] = (),
+        **kwargs: Any,
+    ):
+        self._menu, self._recorded = menu, list(recorded)
         super().__init__(
             value,
             html_template=static("models.html").replace("ABOUT", _safe(about)),
@@ -150,7 +158,8 @@ class ModelMenu(_Fixed):
         return name if isinstance(name, str) else ""
 
     def postprocess(self, value: Any) -> Any:
-        return self._menu(value) if isinstance(value, str) else value
+        menu = self._menu(value) if isinstance(value, str) else value
+        return {**menu, "recorded": self._recorded} if self._recorded and isinstance(menu, Mapping) else menu
 
 
 class Consent(_Fixed):

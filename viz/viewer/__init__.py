@@ -42,7 +42,10 @@ const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: pr
 const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), payload(), {
   onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt'
 });
-watch('value', () => viewer.update(payload()));
+watch('value', () => {
+  viewer.update(payload());
+  document.dispatchEvent(new CustomEvent('clvs-shown'));
+});
 """
 
 

@@ -14,7 +14,8 @@ function say(text) {
 /** One full trace for each method of the result. Their labels may come from a file: textContent only. */
 function listTraces() {
   const row = menu.querySelector('.page-traces');
-  const buttons = (viewer()?.model?.methods ?? []).map((method) => {
+  const { methods = [], recorded } = viewer()?.model ?? {};
+  const buttons = (recorded ? [] : methods).map((method) => { // a recording has none
     const button = document.createElement('button');
     button.type = 'button';
     button.setAttribute('role', 'menuitem');
@@ -159,7 +160,7 @@ new MutationObserver((changes) => {
 }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['hidden'] });
 // On a phone the answer stands below the question: whoever asks wants to see it.
 document.addEventListener('click', (event) => {
-  if (window.innerWidth > 900 || !event.target.closest('#go button:first-child, #suggestions button, #examples button')) return;
+  if (window.innerWidth > 900 || !event.target.closest('#go button:first-child, #suggestions button, #examples button, .rd-pictures button, .rd-items button')) return;
   const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
   document.querySelector('#see')?.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
 });

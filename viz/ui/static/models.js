@@ -3,12 +3,14 @@
 const menu = element.querySelector('.mm');
 const opener = menu.querySelector('.mm-open');
 const list = menu.querySelector('.mm-list');
-const options = () => [...list.children];
+const options = () => [...list.querySelectorAll('[role="option"]')];
+/** The name of the recording that is shown in place of a model's answers, if there is one. */
+const shownRecording = () => document.querySelector('#viewer .cv')?.__clvs?.model?.recorded?.name;
 
 function open(on) {
   list.hidden = !on;
   opener.setAttribute('aria-expanded', String(on));
-  if (on) (list.querySelector('[aria-selected="true"]') ?? list.firstElementChild)?.focus();
+  if (on) (list.querySelector('[aria-selected="true"]') ?? options()[0])?.focus();
 }
 
 function part(name, text) {
@@ -32,17 +34,35 @@ function option(row, chosen) {
   return button;
 }
 
+/** Models that cannot be asked here, but have answered elsewhere. */
+function recordings(rows, shown) {
+  if (!rows.length) return [];
+  const group = document.createElement('div');
+  group.className = 'mm-recorded';
+  group.setAttribute('role', 'group');
+  group.setAttribute('aria-label', 'Recorded, not asked here');
+  const made = rows.map((row) => option({ ...row, reason: '' }, shown));
+  made.forEach((button) => {
+    button.dataset.recording = button.dataset.name;
+    delete button.dataset.name;
+  });
+  group.append(part('mm-group', 'Recorded, not asked here'), ...made);
+  return [group];
+}
+
 function draw() {
-  const { name = '', status = '', rows = [] } = props.value ?? {};
-  const chosen = rows.find((row) => row.name === name);
+  const { name = '', status = '', rows = [], recorded = [] } = props.value ?? {};
+  const shown = shownRecording();
+  const model = rows.find((row) => row.name === name);
+  const chosen = recorded.find((row) => row.name === shown) ?? model;
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.name : null;
-  opener.disabled = rows.length < 2;
+  opener.disabled = rows.length + recorded.length < 2;
   opener.querySelector('.mm-label').textContent = chosen?.label ?? name;
   opener.querySelector('.mm-more').textContent = chosen?.about ?? '';
   menu.querySelector('.mm-status').textContent = status; // in the place of the words below: nothing moves
   menu.classList.toggle('mm-busy', Boolean(status));
   menu.querySelector('.mm-halt').hidden = !status;
-  list.replaceChildren(...rows.map((row) => option(row, name)));
+  list.replaceChildren(...rows.map((row) => option(row, shown ? '' : name)), ...recordings(recorded, shown));
   if (focused !== null) options().find((button) => button.dataset.name === focused)?.focus();
 }
 
@@ -52,8 +72,11 @@ list.addEventListener('click', (event) => {
   if (!button) return;
   open(false);
   opener.focus();
-  const row = props.value.rows.find((one) => one.name === button.dataset.name);
-  trigger(row?.asks && !row.reason ? 'ask' : 'pick', { name: button.dataset.name });
+  const { name, recording } = button.dataset;
+  const row = props.value.rows.find((one) => one.name === name);
+  const back = shownRecording() && name === props.value.name; // to what was asked before
+  if (recording || back) document.dispatchEvent(new CustomEvent('clvs-record', { detail: recording }));
+  else trigger(row?.asks && !row.reason ? 'ask' : 'pick', { name });
 });
 menu.querySelector('.mm-halt').addEventListener('click', () => trigger('halt', {}));
 menu.addEventListener('keydown', (event) => {
@@ -71,4 +94,10 @@ menu.addEventListener('keydown', (event) => {
 });
 document.addEventListener('click', (event) => { if (!menu.contains(event.target)) open(false); });
 watch('value', draw);
+let drawn = shownRecording();
+document.addEventListener('clvs-shown', () => { // with every token of an answer
+  if (shownRecording() === drawn) return;
+  drawn = shownRecording();
+  draw();
+});
 draw();
