@@ -18,12 +18,10 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from ..methods.base import Keys, Method, Reading
+from ..models.activations import PACK, PACK_BYTES
 from ..models.positions import at_least_float32, rerotate, rotary_positions, unified_positions
 from .attention import Blocks, Enough, Prefix, SharedKeys, softmax_rows
 from .editing import Rows, edited, groups
-
-_PACK = 512  # tokens of question segments run in one sequence, at most
-_SCORES = 128 * 2**20  # bytes of one layer's scores in a pass over questions; a few tensors of this size exist at once
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ def question_segments(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> l
     """Runs the tails (ids after the picture) of several questions; each sees the picture and itself only."""
     segments: list[QuestionSegment] = []
     pack: list[Asked] = []
-    most = min(_PACK, _rows_within(_SCORES, hf.get_decoder(), image, _PACK))
+    most = min(PACK, _rows_within(PACK_BYTES, hf.get_decoder(), image, PACK))
     for one in asked:
         if pack and sum(len(tail) for tail, _ in pack) + len(one[0]) > most:
             segments += _run_pack(hf, image, pack)
@@ -188,7 +186,7 @@ def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[Ques
     owner = torch.repeat_interleave(torch.arange(len(tails)), torch.tensor(lengths))
     run = _QuestionPass(image, owner, steps, [method for _, method in asked], _last(hf.get_decoder()))
     if len(asked) == 1 and not run.groups:
-        run.rows_at_once = _rows_within(_SCORES, hf.get_decoder(), image, lengths[0])
+        run.rows_at_once = _rows_within(PACK_BYTES, hf.get_decoder(), image, lengths[0])
     if len(steps):
         ids = torch.tensor([[t for tail in tails for t in tail[:-1]]], device=image.device)
         embeddings = hf.get_input_embeddings()(ids)

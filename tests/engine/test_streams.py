@@ -251,7 +251,7 @@ def test_more_questions_than_one_pack_holds(tiny_model, monkeypatch):
     questions = [f"Is there a thing number {i}?" for i in range(5)]
     together = image.ask(questions, [Vanilla()], 2, keep_logits=True)
     image.root.forget()
-    monkeypatch.setattr(segments, "_PACK", 40)
+    monkeypatch.setattr(segments, "PACK", 40)
     packed = image.ask(questions, [Vanilla()], 2, keep_logits=True)
     for (a,), (b,) in zip(together, packed, strict=True):
         assert np.abs(a.logits - b.logits).max() < 1e-5 * a.logits.std()
@@ -268,10 +268,10 @@ def test_a_long_question_meets_its_keys_some_rows_at_a_time(tiny_model, monkeypa
     heads, widest = tiny_model.heads, []
     softmax = segments.softmax_rows
     monkeypatch.setattr(segments, "softmax_rows", lambda s: widest.append(s.numel() * s.element_size()) or softmax(s))
-    monkeypatch.setattr(segments, "_SCORES", 4 * heads * (image.segment.length + 200) * 8)
+    monkeypatch.setattr(segments, "PACK_BYTES", 4 * heads * (image.segment.length + 200) * 8)
     bounded = image.ask(questions, METHODS, 3, keep_logits=True)
     assert len(widest) > 5 * tiny_model.layers
-    assert max(widest) <= segments._SCORES
+    assert max(widest) <= segments.PACK_BYTES
     for runs, others in zip(bounded, together, strict=True):
         for run, other in zip(runs, others, strict=True):
             assert np.abs(run.logits - other.logits).max() < 1e-5 * run.logits.std()
