@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ..engine.decode import Run
@@ -29,6 +29,7 @@ STEPS = 4
 SHAPES = ((480, 640), (640, 360))  # height, width of the impulse test's pictures
 CELLS = 3  # that are inverted, for each kind of grid of each picture
 _ROUNDING = 2.0**-11  # relative, of the float16 in which traces are kept
+_LIBRARIES = 64 * 10**6  # bytes that cuBLAS keeps on a GPU to work in, whatever ran
 _NEVER = 1e-9  # a gamma below every uncertainty
 
 
@@ -382,8 +383,15 @@ def _uncertainty_off(subject: Subject, seen: Pass, run: Run, settings: CLVS, bra
 
 
 def memory_used(subject: Subject) -> Finding:
-    """The most memory in use so far against what the model's size promises."""
+    """The most memory in use while two pictures are read and asked about, against what the model's size promises.
+
+    Pictures that are kept beyond these two take what is left free, and give it back where it is needed.
+    """
     model, meter = subject.loaded, subject.meter
+    model.cache.clear()
+    meter.anew()
+    for picture in (subject.picture, ImageOps.mirror(subject.picture)):
+        model.open_image(picture).ask(QUESTION, [Vanilla(), CLVS()], 1)
     used = meter.peak()
     meter.stop()
     tokens = model.card.size.tokens if model.card.size else memory.TOKENS
@@ -419,7 +427,7 @@ def unloading(subject: Subject) -> Finding:
         sentence = (
             f"{gigabytes(held - meter.now())} of the GPU's memory are free again, {gigabytes(max(left, 0))} kept."
         )
-        return Finding("unloading", judged(left <= 0.05 * weights), sentence, numbers)
+        return Finding("unloading", judged(left <= max(0.05 * weights, _LIBRARIES)), sentence, numbers)
     kept = weights > 2e8 and left > weights / 2
     why = "; the allocator keeps some, which is no leak" if kept else ""
     sentence = f"Nothing holds the model any more{why}."

@@ -83,13 +83,17 @@ class Meter:
         self._done = threading.Event()
 
     def start(self) -> None:
-        memory.release()
-        self.before = self.most = self.now()
-        if self.gpu:
-            for device in range(torch.cuda.device_count()):
-                torch.cuda.reset_peak_memory_stats(device)
-        else:
+        self.anew()
+        self.before = self.most
+        if not self.gpu:
             threading.Thread(target=self._watch, daemon=True).start()
+
+    def anew(self) -> None:
+        """Forgets the peaks so far."""
+        memory.release()
+        self.most = self.now()
+        for device in range(torch.cuda.device_count() if self.gpu else 0):
+            torch.cuda.reset_peak_memory_stats(device)
 
     def _watch(self) -> None:
         while not self._done.wait(0.02):
@@ -161,6 +165,7 @@ def watched(model: Model) -> Iterator[Pass]:
     finally:
         for hook in hooks:
             hook.remove()
+        AttentionInterface.register(WATCHED, tree_attention)  # what was watched must not hold what was seen
 
 
 def _note(seen: Pass, tree: Branches, layer: int, query: Tensor, key: Tensor) -> None:
@@ -214,5 +219,6 @@ def first_layer(subject: Subject, positions: np.ndarray) -> tuple[np.ndarray, np
             model.hf.model(**subject.inputs(), use_cache=False)
     finally:
         hook.remove()
+        AttentionInterface.register(WATCHED, tree_attention)
     query, key, scaling, window = found
     return numbers(query), numbers(key), scaling, window

@@ -145,14 +145,7 @@ class SharedKeys:
 
     def scores(self, query: Tensor) -> Tensor:
         """query (B, H, D) -> (B, H, N), not scaled, in float32 at least."""
-        rows = self._stack(query).to(at_least_float32(self.keys.dtype))
-        parts = [rows @ keys.to(rows.dtype).transpose(-1, -2) for keys in self._parts(rows.dtype)]
-        return self._split(parts[0] if len(parts) == 1 else torch.cat(parts, -1), query.shape)
-
-    def _parts(self, dtype: torch.dtype) -> Sequence[Tensor]:
-        """The keys; where they have to be copied, in parts: one large copy costs more than the product."""
-        parts = 1 if self.keys.dtype == dtype else self.keys.numel() // _COPIED + 1
-        return self.keys.chunk(parts, -2)
+        return self._split(_products(self._stack(query), self.keys), query.shape)
 
     def mix(self, weights: Tensor) -> Tensor:
         """weights (B, H, N) -> their sum of values (B, H, D)."""
@@ -172,6 +165,21 @@ class SharedKeys:
         branches, heads = shape[0], shape[1]
         rows = rows.reshape(groups, kv_heads, branches // groups, heads // kv_heads, size)
         return rows.transpose(1, 2).reshape(branches, heads, size)
+
+
+def _products(rows: Tensor, keys: Tensor) -> Tensor:
+    """Of rows (G, Hkv, m, D) with keys (G, Hkv, N, D): (G, Hkv, m, N), in float32 at least."""
+    wide = at_least_float32(keys.dtype)
+    if keys.dtype == wide:
+        return rows.to(wide) @ keys.transpose(-1, -2)
+    if (
+        keys.is_cuda and rows.dtype == keys.dtype and torch.version.hip is None
+    ):  # cuBLAS sums, and can give out, float32
+        flat = torch.bmm(rows.flatten(0, 1), keys.flatten(0, 1).transpose(-1, -2), out_dtype=wide)
+        return flat.unflatten(0, keys.shape[:2])
+    # copied in parts: one large copy costs more than the product
+    parts = keys.chunk(keys.numel() // _COPIED + 1, -2)
+    return torch.cat([rows.to(wide) @ part.to(wide).transpose(-1, -2) for part in parts], -1)
 
 
 class Blocks:

@@ -87,7 +87,7 @@ def stock_layers(model, question):
     captured = {}
     with Stock(model, "capturing") as hf, torch.no_grad():
         logits = hf(**padded(model, [question]), captured=captured).logits[0, -1]
-    return captured, logits.float().numpy()
+    return captured, logits.float().cpu().numpy()
 
 
 def row(query, key, mask, scaling, window, dtype):
