@@ -12,6 +12,7 @@ from transformers import AutoModelForImageTextToText
 from transformers.initialization import no_init_weights
 
 import clvs_core as clvs
+from clvs_core.engine import decode
 from clvs_core.engine.model import Model
 from clvs_core.models import loading, memory
 from clvs_core.models.registry import CARDS
@@ -52,7 +53,8 @@ def full_size(name, folder):
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_the_estimate_is_never_too_low_and_not_much_too_high(name, tmp_path):
+def test_the_estimate_is_never_too_low_and_not_much_too_high(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(decode.math, "isnan", lambda value: False)  # nothing is computed, so anything may come out
     model = full_size(name, tmp_path)
     picture = Image.fromarray(np.zeros((*LARGEST[model.card.family], 3), np.uint8))
     with Counted() as counted:
