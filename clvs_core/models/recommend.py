@@ -18,6 +18,7 @@ from .memory import Place, gigabytes
 from .registry import SEE_PAGE, ModelCard
 
 BEARABLE = 60.0  # seconds to the end of a first answer
+TOO_SLOW = 600.0  # where nothing is bearable, what nobody should be sent to
 LARGEST = 20 * 10**9  # bytes of a download: half an hour at 100 Mbit/s
 SHARED, GPU_SHARED = 0.6, 0.85  # of all memory, what a model may take beside the system, or beside what a GPU needs
 ALIKE = 0.8  # of the largest model's parameters: such models are one size
@@ -74,10 +75,10 @@ class Recommendation:
     @property
     def reason(self) -> str:
         """Why this one, to follow "recommended for this machine: "."""
-        return (
-            f"the largest that leaves room in {gigabytes(self.total)} of memory and gives its first answer in "
-            f"{duration(self.seconds)}, by estimate"
-        )
+        takes = f"gives its first answer in {duration(self.seconds)}, by estimate"
+        if self.seconds > BEARABLE:
+            return f"the fastest of those made for photographs; it {takes}"
+        return f"the largest that leaves room in {gigabytes(self.total)} of memory and {takes}"
 
 
 def recommend(
@@ -101,9 +102,13 @@ def recommend(
         return None
     timed = [Recommendation(card, needed, place.total, seconds(card, kept, speed()) or 0) for card, needed in fitting]
     bearable = [found for found in timed if found.seconds <= BEARABLE]
+    if not bearable:
+        return min(
+            (found for found in timed if found.seconds <= TOO_SLOW), key=lambda found: found.seconds, default=None
+        )
     largest = max((found.card.parameters or 0 for found in bearable), default=0)
     alike = [found for found in bearable if (found.card.parameters or 0) >= ALIKE * largest]
-    return min(alike, key=lambda found: (not found.card.paper, found.seconds), default=None)
+    return min(alike, key=lambda found: (not found.card.paper, found.seconds))
 
 
 def usable(card: ModelCard) -> bool:

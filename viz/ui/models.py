@@ -283,7 +283,7 @@ class Models:
             name = max(able, key=lambda name: (self.ready(name), self.cards[name].parameters or 0))
             return {"text": f"For photographs, choose {self.cards[name].label}.", **self._offer(name)}
         if self.own:
-            return {"text": "For photographs, a larger model is needed than this machine has memory or speed for."}
+            return {"text": "For photographs, a larger model is needed than this machine can run."}
         return {"text": "For photographs, whoever runs this page can offer a larger model, e.g. --model llava-1.5-7b."}
 
     def _sees(self, name: str) -> bool:
