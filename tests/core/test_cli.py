@@ -13,10 +13,11 @@ from PIL import Image
 
 from clvs_core import cli
 from clvs_core import key_objects as ko
-from clvs_core.commands import common
+from clvs_core.commands import common, lists
 from clvs_core.commands.common import chosen_method
 from clvs_core.methods import METHODS, VAR, method
 from clvs_core.models import memory
+from clvs_core.models.recommend import Speed
 from clvs_core.models.registry import CARDS
 from clvs_core.trace import Trace
 from tests.tiny import picture, save_llava
@@ -618,6 +619,7 @@ def gpu(monkeypatch):
     """A machine with one GPU of 12 GB."""
     place = memory.Place("cuda:0", "Small GPU", 12 * 10**9, 12 * 10**9)
     monkeypatch.setattr(memory, "places", lambda device="auto": [place])
+    monkeypatch.setattr(lists, "measure", lambda device, kept: Speed(5e13, 4e11))
 
 
 def test_the_models_are_listed_with_what_fits(gpu, capsys):
