@@ -150,7 +150,7 @@ def test_answers_stream_and_stop_stops(open_page, url, model):
     page.get_by_role("spinbutton", name=re.compile("Longest answer")).fill("64")
     page.keyboard.press("Enter")
     ask(page, "Count slowly.")
-    when(page, "m.status === 'running' && m.methods[0].tokens.length >= 2")
+    when(page, "m.question === 'Count slowly.' && m.status === 'running' && m.methods[0].tokens.length >= 2")
     page.get_by_role("button", name="Stop", exact=True).click()
     when(page, "m.status === 'done'")
     tokens = len(result(page)["methods"][0]["tokens"])

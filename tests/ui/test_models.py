@@ -321,7 +321,7 @@ def test_what_is_to_be_confirmed_before_a_download(gpu, monkeypatch):
     monkeypatch.setattr(download, "room", lambda: int(11e9))
     with pytest.raises(ModelError, match=r"needs 11\.1 GB and the disk of .* has room for 11\.0 GB"):
         found.facts("llava-1.5-7b")
-    with pytest.raises(ModelError, match=r"LLaVA-1\.5 13B needs 28\.0 GB"):
+    with pytest.raises(ModelError, match=r"LLaVA-1\.5 13B needs 28\.4 GB"):
         found.facts("llava-1.5-13b")
 
 
