@@ -52,4 +52,6 @@ def test_an_own_photograph(open_page, url):
     shown = done(page, "Is there a person in the image?")
     assert shown["error"] == ""
     assert (shown["image"]["w"], shown["image"]["h"]) == (640, 427)
-    assert "larger model" in page.locator("#viewer .cv-notes").inner_text()
+    told = page.locator("#viewer .cv-notes").inner_text()
+    assert "trained on drawn scenes only" in told
+    assert "For photographs, " in told, "what to use instead depends on the machine"
