@@ -276,7 +276,8 @@ def test_what_is_wrong_is_one_sentence_and_the_rest_stays(open_page, url, tmp_pa
     page.locator("#tables table").first.wait_for()
     assert not page.locator(".rs-error").is_visible(), "it was about an answer"
     page.locator("[data-do=run]").select_option("scenes")
-    opened(page)
+    opened(page)  # as was the run before, so that this does not wait
+    page.wait_for_function("new URLSearchParams(location.search).get('run') === 'scenes'")
     assert page.get_by_label("Another folder").input_value() == ""
     assert at(page) == {"run": "scenes"}
 
