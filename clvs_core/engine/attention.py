@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.torch_version import TorchVersion
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -172,9 +173,10 @@ def _products(rows: Tensor, keys: Tensor) -> Tensor:
     wide = at_least_float32(keys.dtype)
     if keys.dtype == wide:
         return rows.to(wide) @ keys.transpose(-1, -2)
-    if (
-        keys.is_cuda and rows.dtype == keys.dtype and torch.version.hip is None
-    ):  # cuBLAS sums, and can give out, float32
+    cublas = (
+        keys.is_cuda and torch.version.hip is None and TorchVersion(torch.__version__) >= "2.11"
+    )  # as far as it was tried
+    if cublas and rows.dtype == keys.dtype:  # it sums in float32, and can give that out
         flat = torch.bmm(rows.flatten(0, 1), keys.flatten(0, 1).transpose(-1, -2), out_dtype=wide)
         return flat.unflatten(0, keys.shape[:2])
     # copied in parts: one large copy costs more than the product
