@@ -8,6 +8,7 @@ key; the engine calls it once per layer and does everything else. docs/methods.m
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ClvsError
+from ..plain import plain
 
 Visual = slice | Tensor  # where the visual tokens stand in a row of attention weights
 Pair = tuple[int, int]
@@ -148,6 +150,23 @@ class Method:
     records: ClassVar[tuple[str, ...]] = ()
     remembers: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Settings are plain numbers before a method looks at them, also where it has a `__post_init__` of its own."""
+        super().__init_subclass__(**options)
+        own = cls.__dict__.get("__post_init__")
+        if own is not None:
+
+            @functools.wraps(own)
+            def checked(self: Method) -> None:
+                Method.__post_init__(self)
+                own(self)
+
+            cls.__post_init__ = checked  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
+
     def resolve(self: SomeMethod, target: Target) -> SomeMethod:
         """Fills settings left at None from the model's card, and scales layer ranges that were left as they are.
 
@@ -246,12 +265,13 @@ class LayerRanges:
 
 def check_range(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
     """Raises ValueError naming the setting, its range and what was given."""
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    good = good and (kind is float or float(value).is_integer()) and low <= value <= high
+    number = plain(value)
+    good = isinstance(number, (int, float)) and not isinstance(number, bool) and abs(number) < math.inf
+    good = good and (kind is float or number == int(number)) and low <= number <= high
     if not good:
         what = "a whole number" if kind is int else "a number"
         limit = f"between {low:g} and {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-        raise ValueError(f"{name} must be {what} {limit}, not {value!r}.")
+        raise ValueError(f"{name} must be {what} {limit}, not {value!r:.60}.")
 
 
 def check_bool(name: str, value: Any) -> None:

@@ -22,6 +22,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from ..plain import plain
 from . import spec
 from .base import Method, NoisedPicture, Pair, PaperLayers, Target
 
@@ -249,7 +250,7 @@ def _resolved(alone: Method, target: Target) -> Method:
 
 
 def _default(f: dataclasses.Field) -> Any:
-    return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+    return plain(f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default)
 
 
 def _field(cls: type[Method], f: dataclasses.Field, layers: int | None) -> dict[str, Any] | None:
@@ -298,8 +299,8 @@ def _types(hint: Any) -> tuple[Any, ...]:
 
 
 def _is_tuple(t: Any) -> bool:
-    plain = typing.get_origin(t) or t
-    return isinstance(plain, type) and issubclass(plain, tuple)
+    bare = typing.get_origin(t) or t
+    return isinstance(bare, type) and issubclass(bare, tuple)
 
 
 def _hints(cls: type[Method]) -> dict[str, Any]:
@@ -324,7 +325,7 @@ def _range(kind: str, default: Any, layers: int | None) -> tuple[float | None, f
 
 def _checked(cls: type[Method], f: dataclasses.Field) -> Mapping[str, Any]:
     """The metadata of a field. ValueError where they are not of the right kind."""
-    given = {name: f.metadata[name] for name in (*_TEXTS, *_NUMBERS, "main", "layer") if name in f.metadata}
+    given = {name: plain(f.metadata[name]) for name in (*_TEXTS, *_NUMBERS, "main", "layer") if name in f.metadata}
     good = all(isinstance(given.get(name, ""), str) for name in _TEXTS)
     numbers = [given[name] for name in _NUMBERS if name in given]
     good = good and all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers)
