@@ -22,8 +22,8 @@ from tests import tiny_families
 from tests.engine.test_families import FAMILIES, PICTURE, QUESTIONS, Stock, padded
 
 HALF = [torch.bfloat16, torch.float16]
-# One unit in the last place, relative. A product of other shapes, or with other instructions, sums in another order, and
-# rounds a number that lies between two of 16 bits to the other one.
+# One unit in the last place, relative. A product of other shapes, or with other instructions, sums in another order,
+# and rounds a number that lies between two of 16 bits to the other one.
 UNIT = {torch.bfloat16: 2**-8, torch.float16: 2**-10}
 OFFSETS = {"q": 128.0, "k": 512.0}  # in the two slowest numbers of a head: q·k is above 65,504, where float16 ends
 
