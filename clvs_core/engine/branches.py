@@ -134,6 +134,9 @@ class Branches:
         self.maps = maps
         self.batch, self.device = len(branches), image.device
         self.wide = image.keys[0].dtype == torch.float64
+        self.readable = (
+            self.device.type == "cpu"
+        )  # elsewhere looking at a number means waiting for all that came before
         # those that share a question's keys stand together
         self.order = sorted(range(self.batch), key=lambda i: branches[i].method.on_questions() is not None)
         ordered = [branches[i] for i in self.order]
@@ -277,13 +280,14 @@ class Branches:
             into[:, layer] = weights[..., self.image.where(weights.device).visual]
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
-        rows = torch.arange(self.batch, device=self.device) if self.every_layer else self._wanted(layer)
-        if rows is None or not len(rows):
+        wanted = self._wanted(layer)
+        if wanted is None:
             return
+        rows, checked = wanted
         normed = None if self.normed is None else self.normed[rows].to(hidden.device)
         logits = self.lens.logits(hidden[rows.to(hidden.device), -1], normed)
         logits = logits.to(self.device)
-        measured = uncertainty(logits, self.top_k[rows], self.most)
+        measured = uncertainty(logits, self.top_k[rows], self.most).masked_fill(~checked, torch.nan)
         self.record.uncertainty[rows, layer] = measured.to(self.record.uncertainty)
         if self.record.lens_ids is not None and self.record.lens_probabilities is not None:
             top = logits.softmax(-1).topk(LENS_TOP, -1)
@@ -291,11 +295,22 @@ class Branches:
             self.record.lens_probabilities[rows, layer] = top.values.float()
         self._observe(layer)
 
-    def _wanted(self, layer: int) -> Tensor | None:
-        """Branches whose method needs the uncertainty after this layer; asks the device only where one may."""
-        checks = [(group, group.editor.checks(layer)) for group in self.groups]
-        found = [group.index[check] for group, check in checks if check is not None]
-        return torch.cat(found) if found else None
+    def _wanted(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """Branches of which the uncertainty after this layer is computed, and which of them it is wanted of (bool).
+
+        Who has stopped is known on the device: unless that is readable, all are measured that may be checked.
+        """
+        if self.every_layer:
+            rows = torch.arange(self.batch, device=self.device)
+            return rows, torch.ones_like(rows, dtype=torch.bool)
+        checks = [(group, check) for group in self.groups if (check := group.editor.checks(layer)) is not None]
+        if not checks:
+            return None
+        rows, checked = torch.cat([group.index for group, _ in checks]), torch.cat([check for _, check in checks])
+        if self.readable:
+            chosen = [place for place, wanted in enumerate(checked.tolist()) if wanted]
+            rows, checked = rows[chosen], checked[chosen]
+        return (rows, checked) if len(rows) else None
 
     def _observe(self, layer: int) -> None:
         for group in self.groups:

@@ -73,6 +73,26 @@ def test_what_a_step_adds_does_not_grow_with_the_answer(tiny_model):
     assert len(pickle.dumps(steps[-1].runs)) > 8 * len(pickle.dumps(steps[0].runs))
 
 
+def test_what_is_reserved_grows_with_the_answer_and_not_with_what_it_may_be(tiny_model):
+    """32,000 possible tokens of a 7B model would be 60 GiB at the first."""
+    image = tiny_model.open_image(tiny.picture())
+    expected = image.ask("Why?", EVERY, 80, keep_logits=True, lens=True)
+    logs = [RunLog(method, image.views, 32_000) for method in EVERY]
+    kept = {}
+    for step in image.stream("Why?", EVERY, 80, keep_logits=True, lens=True):
+        for log, new in zip(logs, step.additions, strict=True):
+            if new is not None:
+                log.append(new)
+        if step.index in (0, 31, 32):
+            kept[step.index] = logs[0].run(step.index + 1)
+        for log in (*logs, *step._logs):
+            assert max(map(len, log.arrays.values())) <= max(branches.ROOM, 2 * len(log.tokens))
+    for log, run in zip(logs, expected, strict=True):
+        same(log.run(len(run.tokens)), run)
+    for index, run in kept.items():
+        assert_close(run.trace.attention, expected[0].trace.attention[: index + 1])
+
+
 def test_a_branch_that_had_finished_adds_nothing(tiny_model, monkeypatch):
     image = tiny_model.open_image(tiny.picture())
     first = image.ask("Why?", [Vanilla()], 1)[0].tokens[0].id
