@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..methods.base import RECORDS, Method
+from ..methods.base import RECORDS, Method, MethodError
 from ..models.positions import at_least_float32, rerotate
 from .attention import Blocks, SharedKeys, softmax_rows
 from .editing import Rows, edited, groups
@@ -154,8 +154,8 @@ class Branches:
         self.groups = groups(self.methods, self.device, wide)
         self.top_k, self.normed, self.unified = self._settings()
         self.most = int(self.top_k.max())
-        layers = len(image.keys)
-        self.edited = [method.touched(layers) is not None for method in self.methods]
+        edited = {row for group in self.groups if group.editor.edits for row in group.places}
+        self.edited = [row in edited for row in range(self.batch)]
         self.extras = list(dict.fromkeys(name for method in self.methods for name in method.records)) if maps else []
         self.length = 0  # own tokens so far, the running one included
 
@@ -272,6 +272,8 @@ class Branches:
     def _record(self, layer: int) -> None:
         for group in self.groups if self.maps else ():
             for name, values in group.editor.recorded(layer).items():
+                if name not in group.records:
+                    raise MethodError(f"{group.methods[0].label} records {name!r}; name it in its `records`, too.")
                 into = self.record.extras[name]
                 into[group.index, layer] = values.to(into)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..methods.base import Editor, Keys, Method
+from ..methods.base import Editor, Keys, Method, overrides
 from .attention import softmax_rows
 
 Rows = slice | Tensor
@@ -98,7 +98,7 @@ def edited(parts: Sequence[Group], layer: int, scores: Tensor, weights: Tensor, 
 
 def _rescored(group: Group, layer: int, scores: Tensor, weights: Tensor, keys: Keys, mask: Mask) -> Tensor:
     """A group's weights after the edit of its scores, which for most methods is none."""
-    if type(group.editor).scores is Editor.scores:
+    if not overrides(group.editor, "scores"):
         return weights
     before = group.take(scores).to(weights.dtype)
     raised = group.editor.scores(layer, before, keys)

@@ -20,7 +20,7 @@ from transformers import DynamicCache
 from ..methods.base import Keys, Method, Reading
 from ..models.activations import PACK, PACK_BYTES
 from ..models.positions import at_least_float32, rerotate, rotary_positions, unified_positions
-from .attention import Blocks, Enough, Prefix, SharedKeys, softmax_rows
+from .attention import Blocks, Enough, Prefix, SharedKeys, check_attention, softmax_rows
 from .editing import Rows, edited, groups
 
 
@@ -95,6 +95,7 @@ def image_segment(
     prefix = {k: v[:, :end] if v.shape == inputs["input_ids"].shape else v for k, v in inputs.items()}
     cache: Any = DynamicCache()  # made without the configuration, it keeps what sliding windows would drop
     decoder = hf.get_decoder()
+    check_attention(decoder)
     run = Prefix(_last(decoder), readings)
     with contextlib.suppress(Enough):
         hf.model(**prefix, **{_cache_name(hf.model): cache}, use_cache=True, tree=run)
@@ -190,6 +191,7 @@ def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[Ques
     if len(steps):
         ids = torch.tensor([[t for tail in tails for t in tail[:-1]]], device=image.device)
         embeddings = hf.get_input_embeddings()(ids)
+        check_attention(hf.get_decoder())
         with contextlib.suppress(Enough):
             hf.get_decoder()(inputs_embeds=embeddings, position_ids=positions, use_cache=False, tree=run)
         unified = rerotate(hf.get_decoder(), run.keys[0], positions, positions - image.shift)

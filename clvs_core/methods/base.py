@@ -99,6 +99,11 @@ class Editor:
     top_k: Tensor | None = None
     lens_norm: Tensor | None = None
 
+    @property
+    def edits(self) -> bool:
+        """Whether it may change attention: what it does decides, and not what its method says of itself."""
+        return self.unified is not None or overrides(self, "scores") or overrides(self, "weights")
+
     def begin(self) -> None:
         """The next calls belong to a new token."""
 
@@ -125,6 +130,11 @@ class Editor:
     def recorded(self, layer: int) -> Mapping[str, Tensor]:
         """What the trace keeps of this layer, by a name of `RECORDS`: (B, N) or (B, H)."""
         return {}
+
+
+def overrides(editor: Editor, name: str) -> bool:
+    """Whether an editor has this edit itself, in its class or as an attribute."""
+    return getattr(getattr(editor, name), "__func__", None) is not getattr(Editor, name)
 
 
 SomeMethod = TypeVar("SomeMethod", bound="Method")

@@ -7,15 +7,17 @@ import itertools
 import pickle
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from clvs_core import ADHH, CLVS, TARAC, VCD, Vanilla, load_model, method
+from clvs_core import ADHH, CLVS, PAI, TARAC, VAR, VCD, ModelError, Vanilla, load_model, method
 from clvs_core.engine import branches
 from clvs_core.engine import decode as decode_module
 from clvs_core.engine.decode import RunLog
 from clvs_core.engine.images import ImageCache
+from clvs_core.engine.model import Model
 from tests import tiny
 from tests.close import assert_close
 
@@ -296,3 +298,59 @@ def test_a_long_question_meets_its_keys_some_rows_at_a_time(tiny_model, monkeypa
     for runs, others in zip(bounded, together, strict=True):
         for run, other in zip(runs, others, strict=True):
             assert np.abs(run.logits - other.logits).max() < 1e-5 * run.logits.std()
+
+
+# --- one transformers model, several who use it ---------------------------------------------------------
+
+
+SINKING = [Vanilla(), VAR(dims=(1, 2), tau=1), CLVS(beta=0.7, first_check=1), PAI(), VCD()]
+
+
+def test_two_models_on_one_transformers_model_answer_as_one_does(tiny_folder):
+    first = load_model(tiny_folder)
+    expected = first.open_image(tiny.picture()).ask("Why?", SINKING, 4)
+    assert expected[1].trace.sinks.any()
+    before = hooks(first)
+    second = Model(first.hf, first.processor, first.card)
+    assert hooks(first) == before
+    for model in (second, first):
+        model.cache.clear()
+        for run, other in zip(model.open_image(tiny.picture()).ask("Why?", SINKING, 4), expected, strict=True):
+            same(run, other)
+            for name in ("sinks", "acted_heads"):
+                assert np.array_equal(getattr(run.trace, name), getattr(other.trace, name))
+
+
+def test_they_may_answer_at_once(tiny_folder):
+    first = load_model(tiny_folder)
+    models = [first, Model(first.hf, first.processor, first.card)]
+    pictures = [tiny.picture(seed) for seed in range(4)]
+    expected = [first.open_image(picture).ask("Why?", SINKING, 4) for picture in pictures]
+    first.cache.clear()
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda n: models[n % 2].open_image(pictures[n]).ask("Why?", SINKING, 4), range(4))
+        for runs, others in zip(found, expected, strict=True):
+            for run, other in zip(runs, others, strict=True):
+                same(run, other)
+
+
+def test_another_attention_set_since_is_told_and_not_answered_through(tiny_folder):
+    """Eager or SDPA attention would leave what is recorded as it lay in memory."""
+    model = load_model(tiny_folder)
+    image = model.open_image(tiny.picture())
+    expected = image.ask("Why?", METHODS, 2)
+    stream = image.stream("Why?", METHODS, 4)
+    next(stream)
+    model.hf.set_attn_implementation("eager")
+    told = "attention was set to 'eager' since it was loaded; set it back with"
+    for ask in (
+        lambda: next(stream),
+        lambda: image.ask("Why?", METHODS, 2),
+        lambda: image.ask("Who?", METHODS, 2),
+        lambda: model.open_image(tiny.picture(5)),
+    ):
+        with pytest.raises(ModelError, match=told):
+            ask()
+    model.hf.set_attn_implementation({"text_config": "clvs_tree"})
+    for run, other in zip(image.ask("Why?", METHODS, 2), expected, strict=True):
+        same(run, other)
