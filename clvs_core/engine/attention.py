@@ -85,13 +85,16 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def check_attention(decoder: Any) -> None:
-    """ModelError where somebody has given the model another attention since: a tree would go by unheard."""
-    name = decoder.config._attn_implementation
-    if name != NAME:
+def check_heard(decoder: Any, layers: int) -> None:
+    """ModelError where so many layers asked a tree for their attention and others did not.
+
+    Somebody has given the model another attention since it was loaded; what the tree would say is not known to anybody.
+    """
+    if layers != len(decoder.layers):
+        other = decoder.config._attn_implementation
         raise ModelError(
-            f"The model's attention was set to {name!r} since it was loaded; set it back with "
-            f"hf.set_attn_implementation({{'text_config': {NAME!r}}}), which is SDPA for everybody else."
+            f"The model's attention was set to {other!r} since it was loaded; set it back "
+            f"with hf.set_attn_implementation({{'text_config': {NAME!r}}}), which is SDPA for everybody else."
         )
 
 

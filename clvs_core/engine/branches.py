@@ -201,6 +201,7 @@ class Branches:
             self.own = [own.grown(ROOM) for own in self.own]
             self.unified_keys = torch.cat([self.unified_keys, torch.empty_like(self.unified_keys[:, :, :ROOM])], 2)
         self.length += 1
+        self.heard = 0  # layers that have asked for their attention
         heads = self.decoder.config.num_attention_heads
         shape = (self.batch, len(self.own), heads, self.image.visual_tokens if self.maps else 0)
         self.record = Record(shape, self.wide, any(self.edited), self.extras, self.every_layer, self.device)
@@ -215,12 +216,13 @@ class Branches:
             if group.reading is not None:
                 own = group.reading(group.take(hidden[: self.batch, -1])).to(self.device)
                 prompt = self.stem.questions.readings(group.places, self.image.length, layer)
-                group.readings.append(torch.cat([prompt, own[:, None]], 1))
+                group.readings[layer] = torch.cat([prompt, own[:, None]], 1)
 
     def attend(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
         layer, rows, own = module.layer_idx, query[:, :, 0], self.own[module.layer_idx]
+        self.heard += 1
         own.keys[:, :, self.length - 1] = key[:, :, 0]
         own.values[:, :, self.length - 1] = value[:, :, 0]
         mixed = [self._main(layer, query, key, scaling, window)]

@@ -16,7 +16,7 @@ from ..errors import ModelError
 from ..methods import Method, spec
 from ..models.views import Views
 from ..trace import Trace
-from .attention import check_attention
+from .attention import check_heard
 from .branches import ROOM, Branch, Branches
 from .lens import Lens
 from .room import Room
@@ -277,8 +277,9 @@ class Passes:
         branches.begin(placed)
         embeddings = self.hf.get_input_embeddings()(ids)
         decoder = branches.decoder
-        check_attention(decoder)
-        return decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches).last_hidden_state
+        passed = decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches)
+        check_heard(decoder, branches.heard)
+        return passed.last_hidden_state
 
 
 def _no_numbers(dtype: torch.dtype) -> str:

@@ -19,8 +19,8 @@ Mask = Callable[[Tensor, Rows | None], Tensor]  # scores of some rows, which row
 class Group:
     """The rows of one kind of method: where they stand in the batch, and the editor they share.
 
-    methods: one per row. readings: by layer, what the method's reading said of each row's prompt tokens so far
-    (rows, tokens), for the methods that have one.
+    methods: one per row. readings: by layer, as far as it is needed, what the method's reading said of each row's
+    prompt tokens so far (rows, tokens), for the methods that have one.
     """
 
     def __init__(self, rows: Sequence[int], methods: Sequence[Method], editor: Editor, batch: int, device: Any):
@@ -32,7 +32,7 @@ class Group:
         self.rows = None if every else self.index if evenly is None else evenly  # None: all
         self.records = methods[0].records
         self.reading = methods[0].reading()
-        self.readings: list[Tensor] = []
+        self.readings: dict[int, Tensor] = {}
 
     def take(self, tensor: Tensor) -> Tensor:
         """The group's rows, as a view where they are evenly spaced."""

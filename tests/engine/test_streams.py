@@ -347,7 +347,7 @@ def test_another_attention_set_since_is_told_and_not_answered_through(tiny_folde
         lambda: next(stream),
         lambda: image.ask("Why?", METHODS, 2),
         lambda: image.ask("Who?", METHODS, 2),
-        lambda: model.open_image(tiny.picture(5)),
+        lambda: model.open_image(tiny.picture(5)).ask("Who?", METHODS, 2),
     ):
         with pytest.raises(ModelError, match=told):
             ask()
