@@ -11,15 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from clvs_core import ADHH, CLVS, PAI, TARAC, VAR, VCD, ModelError, Vanilla, load_model, method
-from clvs_core.engine import branches
+from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, ModelError, Vanilla, load_model, method
+from clvs_core.engine import branches, editing, segments
 from clvs_core.engine import decode as decode_module
 from clvs_core.engine.decode import RunLog
 from clvs_core.engine.images import ImageCache
 from clvs_core.engine.model import Model
 from tests import tiny
 from tests.close import assert_close
+from tests.engine.test_families import built
 
 METHODS = [Vanilla(), CLVS(beta=0.7, gamma=0.5, first_check=1)]
 
@@ -280,24 +283,69 @@ def test_more_questions_than_one_pack_holds(tiny_model, monkeypatch):
         assert np.abs(a.logits - b.logits).max() < 1e-5 * a.logits.std()
 
 
-def test_a_long_question_meets_its_keys_some_rows_at_a_time(tiny_model, monkeypatch):
-    """Scores of all rows at once grow with the square of the question; the answer does not depend on it."""
-    from clvs_core.engine import segments
+EDITED = [VAF(layers=(0, 3)), VAR(dims=(1, 2), tau=1), method("vaf:layers=0-3+clvs:beta=0.7,first_check=1"), Vanilla()]
 
-    image = tiny_model.open_image(tiny.picture(8))
+
+@pytest.mark.parametrize("methods", [METHODS, EDITED], ids=["as they are", "edited"])
+@pytest.mark.parametrize("family", ["llava", "gemma3_narrow"])
+def test_a_long_question_meets_its_keys_some_rows_at_a_time(family, methods, monkeypatch):
+    """Scores of all rows at once grow with the square of the question; the answer does not depend on it."""
+    model = built(family, torch.float64)
+    image = model.open_image(tiny.picture(8))
     questions = ["Is there a dog, " + "or a cat, " * 12 + "here?", "Why?"]
-    together = image.ask(questions, METHODS, 3, keep_logits=True)
+    together = image.ask(questions, methods, 3, keep_logits=True)
     image.root.forget()
-    heads, widest = tiny_model.heads, []
-    softmax = segments.softmax_rows
-    monkeypatch.setattr(segments, "softmax_rows", lambda s: widest.append(s.numel() * s.element_size()) or softmax(s))
-    monkeypatch.setattr(segments, "PACK_BYTES", 4 * heads * (image.segment.length + 200) * 8)
-    bounded = image.ask(questions, METHODS, 3, keep_logits=True)
-    assert len(widest) > 5 * tiny_model.layers
+    widest = []
+
+    def watched(scores, softmax=segments.softmax_rows):
+        widest.append(scores.numel() * scores.element_size())
+        return softmax(scores)
+
+    for module in (segments, editing):
+        monkeypatch.setattr(module, "softmax_rows", watched)
+    monkeypatch.setattr(segments, "PACK_BYTES", 8 * model.heads * (image.segment.length + 200) * 8)
+    bounded = image.ask(questions, methods, 3, keep_logits=True)
+    assert len(widest) > 5 * model.layers
     assert max(widest) <= segments.PACK_BYTES
     for runs, others in zip(bounded, together, strict=True):
         for run, other in zip(runs, others, strict=True):
-            assert np.abs(run.logits - other.logits).max() < 1e-5 * run.logits.std()
+            assert [t.id for t in run.tokens] == [t.id for t in other.tokens]
+            assert np.abs(run.logits - other.logits).max() < 1e-9 * run.logits.std()
+            assert np.abs(run.trace.attention - other.trace.attention).max() < 1e-9
+
+
+@pytest.mark.parametrize("methods", [METHODS, EDITED], ids=["as they are", "edited"])
+def test_a_long_question_costs_memory_by_its_length(tiny_model, monkeypatch, methods):
+    """Whatever it is that grows with the square: scores, masks, what VAR reads of every row's keys in every layer."""
+    image = tiny_model.open_image(tiny.picture(8))
+    resolved = [m.resolve(tiny_model.target).on_questions() for m in methods]
+    for reading in filter(None, (m and m.reading() for m in resolved)):
+        image._read(reading, "chat")
+    monkeypatch.setattr(segments, "PACK_BYTES", 1 << 18)
+    peaks = []
+    for length in (500, 1000):
+        with Live() as live:
+            for edits in resolved:
+                segments.question_segments(tiny_model.hf, image.segment, [((5,) * length, edits)])
+        peaks.append(live.peak)
+    assert peaks[1] < 2.3 * peaks[0]
+
+
+class Live(TorchDispatchMode):
+    """Counts the bytes of tensors that are alive at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.held, self.peak = {}, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for one in made if isinstance(made, (tuple, list)) else [made]:
+            if isinstance(one, torch.Tensor) and (storage := one.untyped_storage())._cdata not in self.held:
+                self.held[storage._cdata] = storage.nbytes()
+                weakref.finalize(storage, self.held.pop, storage._cdata, None)
+        self.peak = max(self.peak, sum(self.held.values()))
+        return made
 
 
 # --- one transformers model, several who use it ---------------------------------------------------------
