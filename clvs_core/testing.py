@@ -214,8 +214,8 @@ class _Watch(Editor):
         return {name: values for name, values in found.items() if name in self.seen.declared}
 
     @property
-    def edits(self) -> bool:
-        return self.editor.edits
+    def changes_attention(self) -> bool:
+        return self.editor.changes_attention
 
     def _call(
         self,

@@ -134,9 +134,7 @@ class Branches:
         self.maps = maps
         self.batch, self.device = len(branches), image.device
         self.wide = image.keys[0].dtype == torch.float64
-        self.readable = (
-            self.device.type == "cpu"
-        )  # elsewhere looking at a number means waiting for all that came before
+        self.readable = self.device.type == "cpu"  # else a look at a number waits for all that came before
         # those that share a question's keys stand together
         self.order = sorted(range(self.batch), key=lambda i: branches[i].method.on_questions() is not None)
         ordered = [branches[i] for i in self.order]
@@ -154,7 +152,7 @@ class Branches:
         self.groups = groups(self.methods, self.device, wide)
         self.top_k, self.normed, self.unified = self._settings()
         self.most = int(self.top_k.max())
-        edited = {row for group in self.groups if group.editor.edits for row in group.places}
+        edited = {row for group in self.groups if group.editor.changes_attention for row in group.places}
         self.edited = [row in edited for row in range(self.batch)]
         self.extras = list(dict.fromkeys(name for method in self.methods for name in method.records)) if maps else []
         self.length = 0  # own tokens so far, the running one included

@@ -100,7 +100,7 @@ class Editor:
     lens_norm: Tensor | None = None
 
     @property
-    def edits(self) -> bool:
+    def changes_attention(self) -> bool:
         """Whether it may change attention: what it does decides, and not what its method says of itself."""
         return self.unified is not None or overrides(self, "scores") or overrides(self, "weights")
 

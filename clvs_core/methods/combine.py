@@ -107,8 +107,8 @@ class CombinedEditor(Editor):
             setattr(self, name, next((v for e in editors if (v := getattr(e, name)) is not None), None))
 
     @property
-    def edits(self) -> bool:
-        return any(editor.edits for editor in self.editors)
+    def changes_attention(self) -> bool:
+        return any(editor.changes_attention for editor in self.editors)
 
     def begin(self) -> None:
         for editor in self.editors:
