@@ -18,7 +18,7 @@ from clvs_core.methods import spec
 from clvs_core.methods.schema import schema
 from clvs_core.models.grids import View, Views
 from clvs_core.models.pictures import cap_visual_tokens
-from clvs_core.plain import plain
+from clvs_core.numbers import as_python
 from tests import tiny
 from tests.tiny_families import FAMILIES
 
@@ -132,7 +132,7 @@ def test_so_does_a_method_of_one_s_own_with_or_without_checks_of_its_own(kind):
     assert given == kind(0.5, (3, 4))
     assert hash(given) == hash(kind(0.5, (3, 4)))
     assert spec(given) == "own:strength=0.5,dims=3/4"
-    shown = schema(kind, "", {}, 12)["fields"][0]
+    shown = schema(kind, None, 12)["fields"][0]
     assert json.loads(json.dumps([shown["low"], shown["high"], shown["step"]])) == [0, 2.0, 0.25]
 
 
@@ -178,4 +178,4 @@ def test_a_limit_of_visual_tokens_is_taken_alike():
 
 def test_what_is_no_number_stays_as_it_is():
     for value in ("text", None, b"x", {"a": 1}, Decimal("0.1"), 1j):
-        assert plain(value) is value
+        assert as_python(value) is value
