@@ -8,6 +8,7 @@ key; the engine calls it once per layer and does everything else. docs/methods.m
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ClvsError
+from ..plain import plain
 
 Visual = slice | Tensor  # where the visual tokens stand in a row of attention weights
 Pair = tuple[int, int]
@@ -128,6 +130,11 @@ class Editor:
     top_k: Tensor | None = None
     lens_norm: Tensor | None = None
 
+    @property
+    def edits(self) -> bool:
+        """Whether it may change attention: what it does decides, and not what its method says of itself."""
+        return self.unified is not None or overrides(self, "scores") or overrides(self, "weights")
+
     def begin(self) -> None:
         """The next calls belong to a new token."""
 
@@ -154,6 +161,11 @@ class Editor:
     def recorded(self, layer: int) -> Mapping[str, Tensor]:
         """What the trace keeps of this layer, by a name of `RECORDS`: (B, N) or (B, H)."""
         return {}
+
+
+def overrides(editor: Editor, name: str) -> bool:
+    """Whether an editor has this edit itself, in its class or as an attribute."""
+    return getattr(getattr(editor, name), "__func__", None) is not getattr(Editor, name)
 
 
 SomeMethod = TypeVar("SomeMethod", bound="Method")
@@ -183,6 +195,25 @@ class Method:
     remembers: ClassVar[bool] = False
 
     preset: Preset = dataclasses.field(default="card", kw_only=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Settings are plain numbers before a method looks at them, also where it has a `__post_init__` of its own."""
+        super().__init_subclass__(**options)
+        own = cls.__dict__.get("__post_init__")
+        if own is not None:
+
+            @functools.wraps(own)
+            def checked(self: Method) -> None:
+                Method.__post_init__(self)
+                own(self)
+
+            cls.__post_init__ = checked  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if not isinstance(value, Usual):
+                object.__setattr__(self, f.name, plain(value))
 
     def filled(self: SomeMethod, target: Target) -> SomeMethod:
         """With what the preset says of settings that are left out; those it says nothing new of stay as they are."""
@@ -277,7 +308,7 @@ def usual(value: Plain) -> Plain:
     return kind(value)
 
 
-def plain(value: Any) -> Any:
+def unmarked(value: Any) -> Any:
     """A setting without the mark of a default."""
     kinds = {UsualSwitch: bool, UsualInt: int, UsualFloat: float, PaperLayers: tuple}
     return kinds.get(type(value), lambda same: same)(value)
@@ -333,12 +364,13 @@ def checked_preset(name: Any) -> Preset:
 
 def check_range(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
     """Raises ValueError naming the setting, its range and what was given."""
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    good = good and (kind is float or float(value).is_integer()) and low <= value <= high
+    number = plain(value)
+    good = isinstance(number, (int, float)) and not isinstance(number, bool) and abs(number) < math.inf
+    good = good and (kind is float or number == int(number)) and low <= number <= high
     if not good:
         what = "a whole number" if kind is int else "a number"
         limit = f"between {low:g} and {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-        raise ValueError(f"{name} must be {what} {limit}, not {value!r}.")
+        raise ValueError(f"{name} must be {what} {limit}, not {value!r:.60}.")
 
 
 def check_bool(name: str, value: Any) -> None:

@@ -56,7 +56,7 @@ class CLVS(Method):
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha, 0, 1)
         check_range("gamma", self.gamma, 0, 2)
-        check_range("top_k", self.top_k, 2, math.inf, int)
+        check_range("top_k", self.top_k, 2, 2**63 - 1, int)
         if self.beta is not None:
             check_range("beta", self.beta, 0, 1)
         if self.first_check is not None:

@@ -109,6 +109,10 @@ class CombinedEditor(Editor):
         for name in ("unified", "top_k", "lens_norm"):  # of the one that has them
             setattr(self, name, next((v for e in editors if (v := getattr(e, name)) is not None), None))
 
+    @property
+    def edits(self) -> bool:
+        return any(editor.edits for editor in self.editors)
+
     def begin(self) -> None:
         for editor in self.editors:
             editor.begin()
