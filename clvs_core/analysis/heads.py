@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..category_words import mentions
+from ..category_words import coco_name, mentions
 from ..engine.attention import SharedKeys, softmax_rows
 from ..engine.images import EncodedImage
 from ..engine.model import Model
@@ -306,7 +306,7 @@ def describe(
 
 def judged(picture: Any, text: str, objects: Iterable[str]) -> Caption:
     """A caption whose words for COCO's categories are grounded where their category is among `objects`."""
-    there, found = set(objects), mentions(text)
+    there, found = set(map(coco_name, objects)), mentions(text)
     said, seen = ([(m.start, m.end) for m in found if (m.name in there) is good] for good in (False, True))
     return Caption(picture, text, tuple(said), tuple(seen))
 
