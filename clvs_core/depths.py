@@ -13,7 +13,7 @@ from PIL import Image
 
 from .errors import ImageError
 
-_DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that a whole value may use
+_DEPTHS = (8, 10, 12, 14, 16, 24, 31)  # bits that a whole value may use; Pillow has 32 with a sign
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF; Pillow follows the second for 8 bits only
 
 
@@ -41,7 +41,7 @@ class Depth:
 
 
 def _grey(picture: Image.Image, is_negative: bool, name: str) -> Image.Image:
-    values = np.asarray(picture, dtype=np.float64)
+    values = np.asarray(picture)
     low, high = float(values.min()), float(values.max())
     white = _white(high) if picture.mode == "F" else _full(high)
     if white is None or not 0 <= low <= high:
@@ -49,7 +49,9 @@ def _grey(picture: Image.Image, is_negative: bool, name: str) -> Image.Image:
             f"{name} has grey values from {low:g} to {high:g}, of which it cannot be told what is black and white; "
             "save it with 8 bits."
         )
-    grey = np.round(values * (255 / white)).astype(np.uint8)
+    grey = np.empty(values.shape, dtype=np.uint8)
+    for row, line in enumerate(values):  # one at a time: float64 is eight times the picture
+        grey[row] = np.round(line * (255 / white))
     return Image.fromarray(255 - grey if is_negative else grey)
 
 

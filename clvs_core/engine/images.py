@@ -89,7 +89,7 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
     if not width or not height or max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(f"{name} is {width} x {height} pixels; crop it to sides of at most {MAX_ASPECT} : 1.")
     try:
-        orientation, depth = stored_orientation(picture), Depth.of(picture)
+        depth, orientation = Depth.of(picture), stored_orientation(picture)  # the second may load it
         picture = depth.in_eight(ImageOps.exif_transpose(picture), name)
         if picture.has_transparency_data:
             rgba = picture.convert("RGBA")
