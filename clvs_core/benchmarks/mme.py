@@ -15,6 +15,7 @@ from warnings import warn
 import numpy as np
 
 from ..errors import ClvsError
+from ..names import FileNames
 from .answers import answer_files, once
 from .base import Benchmark, BenchmarkWarning, Masks, Question, label_of, unique
 from .files import HUB, Table, existing, need, read_text, table, text_of
@@ -83,8 +84,8 @@ def _texts(folder: Path) -> list[Path]:
 
 def _picture(text: Path) -> Path | None:
     folders = (text.parent, text.parent.parent / _IMAGES if text.parent.name == _TEXTS else text.parent / _IMAGES)
-    paths = (folder / (text.stem + ending) for folder in folders for ending in _ENDINGS)
-    return next((path for path in paths if path.is_file()), None)
+    there = [path for folder in folders for path in sorted(folder.glob("*")) if path.suffix.lower() in _ENDINGS]
+    return next(iter(FileNames((path.name, path) for path in there).find(text.stem + _ENDINGS[0])), None)
 
 
 def _of_text(path: Path, task: str, image: str, picture: Path | None) -> list[Question]:
