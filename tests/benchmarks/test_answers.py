@@ -112,7 +112,7 @@ def test_ids_of_runs_may_be_numbers(tmp_path, amber):
         ([{"id": "2", "method": "m", "answer": 1}], "Row 1 of .* has no text as answer: 1"),
         ([{"id": "2", "method": "m", "answer": "a"}, {"id": "3", "answer": "a"}], "Row 2 of .* has no text as method"),
         ([{"id": 2, "response": "Yes"}, {"id": 2, "response": "No"}], "answers question 2 a second time"),
-        ([{"id": 2, "response": None}], "has no text as response: null"),
+        ([{"id": 2, "response": None}], "has no text as response or text or answer: null"),
         ([{"response": "Yes"}], "has no 'question_id' or 'id'"),
         ([1], "Row 1 of .* is not a JSON object"),
     ],

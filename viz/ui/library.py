@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from clvs_core.engine.images import stored_orientation
+from clvs_core.engine.images import FORMATS, stored_orientation
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 
@@ -129,9 +129,12 @@ class Library:
 
 
 def _orientation(path: Path) -> int:
-    """How a picture that the page could open is stored."""
-    with Image.open(path) as picture:
-        return stored_orientation(picture)
+    """How a picture is stored, upright where there is no file of it."""
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return stored_orientation(picture)
+    except OSError:
+        return 1
 
 
 def _article(name: str) -> str:
