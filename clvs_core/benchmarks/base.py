@@ -136,6 +136,8 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
     """
     if all(question.picture is not None for question in questions):
         return list(questions)
+    if not all(question.picture is not None or question.image for question in questions):
+        raise ClvsError("The data has no pictures and does not name them; use the official files, or hub:OWNER/NAME.")
     if not folder.is_dir():
         raise ClvsError(f"There is no folder {folder} to look for pictures in; name the folder that has them.")
     index: FileNames[Path] | None = None

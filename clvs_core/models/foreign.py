@@ -63,11 +63,10 @@ def told_of_folder(folder: Path, name: str, config: Mapping[str, Any] | None = N
         )
     if config is not None:
         return ""
-    other = sorted(path for path in folder.glob("*") if path.suffix.casefold() in (".gguf", ".ggml"))
-    if other:
-        return (
-            f"has {WEIGHTS[other[0].suffix.casefold()]} ({other[0].name}); load the checkpoint that they were made from"
-        )
+    files = sorted(path for path in folder.glob("*") if path.suffix.casefold() in (".gguf", ".ggml"))
+    if files or "gguf" in name.casefold():  # of a hub's repository only small files are here
+        kind = WEIGHTS[files[0].suffix.casefold() if files else ".gguf"]
+        return f"has {kind} and no config.json; load the checkpoint that they were made from"
     return ""
 
 
