@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..depths import Depth
 from ..errors import ImageError, QuestionError
 from ..methods import CLVS, Method, Vanilla
 from ..methods.base import Contrast, NoisedPicture, Reading, check_range
@@ -30,6 +31,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # no for
 _DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError, KeyError, TypeError, struct.error)
 MAX_ASPECT = 100  # transformers refuses more elongated pictures in some families
 MAX_PIXELS = 100_000_000
+_ORIENTATION, _STORED = 0x0112, "stored orientation"  # EXIF's tag, and its name in `Image.info`
 _QUESTIONS_KEPT = 64  # question segments kept per picture, those of its contrasts apart
 _NOISED_KEPT = 2  # noised versions kept per picture, each as large as the picture itself
 _DEFAULT_METHODS = (Vanilla(), CLVS())
@@ -51,6 +53,12 @@ def read_picture(picture: Any) -> Image.Image:
     if not isinstance(picture, Image.Image):
         raise ImageError(f"A picture must be a path, a PIL image or an array, not {type(picture).__name__}.")
     return _upright(picture, "The picture")
+
+
+def stored_orientation(picture: Image.Image) -> int:
+    """How EXIF says that a picture is stored, 1 (upright) to 8; also of one that `read_picture` has turned upright."""
+    orientation = picture.info.get(_STORED) or picture.getexif().get(_ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _read_file(path: Path) -> Image.Image:
@@ -81,13 +89,16 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
     if not width or not height or max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(f"{name} is {width} x {height} pixels; crop it to sides of at most {MAX_ASPECT} : 1.")
     try:
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I;16"):
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        depth, orientation = Depth.of(picture), stored_orientation(picture)  # the second may load it
+        picture = depth.in_eight(ImageOps.exif_transpose(picture), name)
         if picture.has_transparency_data:
             rgba = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-        return picture.convert("RGB")
+        picture = picture.convert("RGB")
+        picture.info[_STORED] = orientation
+        return picture
+    except ImageError:
+        raise
     except _DAMAGED as error:
         raise ImageError(f"{name} is damaged ({error}); save it again or choose another one.") from None
 

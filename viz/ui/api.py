@@ -17,6 +17,7 @@ from gradio.utils import get_upload_folder
 
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
+from clvs_core.key_objects import category as key_category
 from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
 from clvs_core.models.prompts import CHAT, parse
 from viz.ui import limits
@@ -128,11 +129,11 @@ def _object(
             raise ClvsError("A box is a list of four numbers, x0, y0, x1, y1 in pixels.")
         return "box", region_mask(picture.height, picture.width, box=box)
     objects = {item.name: item for item in library.objects(path, picture.width, picture.height)}
-    wanted = [str(category)] if category else mentioned(question, objects)
-    if not wanted or wanted[0] not in objects:
+    name = key_category(str(category), objects) if category else next(iter(mentioned(question, objects)), None)
+    if name is None:
         known = ", ".join(objects) or "none"
         raise ClvsError(f"Give a box, or a category annotated in this picture (here: {known}).")
-    return wanted[0], objects[wanted[0]].mask
+    return name, objects[name].mask
 
 
 def _answers(answer: Answer) -> dict[str, Any]:
