@@ -61,6 +61,7 @@ class Benchmark:
         responses: (path, questions) -> answers by question id, from the official response format.
         groups: questions -> the groups the scorer reports, in its order.
         official: (judged answers, groups) -> what the official scorer prints.
+        scorers: as `official`, of other people's code that scores in its own way, by the name of its parser.
         paired: every picture has two questions in its group, and both count together, too; groups add up to a total.
     """
 
@@ -73,6 +74,7 @@ class Benchmark:
     groups: Callable[[Sequence[Question]], Masks]
     official: Callable[[Judged, Masks], dict[str, Any]]
     paired: bool = False
+    scorers: Mapping[str, Callable[[Judged, Masks], dict[str, Any]]] = field(default_factory=dict)
 
     def load(self, data: str | Path, pictures: bool | str | Path = False, **options: Any) -> list[Question]:
         """The questions of `data`: a folder or file of the official format or a `datasets` table, or "hub:OWNER/NAME".

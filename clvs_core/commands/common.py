@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import re
 import sys
@@ -39,7 +40,8 @@ class Parser(argparse.ArgumentParser):
 
 def say(text: str) -> None:
     """Progress and notes, which are no results."""
-    print(text, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a log on a full disk, or that nobody reads, costs no results
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import threading
 import warnings
@@ -62,8 +63,8 @@ def stored_orientation(picture: Image.Image) -> int:
 
 
 def _read_file(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise ImageError(f"There is no picture at {str(path)!r}; check the path.")
+    if not os.path.isfile(path):  # False, too, for what cannot be a path, such as a data URL
+        raise ImageError(_no_picture(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked below
@@ -80,6 +81,15 @@ def _read_file(path: Path) -> Image.Image:
         raise ImageError(f"{path.name} may not be read by this user; change its permissions.") from None
     except _DAMAGED as error:
         raise ImageError(f"{path.name} is damaged ({error}); save it again or choose another one.") from None
+
+
+def _no_picture(path: Path) -> str:
+    given = str(path)
+    if given.startswith("data:"):
+        return "A data URL is no picture file; save the picture and give its path, or open it with PIL."
+    if os.path.exists(path):
+        return f"{given!r:.200} is no file; give the path of a picture."
+    return f"There is no picture at {given!r:.200}; check the path."
 
 
 def _upright(picture: Image.Image, name: str) -> Image.Image:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from pathlib import Path
@@ -130,8 +131,8 @@ def load_method(path: str | Path) -> type[Method]:
     read, fails, or does not define exactly one method with a name that is still free.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"There is no method file {str(path)!r}; check the path.")
+    if not os.path.isfile(path):  # False, too, for what cannot be a path
+        raise ValueError(f"There is no method file {str(path)!r:.200}; check the path.")
     name = (
         f"clvs_method_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"  # the same file, the same module
     )

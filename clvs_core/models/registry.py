@@ -461,5 +461,5 @@ def _family(folder: Path) -> str:
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return str(found["model_type"]) if found["model_type"] in FAMILIES else ""
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
