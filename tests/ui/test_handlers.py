@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
@@ -868,18 +867,6 @@ def test_a_models_folder_is_told_by_its_name_only(handlers, tmp_path):
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(ClvsError, match="rename one"):
         Models(list(map(str, folders)))
-
-
-def test_files_may_come_while_they_are_looked_through(handlers):
-    addresses = [handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file=") for _ in range(2)]
-    for _ in handlers.files:
-        addresses.append(handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file="))
-    assert handlers.files == set(addresses)
-    for path in addresses:
-        Path(path).unlink()
-    handlers.files -= set(addresses)
-    assert not handlers.files
-    assert not any(Path(path).parent.exists() for path in addresses)
 
 
 def test_a_library_says_what_is_wrong(tmp_path, library):

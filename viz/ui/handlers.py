@@ -6,16 +6,13 @@ sentence in the payload's `error`, with the last result still on the page.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 import clvs_core as clvs
 from clvs_core.errors import ClvsError, Stopped
@@ -31,6 +28,7 @@ from viz.ui.models import Answer, Models
 from viz.ui.objects import add
 from viz.ui.record import Recording
 from viz.ui.session import Budget, Picture, Result, Session, Settings
+from viz.ui.store import Store
 from viz.viewer.payload import build
 
 NOT_YOURS = "Only who runs this page, at the machine it runs on, can load another model."
@@ -43,7 +41,7 @@ class Handlers:
 
     def __init__(self, models: Models, library: Library, recording: Recording):
         self.models, self.library, self.recording = models, library, recording
-        self.files = Files()
+        self.files = Store()
         self.budget = Budget(limits.MAX_KEPT)
 
     # --- choosing what to ask -------------------------------------------------------------------------------------
@@ -376,22 +374,16 @@ class Handlers:
         image = limits.open_picture(path)
         assert path is not None
         scene = self.library.at(path)
+        if scene is None:
+            self.files.keep_for(session, path)
         url = self.publish(limits.jpeg(image), "picture.jpg") if scene is None else scene.url
         objects = self.library.objects(path, image.width, image.height)
         session.picture = Picture(path, image, url, objects)
         return session.picture
 
     def publish(self, content: bytes, name: str) -> str:
-        """The address of a file that is put where `store` puts it."""
-        return f"gradio_api/file={self.store(content, name)}"
-
-    def store(self, content: bytes, name: str) -> Path:
-        """Puts a file where Gradio serves it and, after a while, deletes it; its address cannot be guessed."""
-        folder = Path(get_upload_folder()) / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        (folder / name).write_bytes(content)
-        self.files.add(str(folder / name))
-        return folder / name
+        """The address of a file that Gradio serves and that is deleted after a while. DiskFull without room for it."""
+        return f"gradio_api/file={self.files.put(content, name)}"
 
     def _waiting(self, name: str) -> str:
         known = name in self.models.cards
@@ -527,21 +519,6 @@ class Handlers:
 
     def _failed(self, session: Session, sentence: str) -> Payload:
         return self._shown(session, status="done", progress="", error=sentence)
-
-
-class Files(set[str]):
-    """Paths of what we wrote into Gradio's cache, one to a folder; Gradio's clean-up thread takes them from here."""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(set.copy(self))  # another visitor may add a file meanwhile
-
-    def __isub__(self, deleted: Collection[str]) -> Files:
-        """Forgets files that were deleted, and their folders."""
-        for path in deleted:
-            with contextlib.suppress(OSError):
-                Path(path).parent.rmdir()
-        self.difference_update(deleted)
-        return self
 
 
 def sentence(error: Exception) -> str:

@@ -134,7 +134,7 @@ class Models:
         stop = stop or threading.Event()
         self._refuse(name)
         told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        failed: list[Exception] = []
+        failed: list[BaseException] = []
 
         def tell(far: str) -> None:
             if stop.is_set():
@@ -144,7 +144,7 @@ class Models:
         def load() -> None:
             try:
                 self._get(name, progress=tell)
-            except Exception as error:
+            except BaseException as error:  # whatever ends this thread is to be told
                 failed.append(error)
             finally:
                 told.put(None)
