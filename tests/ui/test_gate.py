@@ -138,7 +138,6 @@ def nested(depth):
     (json.dumps({f"{i}": 0 for i in range(21_000)}).encode(), 413, "more than 20000 values"),
     (b"", 400, "no JSON"),
     (b"\x1f\x8b\x08\0\0\0\0\0", 400, "no JSON"),
-    (b'{"data": "\xed\xa0\x80"}', 400, "no JSON"),
     (b"[1, 2]", 400, "load the page anew"),
     (b'"text"', 400, "load the page anew"),
 ])  # fmt: skip

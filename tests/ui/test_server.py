@@ -205,7 +205,7 @@ def test_a_picture_on_another_machine_is_not_fetched(url, client, monkeypatch):
         client.predict(there, "Why?", api_name="/ask")
     for address in ("https://example.org/x.png", "HTTP://127.0.0.1:1/", "http%3A//example.org"):
         answer = httpx.get(f"{url}gradio_api/file={address}")
-        assert (answer.status_code, answer.text) == (404, "There is no such file.")
+        assert (answer.status_code, answer.text) == (404, "There is nothing at this address.")
 
 
 def event(page, name):

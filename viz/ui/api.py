@@ -68,7 +68,7 @@ def endpoints(models: Models, library: Library) -> None:
         return {"object": name, "layers": answer.layers, "curves": _curves(answer.runs, curves)}
 
     for function in (ask, key_object_curve):
-        gr.api(_said(function), api_name=function.__name__, **limits.MODEL_QUEUE)
+        gr.api(_said(function), api_name=function.__name__, **limits.API_QUEUE)
 
 
 def _said(function: Callable[..., dict]) -> Callable[..., dict]:

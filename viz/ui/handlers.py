@@ -6,16 +6,17 @@ sentence in the payload's `error`, with the last result still on the page.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError, Stopped
+from clvs_core.errors import ClvsError, ImageError, Stopped
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from clvs_core.methods import METHODS, Combine, Method, spec
 from clvs_core.methods.base import NoisedPicture
@@ -231,6 +232,12 @@ class Handlers:
 
     # --- answering ------------------------------------------------------------------------------------------------
 
+    def look(self, session: Session, ticket: int, path: str | None, *controls: Any) -> list[Any]:
+        """Before `run` has its turn with the model: opens the picture, which may take long. `run` says what is wrong."""
+        with contextlib.suppress(ClvsError):
+            self._picture(session, path)
+        return [gr.validate(True, "")] * (3 + len(controls))
+
     def run(self, session: Session, ticket: int, path: str | None, question: str, *controls: Any) -> Iterator[Any]:
         """Answers token by token, one payload each; a newer ticket ends it at the next token."""
         if not session.current(ticket):
@@ -284,10 +291,11 @@ class Handlers:
             check(method, target)
         return replace(settings, methods=tuple(map(spec, methods))), methods
 
-    def adjust(self, session: Session, *controls: Any) -> Any:
+    def adjust(self, session: Session, *controls: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
         """A method came, went or was set anew: the question on the page again, from the tree, with what changed only.
 
         While an answer is still coming the setting waits for its end; the page has one result at a time.
+        wanted: whether the visitor still waits, asked when it is this one's turn.
         """
         if session.running:
             session.moved = Settings(*controls)
@@ -295,13 +303,13 @@ class Handlers:
         session.moves += 1
         ticket, move = session.ticket, session.moves
         try:
-            result = self._adjusted(session, Settings(*controls))
+            result = self._adjusted(session, Settings(*controls), lambda: session.moves == move and wanted())
         except Exception as error:
             newest = session.current(ticket) and session.moves == move
             return self._failed(session, sentence(error)) if newest else gr.skip()
         return self._keep(session, ticket, result) if session.moves == move else gr.skip()
 
-    def _adjusted(self, session: Session, settings: Settings) -> Result:
+    def _adjusted(self, session: Session, settings: Settings, wanted: Callable[[], bool] | None = None) -> Result:
         last = self._last(session)
         same = settings.model == last.settings.model  # else the prompt may not be one of the new model's
         prompt = last.settings.prompt if same else settings.prompt
@@ -321,6 +329,7 @@ class Handlers:
             settings.tokens,
             settings.prompt,
             beside=[method for method in methods if spec(method) in found],
+            wanted=wanted,
         )
         found |= zip(map(spec, asked), answer.runs, strict=True)
         return self._progressed(changed, replace(answer, runs=[found[text] for text in settings.methods]))
@@ -371,7 +380,13 @@ class Handlers:
     def _picture(self, session: Session, path: str | None) -> Picture:
         if session.picture is not None and path == session.picture.path:
             return session.picture
-        image = limits.open_picture(path)
+        if session.unreadable is not None and path == session.unreadable[0]:
+            raise session.unreadable[1]
+        try:
+            image = limits.open_picture(path)
+        except ImageError as error:
+            session.unreadable = path, error
+            raise
         assert path is not None
         scene = self.library.at(path)
         if scene is None:

@@ -11,6 +11,7 @@ import io
 import ipaddress
 import os
 import re
+import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 import clvs_core as clvs
 from clvs_core.engine.images import read_picture
 from clvs_core.errors import ClvsError, ImageError, QuestionError
+from viz.ui import parts
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 12 * 2**20
@@ -42,8 +44,6 @@ KEEP_SECONDS = 3600  # what visitors uploaded is deleted this long after it came
 MAX_PIXELS = 25_000_000
 MAX_SIDE = 2048  # longer sides are reduced: no model here looks at more, and a session stays small
 MAX_RATIO = 50
-MAX_SCANS = 32  # of a JPEG, each of which costs a pass over all pixels; encoders make 10, optimisers up to 20
-MAX_PARTS = 4096  # of a file: chunks, segments
 MAX_QUESTION = 512
 MAX_TOKENS = 64
 MAX_METHODS = 4
@@ -54,17 +54,17 @@ MAX_VISITORS = 40  # whose results are kept at a time
 MAX_KEPT = 2**30  # bytes of all their results together
 MAX_RESULT = 2**30  # bytes of one answer's maps, of all methods together: longer answers are cut
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+API_QUEUE: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 1}  # opens pictures without the model's turn
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
+_OPENING = threading.BoundedSemaphore(2)
 _HERE = ("127.0.0.1", "localhost", "::1")
 _FORWARDING = re.compile(  # headers that proxies and content networks add, and no browser
     "forwarded|x-forwarded(-.*)?|x-(real|client|cluster-client|remote|original)-?.*|via|true-client-ip|cf-.*|cdn-.*"
     "|fly-.*|fastly-.*|x-amz.*|x-envoy-.*|x-proxy.*|tailscale-.*|ngrok-.*"
 )
-_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # JPEG's, but those that stand within a scan
-_SCAN, _END, _BARE = 0xDA, 0xD9, (0x01, 0xD8)  # bare ones have no length
 _ACCEPTED = "use a PNG, JPEG or WebP picture"
 
 
@@ -120,15 +120,20 @@ def open_picture(path: str | Path | None) -> Image.Image:
     """The picture as the visitor sees it: upright, RGB, no metadata, at most MAX_SIDE pixels on its longer side.
 
     Everything that can be told from the header is checked first. ImageError says in one sentence what is wrong.
+    Only some are opened at a time, since each takes up to 600 MB meanwhile.
     """
+    with _OPENING:
+        return _opened(path)
+
+
+def _opened(path: str | Path | None) -> Image.Image:
     if path is None or not Path(path).is_file():
         raise ImageError("There is no picture; choose an example or upload one of your own.")
     size = os.path.getsize(path)
     if size > MAX_BYTES:
         raise ImageError(f"The file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
     try:
-        _check_parts(Path(path).read_bytes())
-        with Image.open(path, formats=FORMATS) as picture:
+        with Image.open(io.BytesIO(parts.plain(Path(path).read_bytes())), formats=FORMATS) as picture:
             _check_header(picture)
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes at a fraction, never below MAX_SIDE
             return _reduced(read_picture(picture))
@@ -150,44 +155,13 @@ def upright_size(path: str | Path) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def _check_parts(data: bytes) -> None:
-    """ImageError for a file whose parts would take much longer to go through than its pixels."""
-    parts, scans = (_jpeg if data.startswith(b"\xff\xd8") else _png)(data)
-    if scans > MAX_SCANS:
-        raise ImageError(f"The picture is stored in {MAX_SCANS} passes or more; save it as a plain JPEG or PNG.")
-    if parts > MAX_PARTS:
-        raise ImageError("The picture's file is cut into too many parts; open it in another program and save it anew.")
-
-
-def _jpeg(data: bytes) -> tuple[int, int]:
-    """How many parts a JPEG file has, stray bytes among them, and how many scans; counted until it is too many."""
-    place, parts, scans = 2, 0, 0
-    while parts <= MAX_PARTS and scans <= MAX_SCANS and (found := _MARKER.search(data, place)):
-        marker, end = found[1][0], found.end()
-        parts += 1 if scans else 1 + found.start() - place  # between markers there is a scan's data, or nothing
-        scans += marker == _SCAN
-        if marker == _END:
-            break
-        place = end if marker in _BARE else end + int.from_bytes(data[end : end + 2], "big")
-    return parts, scans
-
-
-def _png(data: bytes) -> tuple[int, int]:
-    """How many parts a PNG file has; 0 for any other file."""
-    place, parts = 8, 0
-    while data.startswith(b"\x89PNG") and parts <= MAX_PARTS and place < len(data):
-        place += 12 + int.from_bytes(data[place : place + 4], "big")
-        parts += 1
-    return parts, 0
-
-
 def _check_header(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise ImageError(f"The picture has {width * height / 1e6:.0f} megapixels; the limit is {MAX_PIXELS // 10**6}.")
     if max(width, height) > MAX_RATIO * min(width, height):
         raise ImageError(f"The picture is {width} x {height} pixels, too narrow to show; crop it.")
-    if picture.format != "MPO" and getattr(picture, "n_frames", 1) != 1:  # phones add a second view to their JPEGs
+    if getattr(picture, "n_frames", 1) != 1:
         raise ImageError("The picture is animated; save one frame of it and use that.")
 
 

@@ -50,6 +50,7 @@ class Call:
     """One question as it crosses to where the GPU is.
 
     tokens: how many are asked for. beside: methods whose runs are there already and will be kept together with these.
+    wanted: whether somebody waits for the answer; None where that cannot be asked.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Call:
     tokens: int
     prompt: str = CHAT
     beside: Sequence[Any] = ()
+    wanted: Callable[[], bool] | None = None
 
 
 class Models:
@@ -449,19 +451,26 @@ class Models:
         max_new_tokens: int,
         prompt: str = CHAT,
         beside: Sequence[Any] = (),
+        wanted: Callable[[], bool] | None = None,
     ) -> Answer:
-        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already."""
+        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
+
+        wanted: asked when it is this one's turn; Stopped where it says no.
+        """
         self.get(name)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            (answer,) = self._asked(Call(name, picture, question, methods, max_new_tokens, prompt, beside))
+            here = None if border.ZERO_GPU else wanted  # what crosses to another process is pickled
+            (answer,) = self._asked(Call(name, picture, question, methods, max_new_tokens, prompt, beside, here))
             return answer
         finally:
             self._room.release()
 
     def _ask(self, call: Call) -> Iterator[Answer]:
         with self._using(call.model) as model, self._busy:
+            if call.wanted is not None and not call.wanted():
+                raise Stopped("Nobody waits for this answer any more.")
             image = model.open_image(call.picture, call.prompt)
             count = _room(model, image.views, [*call.methods, *call.beside], call.tokens)
             runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
