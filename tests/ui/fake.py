@@ -25,7 +25,7 @@ class FakeModel:
         self.name, self.card = name, card_for(name)
         self.layers, self.heads = viewer_fakes.LAYERS, viewer_fakes.HEADS
         self.opened = self.closed = self.finished = self.steps = 0
-        self.asked, self.prompts = [], []
+        self.asked, self.prompts, self.forgotten = [], [], []
 
     @property
     def target(self):
@@ -37,12 +37,15 @@ class FakeModel:
 
     def open_image(self, picture, prompt="chat"):
         side = viewer_fakes.SIDE * 8
-        return FakeImage(self, llava_views(picture.height, picture.width, side, 8, "squash"))
+        return FakeImage(self, llava_views(picture.height, picture.width, side, 8, "squash"), f"{id(picture)}")
+
+    def forget(self, content):
+        self.forgotten.append(content)
 
 
 class FakeImage:
-    def __init__(self, model, views):
-        self.model, self.views = model, views
+    def __init__(self, model, views, content):
+        self.model, self.views, self.key = model, views, (content, "")
         self.width, self.height = views.width, views.height
 
     def ask(self, question, methods, max_new_tokens=16, lens=False, prompt="chat"):

@@ -43,6 +43,7 @@ class Handlers:
     def __init__(self, models: Models, library: Library, recording: Recording):
         self.models, self.library, self.recording = models, library, recording
         self.files = Store()
+        self._examples: dict[str, Picture] = {}
         self.budget = Budget(limits.MAX_KEPT)
 
     # --- choosing what to ask -------------------------------------------------------------------------------------
@@ -74,6 +75,7 @@ class Handlers:
         Without that, the last picture's answers would look like this one's.
         """
         session.interrupt()
+        session.unreadable = None
         chips, chosen = list(ANYTHING), ""
         try:
             self._picture(session, path)
@@ -233,7 +235,8 @@ class Handlers:
     # --- answering ------------------------------------------------------------------------------------------------
 
     def look(self, session: Session, ticket: int, path: str | None, *controls: Any) -> list[Any]:
-        """Before `run` has its turn with the model: opens the picture, which may take long. `run` says what is wrong."""
+        """Opens the picture before `run` has its turn with the model; `run` says what is wrong with it."""
+        session.unreadable = None
         with contextlib.suppress(ClvsError):
             self._picture(session, path)
         return [gr.validate(True, "")] * (3 + len(controls))
@@ -383,18 +386,24 @@ class Handlers:
         if session.unreadable is not None and path == session.unreadable[0]:
             raise session.unreadable[1]
         try:
-            image = limits.open_picture(path)
+            session.picture = self._opened(session, path)
         except ImageError as error:
             session.unreadable = path, error
             raise
-        assert path is not None
-        scene = self.library.at(path)
-        if scene is None:
-            self.files.keep_for(session, path)
-        url = self.publish(limits.jpeg(image), "picture.jpg") if scene is None else scene.url
-        objects = self.library.objects(path, image.width, image.height)
-        session.picture = Picture(path, image, url, objects)
         return session.picture
+
+    def _opened(self, session: Session, path: str | None) -> Picture:
+        """Of an example there is one for all visitors, so that what a model keeps for it stays."""
+        scene = self.library.at(path)
+        if scene is not None and scene.name in self._examples:
+            return self._examples[scene.name]
+        image = limits.open_picture(path)
+        assert path is not None
+        objects = self.library.objects(path, image.width, image.height)
+        if scene is not None:
+            return self._examples.setdefault(scene.name, Picture(path, image, scene.url, objects))
+        self.files.keep_for(session, path)
+        return Picture(path, image, self.publish(limits.jpeg(image), "picture.jpg"), objects)
 
     def publish(self, content: bytes, name: str) -> str:
         """The address of a file that Gradio serves and that is deleted after a while. DiskFull without room for it."""

@@ -184,15 +184,16 @@ def is_owner(request: gr.Request) -> bool:
     """Whether a request was made at this very machine, so that it may have another model loaded.
 
     A proxy before a public page runs at this machine, too. It is known by what it adds, by the public host's name, or
-    by speaking HTTP/1.0, as nginx does unless told otherwise and no browser does. One that does none of this cannot be
-    told from a browser: hence `public`.
+    by speaking otherwise than browsers do: nginx uses HTTP/1.0, or no `Connection: keep-alive`, unless it is told to.
+    One that does nothing of this cannot be told from a browser: hence `public`.
     """
-    headers, scope = request.headers, getattr(request.request, "scope", {})
+    headers, scope = request.headers, getattr(getattr(request, "request", None), "scope", {})
     places = [headers.get("host", ""), *(headers[name] for name in ("origin", "referer") if name in headers)]
     return (
         getattr(request.client, "host", "") in _HERE
         and all(_hostname(place) in _HERE for place in places)
         and not any(_FORWARDING.fullmatch(name.lower()) for name in headers)
+        and headers.get("connection", "").lower() == "keep-alive"
         and scope.get("http_version", "1.1") != "1.0"
     )
 

@@ -10,6 +10,7 @@ import contextlib
 import queue
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +64,32 @@ class Call:
     wanted: Callable[[], bool] | None = None
 
 
+class Shown:
+    """The pictures that visitors have on their pages: what models keep for one goes with it.
+
+    The same picture of two visitors is kept for as long as one of them has it.
+    """
+
+    def __init__(self) -> None:
+        self._marks: set[tuple[int, int, str]] = set()
+        self._lock = threading.RLock()  # a picture may be found gone while it is held
+
+    def note(self, model: Any, picture: Any, content: str) -> None:
+        """This visitor's picture has been read by the model, which knows it by its content."""
+        mark = id(model), id(picture), content
+        with self._lock:
+            if mark not in self._marks:
+                self._marks.add(mark)
+                weakref.finalize(picture, self._gone, mark, weakref.ref(model)).atexit = False
+
+    def _gone(self, mark: tuple[int, int, str], model: Callable[[], Any]) -> None:
+        with self._lock:
+            self._marks.discard(mark)
+            last = not any((one, content) == (mark[0], mark[2]) for one, _, content in list(self._marks))
+        if last and (kept := model()) is not None:
+            kept.forget(mark[2])
+
+
 class Models:
     """Loads by name and runs questions; safe to share between visitors.
 
@@ -101,6 +128,7 @@ class Models:
         self._busy = threading.Lock()
         self._idle, self._running = threading.Condition(), 0
         self._room = threading.BoundedSemaphore(limits.QUEUE_SIZE)
+        self._shown = Shown()
         self._streamed = border.across(self._stream, self._seconds)
         self._asked = border.across(self._ask, self._seconds)
 
@@ -426,7 +454,7 @@ class Models:
         with self._using(call.model) as model:
             with self._busy:
                 unknown = model.unknown_words(call.question, call.prompt)
-                image = model.open_image(call.picture, call.prompt)
+                image = self._open(model, call)
             count = _room(model, image.views, call.methods, call.tokens)
             yield Answer(image.views, [], model.layers, unknown, count)
             with self._busy:
@@ -471,11 +499,16 @@ class Models:
         with self._using(call.model) as model, self._busy:
             if call.wanted is not None and not call.wanted():
                 raise Stopped("Nobody waits for this answer any more.")
-            image = model.open_image(call.picture, call.prompt)
+            image = self._open(model, call)
             count = _room(model, image.views, [*call.methods, *call.beside], call.tokens)
             runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
             unknown = model.unknown_words(call.question, call.prompt)
         yield Answer(image.views, runs, model.layers, unknown, count)
+
+    def _open(self, model: Any, call: Call) -> Any:
+        image = model.open_image(call.picture, call.prompt)
+        self._shown.note(model, call.picture, image.key[0])
+        return image
 
     def _seconds(self, call: Call) -> int:
         """Seconds of GPU that a call may take."""

@@ -78,7 +78,7 @@ class Result:
         """Bytes of the traces and of the picture."""
         arrays = {id(value): value for run in self.runs for value in vars(run.trace).values()}
         width, height = self.picture.image.size
-        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 3 * width * height
+        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 4 * width * height
 
 
 @dataclass(eq=False)
