@@ -126,7 +126,7 @@ def _offer(path: str) -> None:
     try:
         found = load_method(path)
         schema(found, "any model", {}, None)  # what the page will ask of it
-    except Exception as error:  # it is somebody's own code
+    except (Exception, SystemExit, GeneratorExit) as error:  # it is somebody's own code
         own = isinstance(error, ValueError)
         raise ClvsError(str(error) if own else f"{path} has no usable method ({error}); correct it.") from None
 

@@ -183,7 +183,7 @@ class Models:
         threading.Thread(target=load, name="switch-model", daemon=True).start()
         yield from _heard(told, stop)
         if failed:
-            raise failed[0]
+            raise failed[0] if isinstance(failed[0], Exception) else border.told(failed[0])
         if stop.is_set() and not was_ready:
             self._discard(name)
             raise Stopped(STOPPED)
