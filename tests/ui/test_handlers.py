@@ -11,10 +11,11 @@ from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.datastructures import QueryParams
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError, ModelError
+from clvs_core.errors import ClvsError, ModelError, Stopped
 from clvs_core.key_objects import relative_gain, together
 from clvs_core.methods import METHODS
 from clvs_core.models.prompts import SUFFIXES
@@ -22,7 +23,7 @@ from tests import viewer_fakes
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
 from viz import figures
-from viz.ui import limits
+from viz.ui import build, limits
 from viz.ui.exports import KINDS, Exports
 from viz.ui.library import Library
 from viz.ui.models import Models
@@ -401,8 +402,11 @@ def test_one_model_call_at_a_time(library):
 
     class Watched:
         layers, heads = 8, 2
-        views = SimpleNamespace(visual=36)
+        views, key = SimpleNamespace(visual=36), ("", "")
         inside = 0
+
+        def forget(self, content):
+            pass
 
         def unknown_words(self, question, prompt="chat"):
             return []
@@ -419,7 +423,8 @@ def test_one_model_call_at_a_time(library):
 
     watched = Watched()
     models = Models(load=lambda name, **settings: watched)
-    threads = [threading.Thread(target=models.ask, args=("scenes", None, "?", [], 1)) for _ in range(6)]
+    picture = Image.new("RGB", (8, 8))
+    threads = [threading.Thread(target=models.ask, args=("scenes", picture, "?", [], 1)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -433,9 +438,67 @@ def test_no_more_than_the_queue_may_wait(models, library, monkeypatch):
     with pytest.raises(ClvsError, match="Too many people"):
         models.ask("scenes", None, "?", [], 1)
     models._room.release()
-    picture = SimpleNamespace(width=96, height=96)
+    picture = Image.new("RGB", (96, 96))
     assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
     assert models._room.acquire(blocking=False), "a place is given back"
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked(models, fake):
+    picture = Image.new("RGB", (96, 96))
+    with pytest.raises(Stopped):
+        models.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4, wanted=lambda: False)
+    assert fake.opened == 0
+    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4, wanted=lambda: True).runs[0].text == "Yes"
+
+
+def test_a_setting_that_has_moved_on_is_not_asked(handlers, models, fake):
+    session = Session()
+    run(handlers, session)
+    before = fake.opened
+    models._busy.acquire()
+    threads = [
+        threading.Thread(target=handlers.adjust, args=(session, *controls(clvs=f"alpha=0.{number}")))
+        for number in (1, 2, 3)
+    ]
+    for count, thread in enumerate(threads, session.moves + 1):
+        thread.start()
+        while session.moves < count:
+            time.sleep(0.005)
+    models._busy.release()
+    for thread in threads:
+        thread.join()
+    assert fake.opened - before == 1, "only the newest one"
+    assert session.result.settings.methods[1] == "clvs:alpha=0.3"
+
+
+def test_a_picture_is_opened_before_its_turn(handlers, tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
+    session, path = Session(), str(tmp_path / "mine.png")
+    told = handlers.look(session, session.begin(), path, "Why?", *controls())
+    assert [each["is_valid"] for each in told] == [True] * 8, "one for each input"
+    monkeypatch.setattr(limits, "open_picture", lambda path: pytest.fail("opened in the model's time"))
+    assert run(handlers, session, path=path)[-1]["error"] == ""
+
+
+def test_a_picture_that_cannot_be_opened_is_not_tried_again_in_the_models_time(handlers, tmp_path, monkeypatch):
+    (tmp_path / "x.png").write_bytes(b"nothing")
+    session, path = Session(), str(tmp_path / "x.png")
+    handlers.look(session, session.begin(), path, "Why?", *controls())
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "open_picture", lambda path: pytest.fail("opened in the model's time"))
+        assert "not a picture" in run(handlers, session, path=path)[-1]["error"]
+    Image.new("RGB", (64, 64)).save(tmp_path / "x.png")
+    handlers.look(session, session.begin(), path, "Why?", *controls())
+    assert run(handlers, session, path=path)[-1]["error"] == "", "another file may lie there by now"
+
+
+def test_running_looks_first(library, models, recording):
+    page = build.build(models, library, recording)
+    (running,) = (fn for fn in page.fns.values() if fn.name == "run")
+    assert running.validator.__name__ == "look"
+    assert running.concurrency_limit == 1
+    asking = [fn for fn in page.fns.values() if fn.name in ("ask", "key_object_curve")]
+    assert {fn.concurrency_id for fn in asking} == {"api"}, "they open pictures, too"
 
 
 def test_a_model_is_loaded_once_and_only_if_offered():

@@ -307,6 +307,8 @@ class Handlers:
         ticket, move = session.ticket, session.moves
         try:
             result = self._adjusted(session, Settings(*controls), lambda: session.moves == move and wanted())
+        except Stopped:
+            return gr.skip()
         except Exception as error:
             newest = session.current(ticket) and session.moves == move
             return self._failed(session, sentence(error)) if newest else gr.skip()
