@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+from gradio.context import LocalContext
 from PIL import Image
 from starlette.datastructures import QueryParams
 
@@ -26,6 +27,7 @@ from viz import figures
 from viz.ui import build, limits
 from viz.ui.exports import KINDS, Exports
 from viz.ui.library import Library
+from viz.ui.listeners import GONE
 from viz.ui.models import Models
 from viz.ui.session import Session, Settings
 from viz.ui.widgets import MethodPicker, Setting
@@ -444,31 +446,17 @@ def test_no_more_than_the_queue_may_wait(models, library, monkeypatch):
 
 
 def test_what_nobody_waits_for_any_more_is_not_asked(models, fake):
+    gone = threading.Event()
+    request = SimpleNamespace(request=SimpleNamespace(scope={GONE: gone}), session_hash="somebody")
+    token = LocalContext.request.set(request)
     picture = Image.new("RGB", (96, 96))
-    with pytest.raises(Stopped):
-        models.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4, wanted=lambda: False)
-    assert fake.opened == 0
-    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4, wanted=lambda: True).runs[0].text == "Yes"
-
-
-def test_a_setting_that_has_moved_on_is_not_asked(handlers, models, fake):
-    session = Session()
-    run(handlers, session)
+    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    gone.set()
     before = fake.opened
-    models._busy.acquire()
-    threads = [
-        threading.Thread(target=handlers.adjust, args=(session, *controls(clvs=f"alpha=0.{number}")))
-        for number in (1, 2, 3)
-    ]
-    for count, thread in enumerate(threads, session.moves + 1):
-        thread.start()
-        while session.moves < count:
-            time.sleep(0.005)
-    models._busy.release()
-    for thread in threads:
-        thread.join()
-    assert fake.opened - before == 1, "only the newest one"
-    assert session.result.settings.methods[1] == "clvs:alpha=0.3"
+    with pytest.raises(Stopped):
+        models.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4)
+    assert fake.opened == before
+    LocalContext.request.reset(token)
 
 
 def test_a_picture_is_opened_before_its_turn(handlers, tmp_path, monkeypatch):

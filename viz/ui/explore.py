@@ -18,7 +18,6 @@ from viz.ui import limits
 from viz.ui.desk import Desk, Desks
 from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
-from viz.ui.listeners import wanted
 from viz.ui.recordings import Recordings
 from viz.ui.session import Session, Settings
 from viz.ui.widgets import Chips, Consent, Download, Header, MethodPicker, ModelMenu, PictureInput, Setting, Strip
@@ -205,21 +204,11 @@ def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
     return kept
 
 
-def _noticed(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler, which is told whether the visitor still waits."""
-
-    def noticed(request: gr.Request, session: Session, *args: Any) -> Any:
-        return handler(session, *args, wanted=wanted(request))
-
-    noticed.__name__ = handler.__name__
-    return noticed
-
-
 def _connect_settings(page: Page, handlers: Handlers) -> None:
     model, methods, _, prompt = page.controls
     inputs = [page.session, *page.controls]
     # past the queue, which costs a quarter of the time; the models let one call in at a time
-    methods.adjust(_noticed(handlers.adjust), inputs, page.viewer, trigger_mode="always_last", **QUICK)
+    methods.adjust(handlers.adjust, inputs, page.viewer, trigger_mode="always_last", **QUICK)
     changed = [page.viewer, methods, model, prompt]
     for picked in (model.pick, page.viewer.pick, page.consent.use):
         picked(handlers.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)

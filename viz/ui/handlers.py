@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -75,7 +76,6 @@ class Handlers:
         Without that, the last picture's answers would look like this one's.
         """
         session.interrupt()
-        session.unreadable = None
         chips, chosen = list(ANYTHING), ""
         try:
             self._picture(session, path)
@@ -294,11 +294,10 @@ class Handlers:
             check(method, target)
         return replace(settings, methods=tuple(map(spec, methods))), methods
 
-    def adjust(self, session: Session, *controls: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
+    def adjust(self, session: Session, *controls: Any) -> Any:
         """A method came, went or was set anew: the question on the page again, from the tree, with what changed only.
 
         While an answer is still coming the setting waits for its end; the page has one result at a time.
-        wanted: whether the visitor still waits, asked when it is this one's turn.
         """
         if session.running:
             session.moved = Settings(*controls)
@@ -306,15 +305,13 @@ class Handlers:
         session.moves += 1
         ticket, move = session.ticket, session.moves
         try:
-            result = self._adjusted(session, Settings(*controls), lambda: session.moves == move and wanted())
-        except Stopped:
-            return gr.skip()
+            result = self._adjusted(session, Settings(*controls))
         except Exception as error:
             newest = session.current(ticket) and session.moves == move
             return self._failed(session, sentence(error)) if newest else gr.skip()
         return self._keep(session, ticket, result) if session.moves == move else gr.skip()
 
-    def _adjusted(self, session: Session, settings: Settings, wanted: Callable[[], bool] | None = None) -> Result:
+    def _adjusted(self, session: Session, settings: Settings) -> Result:
         last = self._last(session)
         same = settings.model == last.settings.model  # else the prompt may not be one of the new model's
         prompt = last.settings.prompt if same else settings.prompt
@@ -334,7 +331,6 @@ class Handlers:
             settings.tokens,
             settings.prompt,
             beside=[method for method in methods if spec(method) in found],
-            wanted=wanted,
         )
         found |= zip(map(spec, asked), answer.runs, strict=True)
         return self._progressed(changed, replace(answer, runs=[found[text] for text in settings.methods]))
@@ -390,7 +386,8 @@ class Handlers:
         try:
             session.picture = self._opened(session, path)
         except ImageError as error:
-            session.unreadable = path, error
+            if path and Path(path).is_file():  # one that is not there may come yet
+                session.unreadable = path, error
             raise
         return session.picture
 

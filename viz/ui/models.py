@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gradio.context import LocalContext
+
 import clvs_core as clvs
 from clvs_core.engine.decode import Addition, RunLog
 from clvs_core.errors import ClvsError, ModelError, Stopped
@@ -26,6 +28,7 @@ from clvs_core.models.prompts import CHAT
 from clvs_core.models.recommend import Recommendation, duration, measure, recommend, seconds
 from clvs_core.models.registry import CARDS, card_for
 from viz.ui import border, limits
+from viz.ui.listeners import wanted
 
 PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
 STOPPED = "Stopped: the model on the page stays, and what has come of the other one is kept."
@@ -479,18 +482,19 @@ class Models:
         max_new_tokens: int,
         prompt: str = CHAT,
         beside: Sequence[Any] = (),
-        wanted: Callable[[], bool] | None = None,
     ) -> Answer:
         """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
 
-        wanted: asked when it is this one's turn; Stopped where it says no.
+        Stopped where it has its turn and who asked has gone.
         """
         self.get(name)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            here = None if border.ZERO_GPU else wanted  # what crosses to another process is pickled
-            (answer,) = self._asked(Call(name, picture, question, methods, max_new_tokens, prompt, beside, here))
+            call = Call(name, picture, question, methods, max_new_tokens, prompt, beside)
+            if not border.ZERO_GPU:  # what crosses to another process is pickled
+                call = replace(call, wanted=wanted(LocalContext.request.get(None)))
+            (answer,) = self._asked(call)
             return answer
         finally:
             self._room.release()

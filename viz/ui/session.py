@@ -90,7 +90,7 @@ class Session:
     moves: int = 0  # counts moved settings, so that only the newest is shown
     fitted: tuple[str, int] | None = None  # model and depth that the page's settings were last made for
     picture: Picture | None = None
-    unreadable: tuple[str | None, ClvsError] | None = None  # the last picture that could not be opened, and why
+    unreadable: tuple[str, ClvsError] | None = None  # the last picture that could not be opened, and why
     result: Result | None = None
     payload: Mapping[str, Any] | None = None
     on: frozenset[str] | None = None  # objects switched on by hand; None follows the question
