@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 
@@ -13,6 +14,7 @@ from clvs_core.methods import Target, spec
 from clvs_core.models.registry import card_for
 from clvs_core.models.views import llava_views
 from tests import viewer_fakes
+from viz.ui import build
 
 
 class FakeModel:
@@ -104,3 +106,13 @@ def _run(method, words, question, views):
         if part.name == "clvs":
             trace.attention = trace.original = (trace.attention * part.alpha).astype("float16")
     return run
+
+
+@contextlib.contextmanager
+def served(page):
+    """The address of a page that is served meanwhile."""
+    _, address, _ = page.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **build.launch_settings()
+    )
+    yield address
+    page.close()

@@ -21,7 +21,7 @@ from clvs_core.errors import ClvsError, ModelError, QuestionError
 from clvs_core.methods import METHODS
 from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
-from tests.ui.fake import FakeModel
+from tests.ui.fake import FakeModel, served
 from viz.ui import border, build, record
 from viz.ui.handlers import Handlers
 from viz.ui.library import Library
@@ -58,7 +58,8 @@ def test_an_error_that_is_not_ours_stays_in_the_log(caplog):
     assert "in fail" in caplog.text, "with where it was raised"
 
 
-def test_closing_here_closes_there():
+@pytest.mark.parametrize("wrapped", [across, border.contained])
+def test_closing_here_closes_there(wrapped):
     closed = []
 
     def count():
@@ -67,7 +68,7 @@ def test_closing_here_closes_there():
         finally:
             closed.append(True)
 
-    found = across(count)()
+    found = wrapped(count)()
     next(found)
     found.close()
     assert closed == [True]
@@ -186,21 +187,6 @@ def test_an_event_raises_errors_only(error, several):
     assert isinstance(told.value, RuntimeError) == (several and isinstance(error, StopIteration))
 
 
-def test_closing_an_event_closes_what_it_calls():
-    closed = []
-
-    def count():
-        try:
-            yield from range(9)
-        finally:
-            closed.append(True)
-
-    found = border.contained(count)()
-    assert next(found) == 0
-    found.close()
-    assert closed == [True]
-
-
 def test_ctrl_c_is_ctrl_c():
     def fail():
         raise KeyboardInterrupt
@@ -241,16 +227,13 @@ def test_a_method_that_ends_programs_ends_no_server(scenes, unruly, where, what)
     models = Models(load=lambda name, **settings: scenes)
     page = build.build(models, library)
     unruly(where, what)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **build.launch_settings())
-    try:
+    with served(page) as url:
         client = Client(url, verbose=False)
         picture = handle_file(str(library.scenes[0].path))
         with pytest.raises(AppError, match=r"Something went wrong on the server"):
             client.predict(picture, "Is there a dog?", ["unruly"], 1, api_name="/ask")
         told = client.predict(picture, "Is there a dog?", ["vanilla"], 1, api_name="/ask")
         assert told["answers"][0]["tokens"]
-    finally:
-        page.close()
 
 
 def test_a_method_that_ends_programs_is_told_at_start(unruly, tmp_path, capsys):

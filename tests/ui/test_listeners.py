@@ -24,11 +24,8 @@ def page(library):
 
 @pytest.fixture
 def url(page):
-    _, address, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **build.launch_settings()
-    )
-    yield address
-    page.close()
+    with fakes.served(page) as address:
+        yield address
 
 
 def join(url, library, session, question="Why?"):

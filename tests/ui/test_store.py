@@ -40,11 +40,8 @@ def page(library, monkeypatch, tmp_path):
 
 @pytest.fixture
 def url(page):
-    _, address, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **build.launch_settings()
-    )
-    yield address
-    page.close()
+    with fakes.served(page) as address:
+        yield address
 
 
 def upload(url, content=b"x" * 1000, name="x.png", count=1):

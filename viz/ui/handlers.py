@@ -237,7 +237,7 @@ class Handlers:
     def look(self, session: Session, ticket: int, path: str | None, *controls: Any) -> list[Any]:
         """Opens the picture before `run` has its turn with the model; `run` says what is wrong with it."""
         session.unreadable = None
-        with contextlib.suppress(ClvsError):
+        with contextlib.suppress(Exception):
             self._picture(session, path)
         return [gr.validate(True, "")] * (3 + len(controls))
 
