@@ -31,7 +31,7 @@ _ASKED = "ask|key_object_curve"
 _ID = "[A-Za-z0-9_-]{1,64}"
 _FILE = rf"{API}/file=(?:/(?![/\\])|[A-Za-z]:[\\/]).*"  # of this machine: an address would be fetched for anybody
 _STREAM = rf"{API}/(?:queue/data|call/(?:v2/)?(?:{_ASKED})/(?P<event>{_ID}))"
-_TAB = rf"{API}/heartbeat/(?P<session>{_ID})"
+_TAB = rf"{API}/heartbeat/{_ID}"
 _LOOKS = r"/(?:assets|svelte|static)/.+|/(?:favicon\.ico|manifest\.json|robots\.txt|theme\.css)"
 _ABOUT = rf"/|/config/?|{API}/(?:info/?|openapi\.json|startup-events|upload_progress|theme\.css)"
 _GET = re.compile(rf"{_ABOUT}|{_LOOKS}|{_FILE}|{_STREAM}|{_TAB}", re.DOTALL)
@@ -123,7 +123,7 @@ def _listened(scope: Any, path: str) -> list[str]:
 def _declared(scope: Any, limit: int) -> int:
     """The body's declared length, 0 where there is none. Refused where it is too much, or no number."""
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    if not length.isdigit() or int(length) > limit:
+    if not re.fullmatch(rb"[0-9]{1,12}", length) or int(length) > limit:
         raise Refused(413, too_large(limit))
     return int(length)
 
