@@ -116,3 +116,11 @@ def served(page):
     )
     yield address
     page.close()
+
+
+def when(condition, seconds=5):
+    """Waits until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

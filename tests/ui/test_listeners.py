@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.ui import fake as fakes
+from tests.ui.fake import when
 from viz.ui import build, limits, listeners, record
 from viz.ui.listeners import Listeners
 from viz.ui.models import Models
@@ -50,13 +51,6 @@ def listen(url, session, until="process_completed"):
                 if found[-1]["msg"] == until:
                     return found
     return found
-
-
-def when(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_place_that_nobody_listens_to_delays_nobody(page, url, library):

@@ -17,10 +17,10 @@ from typing import Any
 
 import anyio
 import orjson
-from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 
 from viz.ui import limits
 from viz.ui.listeners import GONE, LISTENERS
@@ -265,6 +265,8 @@ class Upload:
             await anyio.to_thread.run_sync(self.store.make_room, declared or limits.MAX_UPLOAD)
             with self.store.arriving(), anyio.fail_after(limits.UPLOAD_SECONDS):
                 await self.app(scope, counted, noted)
+        except ClientDisconnect:
+            return
         except DiskFull as full:
             raise Refused(507, str(full)) from None
         except TooMuch as much:
@@ -281,7 +283,7 @@ class Upload:
             paths = json.loads(b"".join(message.get("body", b"") for message in answer))
         except ValueError:  # Gradio's own sentence
             return
-        if isinstance(paths, list) and len(paths) > limits.MAX_METHODS:
+        if isinstance(paths, list) and len(paths) > 1:
             self.store.drop(paths)
             raise Refused(413, "Send one picture at a time.")
 

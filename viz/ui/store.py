@@ -168,17 +168,22 @@ class Rate:
     def __init__(self, one: int, everybody: int):
         self.one, self.everybody = one, everybody
         self._seconds: deque[tuple[int, Counter[str]]] = deque()
+        self._sent: Counter[str] = Counter()
+        self._all = 0
 
     def add(self, visitor: str, size: int) -> None:
         """TooMuch when this is more than may be sent."""
         now = int(time.monotonic())
         while self._seconds and self._seconds[0][0] <= now - MINUTE:
-            self._seconds.popleft()
+            _, past = self._seconds.popleft()
+            self._sent -= past  # which leaves out who has sent nothing since
+            self._all -= past.total()
         if not self._seconds or self._seconds[-1][0] != now:
             self._seconds.append((now, Counter()))
         self._seconds[-1][1][visitor] += size
-        mine = sum(sent[visitor] for _, sent in self._seconds)
-        if mine > self.one or sum(sent.total() for _, sent in self._seconds) > self.everybody:
+        self._sent[visitor] += size
+        self._all += size
+        if self._sent[visitor] > self.one or self._all > self.everybody:
             raise TooMuch(BUSY)
 
 
