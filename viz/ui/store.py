@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gradio.utils import get_upload_folder
+from gradio.utils import abspath, get_upload_folder
 
 from clvs_core.errors import ClvsError
 from viz.ui import limits
@@ -43,7 +43,7 @@ class Store:
     def __init__(self, limit: int = limits.MAX_STORED, count: int = limits.MAX_FILES, age: float = limits.KEEP_SECONDS):
         self.limit, self.count, self.age = limit, count, age
         self.rate = Rate(limits.UPLOADED_BY_ONE, limits.UPLOADED_BY_ALL)
-        self._name = f"clvs-{secrets.token_hex(8)}"
+        self._path = abspath(get_upload_folder()) / f"clvs-{secrets.token_hex(8)}"
         self._lock = threading.RLock()  # a visitor may be found gone while it is held
         self._arriving = 0
         self._uploads: weakref.WeakKeyDictionary[Any, _Upload] = weakref.WeakKeyDictionary()
@@ -51,10 +51,9 @@ class Store:
     @property
     def folder(self) -> Path:
         """Where it is; made where it is missing. DiskFull where it cannot be made for want of room."""
-        path = Path(get_upload_folder()) / self._name
         with _told():
-            path.mkdir(parents=True, exist_ok=True)
-        return path
+            self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
 
     def put(self, content: bytes, name: str) -> Path:
         """Writes a file; its path cannot be guessed. DiskFull when there is no room for it."""
@@ -83,17 +82,17 @@ class Store:
 
     def clear(self) -> None:
         """Deletes everything."""
-        shutil.rmtree(Path(get_upload_folder()) / self._name, ignore_errors=True)
+        shutil.rmtree(self._path, ignore_errors=True)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         """When each finished file was written, its bytes, and where it is."""
-        for path in self.folder.glob("*/*"):
+        for path in self._path.glob("*/*"):
             with contextlib.suppress(FileNotFoundError):
                 found = path.stat()
                 yield found.st_mtime, found.st_size, path
 
     def _loose(self) -> list[Path]:
-        return [path for path in self.folder.iterdir() if path.is_file()]
+        return [path for path in self._path.glob("*") if path.is_file()]
 
     def _unfinished(self) -> int:
         found = 0
@@ -121,7 +120,7 @@ class Store:
     def drop(self, paths: Iterable[str]) -> None:
         """Deletes files of this folder."""
         for path in map(Path, paths):
-            if path.is_relative_to(self.folder):
+            if path.is_relative_to(self._path):
                 _delete(path)
 
     def keep_for(self, visitor: Any, path: str | Path) -> None:
