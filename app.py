@@ -125,7 +125,7 @@ def _offer(path: str) -> None:
     """Makes the method in a file known, here and on the page. ClvsError, one sentence, when that cannot be."""
     try:
         found = load_method(path)
-        schema(found, "any model", {}, None)  # what the page will ask of it
+        schema(found, None, None)  # what the page will ask of it
     except (Exception, SystemExit, GeneratorExit) as error:  # it is somebody's own code
         own = isinstance(error, ValueError)
         raise ClvsError(str(error) if own else f"{path} has no usable method ({error}); correct it.") from None

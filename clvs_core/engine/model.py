@@ -45,7 +45,7 @@ class Model:
         self.layers: int = text.num_hidden_layers
         self.heads: int = text.num_attention_heads
         self.context: int = text.max_position_embeddings
-        self.target = Target(card.label, self.layers, self.heads, text.hidden_size, card.settings)
+        self.target = Target.of(card, self.layers, self.heads, text.hidden_size)
         self.end_ids = _ids(hf.generation_config.eos_token_id, self.tokenizer.eos_token_id)
         tokens = card.size.tokens if card.size else TOKENS
         self.room = Room(hf, tokens, self._forget)

@@ -68,6 +68,9 @@ class Combine(Method):
     def parts(self) -> tuple[Method, ...]:
         return self.methods
 
+    def filled(self, target: Target) -> Combine:
+        return Combine(*(m.filled(target) for m in self.methods))
+
     def resolve(self, target: Target) -> Combine:
         return Combine(*(m.resolve(target) for m in self.methods))
 

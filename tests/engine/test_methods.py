@@ -255,12 +255,13 @@ def test_layers_left_as_they_are_follow_the_depth_and_others_do_not(cls):
 
 def test_settings_left_open_come_from_the_model_s_card():
     card = {"adhh": {"heads": ((2, 3),), "threshold": 0.4}, "var": {"dims": (1, 2)}, "clvs": {"beta": 0.7}}
-    assert ADHH().resolve(target(4, **card)) == ADHH(heads=((2, 3),)), "only what was left open"
+    assert ADHH().resolve(target(4, **card)) == ADHH(threshold=0.4, heads=((2, 3),))
+    assert ADHH(threshold=0.5).resolve(target(4, **card)).threshold == 0.5, "written, if to the usual value"
     assert ADHH(heads=((0, 1),)).resolve(target(4, **card)).heads == ((0, 1),)
     assert VAR().resolve(target(4, **card)).dims == (1, 2)
     assert CLVS().resolve(target(4, **card)) == CLVS(beta=0.7, first_check=3)
     both = Combine(ADHH(), CLVS()).resolve(target(4, **card))
-    assert both == Combine(ADHH(heads=((2, 3),)), CLVS(beta=0.7, first_check=3))
+    assert both == Combine(ADHH(threshold=0.4, heads=((2, 3),)), CLVS(beta=0.7, first_check=3))
 
 
 @pytest.mark.parametrize(

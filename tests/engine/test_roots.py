@@ -11,7 +11,6 @@ import pytest
 import clvs_core as clvs
 from clvs_core import ADHH, CLVS, PAI, VAF, VAR, VCD, Combine, Vanilla
 from clvs_core.engine import images, model
-from clvs_core.methods.schema import start
 from clvs_core.models.registry import CARDS
 from tests import tiny
 
@@ -165,7 +164,7 @@ def test_published_lists_stand_in_the_cards():
     assert max(max(pair) for pair in seven) < 32
     assert max(max(pair) for pair in thirteen) < 40
     assert VAR().resolve(clvs.methods.Target("x", 32, 32, 4096, CARDS["llava-1.5-7b"].settings)).dims == (1415, 2533)
-    assert start(CLVS, CARDS["scenes"].settings).gamma == 0.25
+    assert CLVS().resolve(clvs.methods.Target.of(CARDS["scenes"], 12)).gamma == 0.25
     assert "adhh" not in CARDS["qwen2.5-vl-7b"].settings, "no list was published"
 
 

@@ -20,6 +20,7 @@ from clvs_core.errors import ClvsError, ModelError, Stopped
 from clvs_core.key_objects import relative_gain, together
 from clvs_core.methods import METHODS
 from clvs_core.models.prompts import SUFFIXES
+from clvs_core.models.registry import CARDS
 from tests import viewer_fakes
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
@@ -135,8 +136,7 @@ def test_a_setting_that_comes_after_a_newer_request_changes_nothing(handlers, mo
 
 
 def test_usual_settings_are_left_to_the_card():
-    card = SimpleNamespace(name="scenes", settings={"clvs": {"beta": 0.7, "gamma": 0.4}})
-    assert Settings.of(card).methods == ("vanilla", "clvs:gamma=0.4")
+    assert Settings.of(CARDS["scenes"]).methods == ("vanilla", "clvs")
 
 
 def test_only_the_method_that_came_is_asked(handlers, fake):

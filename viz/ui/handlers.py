@@ -21,7 +21,7 @@ from clvs_core.errors import ClvsError, ImageError, Stopped
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from clvs_core.methods import METHODS, Combine, Method, spec
 from clvs_core.methods.base import NoisedPicture
-from clvs_core.methods.schema import explicit, schema, start
+from clvs_core.methods.schema import explicit, schema, unset
 from clvs_core.models.prompts import CHAT, presets
 from clvs_core.models.registry import card_for
 from viz.ui import border, limits, links
@@ -119,10 +119,7 @@ class Handlers:
 
     def _offered(self, name: str) -> dict[str, Any]:
         card, depth = self.models.cards[name], self.depth(name)
-        methods = [
-            schema(cls, card.label, card.settings, depth) | {"note": card.method_notes.get(cls.name, "")}
-            for cls in METHODS.values()
-        ]
+        methods = [schema(cls, card, depth) | {"note": card.method_notes.get(cls.name, "")} for cls in METHODS.values()]
         return {"limit": limits.MAX_METHODS, "methods": methods}
 
     def prompts(self, *names: str) -> list[tuple[str, str]]:
@@ -580,7 +577,7 @@ def check(method: Method, target: Any) -> None:
 def _too_deep(method: Method, target: Any) -> str:
     """The sentence for a layer that the model does not have, counted as on the page; "" where nothing names one."""
     for part in method.parts:
-        fields = schema(type(part), target.label, target.settings, target.layers)["fields"]
+        fields = schema(type(part), None, target.layers)["fields"]
         for name, value in explicit(part).items():
             field = next((f for f in fields if f["name"] == name and f["kind"] in ("layer", "layers")), None)
             deepest = value[-1] if isinstance(value, list) else value
@@ -591,7 +588,7 @@ def _too_deep(method: Method, target: Any) -> str:
 
 
 def _carried(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:
-    """Methods taken along to another model, set as its card recommends; and the labels of those it cannot run."""
+    """Methods taken along to another model with its settings, and the labels of those it cannot run."""
     kept: dict[str, None] = {}
     left_out: list[str] = []
     try:
@@ -600,7 +597,7 @@ def _carried(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:
         return [], []
     for method in picked:
         try:
-            parts = [start(type(part), target.settings) for part in method.parts]
+            parts = [unset(type(part), part.preset) for part in method.parts]
             usual = parts[0] if len(parts) == 1 else Combine(*parts)
             usual.resolve(target)
         except ValueError:

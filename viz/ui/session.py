@@ -15,7 +15,6 @@ from PIL import Image
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
-from clvs_core.methods.schema import start
 from clvs_core.models.prompts import CHAT
 from viz.ui.objects import Seen, see
 
@@ -31,8 +30,8 @@ class Settings:
 
     @classmethod
     def of(cls, card: Any) -> Settings:
-        """What the page starts with for a model: vanilla, and CLVS as the model's card recommends it."""
-        return cls(card.name, (spec(clvs.Vanilla()), spec(start(clvs.CLVS, card.settings))))
+        """What the page starts with for a model: vanilla and CLVS."""
+        return cls(card.name, (spec(clvs.Vanilla()), spec(clvs.CLVS())))
 
 
 @dataclass(frozen=True)
