@@ -143,7 +143,7 @@ def load_method(path: str | Path) -> type[Method]:
     sys.modules[name] = module  # dataclasses and pickle look it up there
     try:
         spec_.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         del sys.modules[name]
         raise ValueError(f"{path.name} cannot be run ({type(error).__name__}: {error}); correct it.") from error
     return _register(path.name, [cls for cls in vars(module).values() if _is_own(cls, module.__name__)])

@@ -43,11 +43,10 @@ class Exports:
         if kind not in KINDS and not (isinstance(kind, str) and TRACE.fullmatch(kind)):
             return {"error": "There is no such download; choose one of the menu."}
         try:
-            content = self.make(session, kind, view)
+            name = f"clvs-{kind}"
+            return {"url": self.handlers.publish(self.make(session, kind, view), name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
-        name = f"clvs-{kind}"
-        return {"url": self.handlers.publish(content, name), "name": name}
 
     def make(self, session: Session, kind: str, view: Mapping[str, Any]) -> bytes:
         """The file's bytes. ClvsError when there is nothing to export."""

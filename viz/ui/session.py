@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 import clvs_core as clvs
+from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from clvs_core.models.prompts import CHAT
 from viz.ui.objects import Seen, see
@@ -76,7 +77,7 @@ class Result:
         """Bytes of the traces and of the picture."""
         arrays = {id(value): value for run in self.runs for value in vars(run.trace).values()}
         width, height = self.picture.image.size
-        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 3 * width * height
+        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 4 * width * height
 
 
 @dataclass(eq=False)
@@ -88,6 +89,7 @@ class Session:
     moves: int = 0  # counts moved settings, so that only the newest is shown
     fitted: tuple[str, int] | None = None  # model and depth that the page's settings were last made for
     picture: Picture | None = None
+    unreadable: tuple[str, ClvsError] | None = None  # the last picture that could not be opened, and why
     result: Result | None = None
     payload: Mapping[str, Any] | None = None
     on: frozenset[str] | None = None  # objects switched on by hand; None follows the question
