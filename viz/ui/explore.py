@@ -90,7 +90,7 @@ def _ask(handlers: Handlers, desks: Desks) -> dict[str, Any]:
     scene = library.named(recording.scene)
     assert scene is not None
     parts: dict[str, Any] = {"desk": Desk(desks.state(), visible=bool(desks.rows()), elem_id="recorded")}
-    parts["picture"] = _picture(str(scene.path))
+    parts["picture"] = PictureInput(library, str(scene.path), elem_id="picture")
     parts["strip"] = Strip(library.examples, value=scene.name, elem_id="examples")
     parts["question"] = gr.Textbox(
         recording.question,
@@ -109,21 +109,6 @@ def _ask(handlers: Handlers, desks: Desks) -> dict[str, Any]:
         parts["stop"] = gr.Button("Stop", min_width=60)
     parts["chips"] = Chips(scene.questions, elem_id="suggestions")
     return parts | {"controls": _controls(handlers, desks)}
-
-
-def _picture(path: str) -> PictureInput:
-    return PictureInput(
-        path,
-        type="filepath",
-        image_mode=None,
-        sources=["upload", "clipboard"],
-        show_label=False,
-        container=False,
-        height=200,
-        buttons=[],
-        placeholder="Drop a picture here, paste one, or click to choose",
-        elem_id="picture",
-    )
 
 
 def _controls(handlers: Handlers, desks: Desks) -> list[Any]:
@@ -173,8 +158,9 @@ def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     model, methods, *_ = page.controls
     run.then(handlers.fit, [session, model, methods], methods, **QUICK)
     page.stop.click(handlers.stop, [session], page.viewer, cancels=[run], **QUICK)
-    uploaded = [page.viewer, page.chips, page.strip, page.ticket, session]
-    page.picture.upload(_keeping(handlers.new_picture), [session, page.picture, page.question], uploaded, **QUICK)
+    uploaded = [page.viewer, page.picture, page.chips, page.strip, page.ticket, session]
+    shown = [session, page.picture, page.question]
+    page.picture.upload(_keeping(handlers.new_picture), shown, uploaded, trigger_mode="multiple", **QUICK)
     _connect_settings(page, handlers)
     exports = Exports(handlers, desks)
     page.header.export(exports.handle, [session], page.download, **HIDDEN, concurrency_id="export", concurrency_limit=1)

@@ -69,22 +69,24 @@ class Handlers:
         session.interrupt()
         return self._failed(session, "The question could not be asked just now; try again in a minute.")
 
-    def new_picture(self, session: Session, path: str | None, question: str) -> tuple[Any, ...]:
+    def new_picture(self, session: Session, shown: str | None, question: str, event: gr.EventData) -> tuple[Any, ...]:
         """The visitor's own picture arrived: checked at once and asked the question that stands there; as `begin`.
 
-        Without that, the last picture's answers would look like this one's.
+        Without that, the last picture's answers would look like this one's. One that cannot be used changes nothing but
+        the sentence beside the picture that is shown.
         """
-        session.interrupt()
-        chips, chosen = list(ANYTHING), ""
+        sent = _sent(event, "path")
+        path = self.library.sent(sent)
         try:
-            self._picture(session, path)
+            self._picture(session, None if path is None else str(path))
         except ClvsError as error:
-            return self._failed(session, str(error)), chips, chosen, gr.skip()
+            return gr.skip(), {"path": shown, "of": sent, "error": str(error)}, *(gr.skip(),) * 3
+        session.interrupt()
+        arrived = {"path": str(path), "of": sent}, list(ANYTHING), ""
         if not question or not question.strip():
-            told = "New picture: ask something about it and press Run."
-            return self._failed(session, told), chips, chosen, gr.skip()
-        shown, ticket = self.begin(session)
-        return shown, chips, chosen, ticket
+            return self._failed(session, "New picture: ask something about it and press Run."), *arrived, gr.skip()
+        told, ticket = self.begin(session)
+        return told, *arrived, ticket
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a permalink fills it in, anything else leaves the recorded example as it is."""
@@ -549,9 +551,12 @@ def sentence(error: Exception) -> str:
     return str(border.told(error))
 
 
+def _sent(event: gr.EventData, name: str) -> Any:
+    return event._data.get(name) if isinstance(event._data, Mapping) else None
+
+
 def _text(event: gr.EventData, name: str) -> str:
-    data = event._data if isinstance(event._data, Mapping) else {}
-    value = data.get(name)
+    value = _sent(event, name)
     return value[: limits.MAX_QUESTION] if isinstance(value, str) else ""
 
 

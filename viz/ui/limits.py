@@ -96,7 +96,7 @@ def open_picture(path: str | Path | None) -> Image.Image:
 
     Everything that can be told from the header is checked first. ImageError says in one sentence what is wrong.
     """
-    if path is None or not Path(path).is_file():
+    if path is None or not os.path.isfile(path):
         raise ImageError("There is no picture; choose an example or upload one of your own.")
     size = os.path.getsize(path)
     if size > MAX_BYTES:
