@@ -20,7 +20,18 @@ from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
 from viz.ui.recordings import Recordings
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import Chips, Consent, Download, Header, MethodPicker, ModelMenu, PictureInput, Setting, Strip
+from viz.ui.widgets import (
+    Chips,
+    Consent,
+    Download,
+    Header,
+    MethodPicker,
+    ModelMenu,
+    PictureInput,
+    Setting,
+    ShownRun,
+    Strip,
+)
 from viz.viewer import Viewer
 
 ABOUT = {
@@ -53,6 +64,7 @@ class Page:
     download: Download
     consent: Consent
     desk: Desk
+    shown: ShownRun
 
     @property
     def inputs(self) -> list[Any]:
@@ -78,6 +90,7 @@ def explore(handlers: Handlers, recordings: Recordings | None = None) -> Page:
         header=header,
         download=Download(elem_id="download"),
         consent=Consent(elem_id="consent"),
+        shown=ShownRun(elem_id="shown"),
         viewer=viewer,
         **parts,
     )
@@ -163,12 +176,13 @@ def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     page.picture.upload(_keeping(handlers.new_picture), shown, uploaded, trigger_mode="multiple", **QUICK)
     _connect_settings(page, handlers)
     exports = Exports(handlers, desks)
-    page.header.export(exports.handle, [session], page.download, **HIDDEN, concurrency_id="export", concurrency_limit=1)
+    exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
+    page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
     page.viewer.objects(handlers.switch_objects, [session], None, **QUICK)
     page.viewer.region(handlers.set_region, [session], None, **QUICK)
     recorded = [page.desk, page.viewer, session]
     page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="always_last", **QUICK)
-    page.desk.leave(_keeping(desks.leave), [session], recorded, **QUICK)
+    page.desk.leave(_keeping(desks.leave), [session, page.shown], recorded, **QUICK)
 
 
 def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -186,9 +200,10 @@ def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 def _connect_settings(page: Page, handlers: Handlers) -> None:
     model, methods, _, prompt = page.controls
-    inputs = [page.session, *page.controls]
+    inputs = [page.session, page.shown, page.question, *page.controls]
+    moved = [page.viewer, page.ticket, page.session]
     # past the queue, which costs a quarter of the time; the models let one call in at a time
-    methods.adjust(handlers.adjust, inputs, page.viewer, trigger_mode="always_last", **QUICK)
+    methods.adjust(_keeping(handlers.move), inputs, moved, trigger_mode="always_last", **QUICK)
     changed = [page.viewer, methods, model, prompt]
     for picked in (model.pick, page.viewer.pick, page.consent.use):
         picked(handlers.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)

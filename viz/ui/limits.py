@@ -97,7 +97,7 @@ def open_picture(path: str | Path | None) -> Image.Image:
     Everything that can be told from the header is checked first. ImageError says in one sentence what is wrong.
     """
     if path is None or not os.path.isfile(path):
-        raise ImageError("There is no picture; choose an example or upload one of your own.")
+        raise ImageError("There is no picture, or no longer; choose an example or one of your own.")
     size = os.path.getsize(path)
     if size > MAX_BYTES:
         raise ImageError(f"The file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")

@@ -21,6 +21,7 @@ import gradio as gr
 from viz import scales
 from viz.ui import limits
 from viz.ui.library import Library, Scene, file_url
+from viz.ui.session import Shown
 
 STATIC = Path(__file__).parent / "static"
 
@@ -195,6 +196,16 @@ class Header(_Fixed):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(None, html_template=static("header.html"), js_on_load=static("header.js"), **kwargs)
+
+
+class ShownRun(_Fixed):
+    """Says to the server which answer is on the page, as a `Shown`; the browser alone sets it."""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(value, html_template="<span></span>", js_on_load=static("shown.js"), **kwargs)
+
+    def preprocess(self, payload: Any) -> Shown:
+        return Shown.of(payload)
 
 
 class Download(_Fixed):
