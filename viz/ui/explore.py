@@ -181,7 +181,7 @@ def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     page.viewer.objects(handlers.switch_objects, [session], None, **QUICK)
     page.viewer.region(handlers.set_region, [session], None, **QUICK)
     recorded = [page.desk, page.viewer, session]
-    page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="always_last", **QUICK)
+    page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="multiple", **QUICK)
     page.desk.leave(_keeping(desks.leave), [session, page.shown], recorded, **QUICK)
 
 
