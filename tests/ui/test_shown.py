@@ -116,7 +116,7 @@ def test_a_download_follows_what_the_page_follows(handlers):
     told = event(kind="numbers.csv", on=["car"], region={"box": [10, 10, 60, 60]})
     url = Exports(handlers).handle(session, told, shown(before))["url"]
     with open(url.removeprefix("gradio_api/file="), newline="") as file:
-        header, first, *_ = csv.reader(io.StringIO(file.read()))
+        header, *_ = csv.reader(io.StringIO(file.read()))
     assert header[6:10] == ["picture", "car", "dog", "region"]
     objects = [item.name for item in handlers.key_objects(session, session.result)]
     assert objects == ["car", "region"]

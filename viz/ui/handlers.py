@@ -299,7 +299,7 @@ class Handlers:
         """
         if session.running or not shown.run or self._keeps(session, shown.run):
             return self.adjust(session, *controls, run=shown.run), gr.skip()
-        if " ".join(question.split()) != shown.question:
+        if " ".join((question or "").split()) != shown.question:
             return self._failed(session, GONE), gr.skip()
         return self._shown(session, status="running", error="", progress=AGAIN), session.begin()
 
@@ -565,8 +565,11 @@ class Handlers:
         shown: what the page showed before the recorded one; if that is gone, the example comes with a sentence.
         """
         session.on, session.region, last = None, {}, session.result
-        session.payload = self.payload(session, last) if last and last.runs else self.recording.payload
-        if self.meant(session, None) != self.meant(session, shown and shown.run):
+        if last and last.runs:
+            session.payload = self.payload(session, last)
+            return dict(session.payload)
+        session.payload = self.recording.payload
+        if shown and shown.run:
             return self._failed(session, f"{GONE} This is the example that the page begins with.")
         return dict(session.payload)
 
