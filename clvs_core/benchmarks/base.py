@@ -155,7 +155,7 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
         found.append(replace(question, picture=path))
     if missing:
         raise ClvsError(
-            f"{len(missing)} pictures are missing from {folder}, the first is {next(iter(missing))!r}; "
+            f"{len(missing)} pictures are missing from {folder}, the first is {next(iter(missing))!r:.120}; "
             "name the folder that has them all."
         )
     return found
@@ -164,7 +164,7 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
 def _direct(folder: Path, image: str) -> Path | None:
     path, parts = folder / image, PurePosixPath(image)
     # Names come from a file: one that leads out of the folder is not looked at.
-    return path if image and not parts.is_absolute() and ".." not in parts.parts and path.is_file() else None
+    return path if image and not parts.is_absolute() and ".." not in parts.parts and os.path.isfile(path) else None
 
 
 def _files(folder: Path) -> FileNames[Path]:

@@ -24,6 +24,7 @@ from clvs_core.models.registry import CARDS
 from tests import viewer_fakes
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
+from tests.ui.test_limits import png_header
 from viz import figures
 from viz.ui import build, limits
 from viz.ui.exports import KINDS, Exports
@@ -31,7 +32,7 @@ from viz.ui.library import Library
 from viz.ui.listeners import GONE
 from viz.ui.models import Models
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import MethodPicker, Setting
+from viz.ui.widgets import MethodPicker, PictureInput, Setting
 from viz.viewer.payload import decode
 
 CONTROLS = {"model": "scenes", "methods": ["vanilla", "clvs"], "tokens": 16, "prompt": "chat"}
@@ -635,29 +636,63 @@ def test_a_link_with_a_first_check_that_is_too_deep_is_told(handlers):
     assert "has 8 layers; set First check of CLVS" in last["error"]
 
 
-def test_a_new_picture_is_checked_when_it_comes(handlers, tmp_path):
-    bad = tmp_path / "bad.svg"
-    bad.write_text("<svg/>")
-    session = Session()
-    payload, chips, chosen, ticket = handlers.new_picture(session, str(bad), "Is there a dog?")
-    assert "PNG, JPEG or WebP" in payload["error"]
-    assert (len(chips), chosen) == (3, "")
-    assert "value" not in ticket, "nothing runs"
+def bring(handlers, session, content, question="Is there a dog?", name="mine.png"):
+    """A file is uploaded while the street is shown."""
+    path = handlers.store(content, name)
+    shown = str(handlers.library.named("street").path)
+    return str(path), handlers.new_picture(session, shown, question, event(path=str(path)))
 
 
-def test_a_new_picture_is_asked_the_question_that_stands_there(handlers, tmp_path):
-    good = tmp_path / "good.png"
-    good.write_bytes(viewer_fakes.png())
+@pytest.mark.parametrize("content", [b"<svg/>", b"", viewer_fakes.png()[:60], png_header(20_000, 20_000)])
+def test_a_new_picture_that_is_refused_changes_nothing_but_the_sentence(handlers, content):
     session = Session()
-    payload, _, chosen, ticket = handlers.new_picture(session, str(good), "Is there a dog?")
-    assert (payload["status"], payload["error"], chosen) == ("running", "", "")
-    last = list(handlers.run(session, ticket, str(good), "Is there a dog?", *controls()))[-1]
+    run(handlers, session)
+    kept, ticket = session.picture, session.ticket
+    path, (payload, picture, *others) = bring(handlers, session, content)
+    assert all("value" not in part for part in (payload, *others)), "nothing runs, and what runs goes on"
+    assert (picture["path"], picture["of"]) == (kept.path, path)
+    assert picture["error"].endswith(".")
+    assert (session.picture, session.ticket) == (kept, ticket)
+    shown = PictureInput(handlers.library, "").postprocess(picture)
+    assert shown["url"] == handlers.library.named("street").url
+    assert shown["title"] == "The street <b>&\"'"
+
+
+def test_a_new_picture_is_asked_the_question_that_stands_there(handlers):
+    session = Session()
+    path, (payload, picture, chips, chosen, ticket) = bring(handlers, session, viewer_fakes.png())
+    assert (payload["status"], payload["error"], chosen, len(chips)) == ("running", "", "", 3)
+    assert picture == {"path": path, "of": path}
+    last = list(handlers.run(session, ticket, path, "Is there a dog?", *controls()))[-1]
     assert last["image"]["url"] == session.picture.url
     assert any("drawn scenes only" in note for note in last["notes"])
-    payload, *_, ticket = handlers.new_picture(session, str(good), "  ")
+    path, (payload, picture, *_, ticket) = bring(handlers, session, viewer_fakes.png(), "  ")
     assert "ask something about it" in payload["error"]
+    assert picture["path"] == path, "it is shown all the same"
     assert "value" not in ticket
     assert not session.running
+
+
+@pytest.mark.parametrize("data", [
+    None, {}, {"path": 5}, {"path": "/etc/passwd"}, {"path": "x" * 5000}, {"path": "\0"}, {"path": "\ud800"},
+    {"path": __file__}, {"path": {"path": "/etc/passwd"}},
+])  # fmt: skip
+def test_a_picture_that_was_not_uploaded_is_not_opened(handlers, data):
+    _, picture, *_ = handlers.new_picture(Session(), None, "Why?", SimpleNamespace(_data=data))
+    assert "no picture" in picture["error"]
+    assert PictureInput(handlers.library).preprocess(data) is None
+
+
+def test_the_page_names_only_pictures_that_it_may_open(handlers):
+    picture = PictureInput(handlers.library)
+    scene, own = handlers.library.named("table"), handlers.store(viewer_fakes.png(), "mine.png")
+    for path, title in ((scene.path, scene.title), (own, "Your own picture")):
+        shown = picture.postprocess(str(path))
+        assert (shown["title"], shown["error"], picture.preprocess(shown)) == (title, "", str(path))
+    link = own.parent / "link.png"
+    link.symlink_to("/etc/hostname")
+    assert picture.preprocess({"path": str(link)}) is None
+    assert picture.postprocess(str(own))["turn"] != picture.postprocess(str(own))["turn"], "else it would not be heard"
 
 
 def test_a_region_stays_while_the_picture_does(handlers):

@@ -13,7 +13,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.data_classes import ImageData
-from gradio.utils import get_upload_folder
 
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
@@ -112,12 +111,12 @@ def _answer(
 
 
 def _path(image: Any, library: Library) -> Path:
-    """The uploaded file. A client may write any path: only uploads and the bundled pictures are opened."""
+    """The uploaded file, or an example."""
     given = image.get("path") if isinstance(image, Mapping) else None
     if not isinstance(given, str):
         raise ClvsError("There is no picture; send one with gradio_client's handle_file.")
-    path = Path(given).resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()) and library.at(path) is None:
+    path = library.sent(given)
+    if path is None:
         raise ClvsError("The picture must be uploaded; send it with gradio_client's handle_file.")
     return path
 

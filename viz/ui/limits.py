@@ -127,8 +127,8 @@ def open_picture(path: str | Path | None) -> Image.Image:
 
 
 def _opened(path: str | Path | None) -> Image.Image:
-    if path is None or not Path(path).is_file():
-        raise ImageError("There is no picture; choose an example or upload one of your own.")
+    if path is None or not os.path.isfile(path):
+        raise ImageError("There is no picture, or no longer; choose an example or one of your own.")
     size = os.path.getsize(path)
     if size > MAX_BYTES:
         raise ImageError(f"The file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")

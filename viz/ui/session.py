@@ -18,6 +18,8 @@ from clvs_core.methods import spec
 from clvs_core.models.prompts import CHAT
 from viz.ui.objects import Seen, see
 
+LONGEST = 1000  # characters of what a browser names
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -32,6 +34,27 @@ class Settings:
     def of(cls, card: Any) -> Settings:
         """What the page starts with for a model: vanilla and CLVS."""
         return cls(card.name, (spec(clvs.Vanilla()), spec(clvs.CLVS())))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which answer a visitor's page shows, as the browser says it: the session may be another one since.
+
+    run: of the visitor's own answer, "" for the example that the page begins with; question: what it answers.
+    recording, item: of the recorded answer that stands in its place (`viz.ui.desk`), "" for none.
+    """
+
+    run: str = ""
+    question: str = ""
+    recording: str = ""
+    item: str = ""
+
+    @classmethod
+    def of(cls, data: Any) -> Shown:
+        """What cannot be read is left out; nothing raises."""
+        data = data if isinstance(data, Mapping) else {}
+        texts = {name: data.get(name) for name in cls.__dataclass_fields__}
+        return cls(**{name: text[:LONGEST] for name, text in texts.items() if isinstance(text, str)})
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,8 @@ class Picture:
 class Result:
     """The last answer, with everything needed to draw it again or to change one method of it.
 
-    methods, runs: in the same order; runs are empty before the first token.
+    methods, runs: in the same order; runs are empty before the first token. id: of what the viewer shows, which keeps
+    its place as long as that stays the same; run: by which the page names it, "" for the example as it came.
     """
 
     picture: Picture
@@ -70,6 +94,7 @@ class Result:
     notes: Sequence[str] = ()
     remark: str = ""  # what a run answered to this question, where it was opened from one
     id: str = ""
+    run: str = ""
     finished: bool = False
 
     @property
