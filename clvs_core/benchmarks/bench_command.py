@@ -18,6 +18,7 @@ from ..commands.common import (
     METHOD_HELP,
     add_model,
     add_prompt,
+    line,
     method_files,
     positive,
     read_method,
@@ -35,6 +36,7 @@ from . import BENCHMARKS, PAPER, Question
 from .asking import BATCH, Plan
 from .command import add_part, benchmark, load, part
 from .runner import Task, check, first_pictures, positives, run
+from .runs import RunFolder, read_run
 from .workers import Cluster, Here, Processes
 
 ALL, ABLATION = "all", "ablation"
@@ -259,6 +261,9 @@ def command(options: argparse.Namespace) -> None:
     finally:
         if not isinstance(backend, Here):
             backend.close()
+    if options.key_objects:
+        for sentence in key_objects_told(read_run(options.out)):
+            say(sentence)
     print(options.out)
 
 
@@ -279,6 +284,20 @@ def _run(folder: Path, task: Task, plan: Plan, backend: Here | Processes | Clust
     finally:
         if bar is not None:
             bar.close()
+
+
+def key_objects_told(run: RunFolder) -> list[str]:
+    """How many questions that are answered yes had a key object, and why the first of the others had none."""
+    answered = {row["id"]: row for row in run.rows}
+    positive = [answered[q.id] for q in dict.fromkeys(run.questions) if q.label == "yes" and q.id in answered]
+    without = [row for row in positive if "attention" not in row]
+    doubtful = [row for row in positive if "attention" in row and row.get("mask_note")]
+    told = f"{len(positive) - len(without)} of {len(positive)} positive questions had a key object."
+    found = [told if len(without) < len(positive) else f"Warning: {told} Nothing was recorded of any."]
+    for rows, what in ((without, "without one"), (doubtful, "in doubt")):
+        if note := next((str(row["mask_note"]) for row in rows if row.get("mask_note")), ""):
+            found.append(f"{what.capitalize()}: {len(rows)}, the first because: {line(note)}")
+    return found
 
 
 def _preset(options: argparse.Namespace) -> argparse.Namespace:

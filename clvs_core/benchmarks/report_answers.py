@@ -14,7 +14,7 @@ from ..errors import ClvsError
 from ..methods import Method
 from ..methods import method as read_method
 from ..methods import spec as spec_of
-from ..methods.base import plain
+from ..methods.base import unmarked
 from ..models.prompts import parse
 from .base import Benchmark, Question
 from .paper_tables import (
@@ -255,7 +255,7 @@ def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
     for part in method.parts:
         whose = f"{part.label} " if len(method.parts) > 1 else ""
         for f in fields(part):
-            said = in_words(f.name, plain(getattr(part, f.name)))
+            said = in_words(f.name, unmarked(getattr(part, f.name)))
             yield (part.name, f.name), whose + said if said else ""
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import re
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
@@ -36,7 +40,27 @@ class Parser(argparse.ArgumentParser):
 
 def say(text: str) -> None:
     """Progress and notes, which are no results."""
-    print(text, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a log on a full disk, or that nobody reads, costs no results
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def notes(*kinds: type[Warning]) -> Iterator[None]:
+    """Says warnings of these kinds as notes, each once."""
+    with warnings.catch_warnings():
+        show, said = warnings.showwarning, set[str]()
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, kinds):
+                show(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                say(f"Note: {line(str(message))}")
+
+        warnings.showwarning = tell
+        for kind in kinds:
+            warnings.simplefilter("always", kind)
+        yield
 
 
 def line(text: str) -> str:

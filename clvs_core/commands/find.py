@@ -31,6 +31,7 @@ EARLY = 4  # the first quarter of the layers counts as early; the published list
 _CAPTIONS = """\
 A captions file has one JSON object a line:
   {"image": "a.jpg", "caption": "A dog on a bench.", "hallucinated": ["bench"], "grounded": ["dog"]}
+or {"image_id": 310196, "caption": ...} as CHAIR and OPERA write it, the id being one of --coco-annotations.
 "image" is a file in --images, words are those of the caption. Lines without both lists are judged by
 --coco-annotations: words for COCO's 80 categories (synonyms and plurals, too) are grounded where the picture has a mask
 of that category, else hallucinated. Without a captions file the model describes the pictures itself.

@@ -133,7 +133,7 @@ def _depth(card: ModelCard) -> int | None:
 
     try:
         config = AutoConfig.from_pretrained(card.source, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError):
+    except Exception:  # of any library that reads the checkpoint's files
         return None
     return int(config.get_text_config().num_hidden_layers)
 

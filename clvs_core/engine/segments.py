@@ -62,7 +62,8 @@ class ImageSegment:
 
     @property
     def nbytes(self) -> int:
-        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified))
+        read = (x for found in self.readings.values() for x in found)
+        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified, *read))
 
     def where(self, device: torch.device) -> Keys:
         """Where tokens stand in rows that begin with this segment."""
@@ -152,7 +153,7 @@ class QuestionSegment:
 
     @property
     def nbytes(self) -> int:
-        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified))
+        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified, *self.readings))
 
 
 Asked = tuple[tuple[int, ...], Method | None]  # a tail, and what edits its rows

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from pathlib import Path
@@ -130,8 +131,8 @@ def load_method(path: str | Path) -> type[Method]:
     read, fails, or does not define exactly one method with a name that is still free.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"There is no method file {str(path)!r}; check the path.")
+    if not os.path.isfile(path):  # False, too, for what cannot be a path
+        raise ValueError(f"There is no method file {str(path)!r:.200}; check the path.")
     name = (
         f"clvs_method_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"  # the same file, the same module
     )
@@ -142,7 +143,7 @@ def load_method(path: str | Path) -> type[Method]:
     sys.modules[name] = module  # dataclasses and pickle look it up there
     try:
         spec_.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         del sys.modules[name]
         raise ValueError(f"{path.name} cannot be run ({type(error).__name__}: {error}); correct it.") from error
     return _register(path.name, [cls for cls in vars(module).values() if _is_own(cls, module.__name__)])

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ClvsError
-from ..numbers import as_python
+from ..plain import plain
 
 Visual = slice | Tensor  # where the visual tokens stand in a row of attention weights
 Pair = tuple[int, int]
@@ -211,8 +211,9 @@ class Method:
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
-            if not is_left_out(value := getattr(self, f.name)):
-                object.__setattr__(self, f.name, as_python(value))
+            value = getattr(self, f.name)
+            if not isinstance(value, Usual):
+                object.__setattr__(self, f.name, plain(value))
 
     def filled(self: SomeMethod, target: Target) -> SomeMethod:
         """With what the preset says of settings that are left out; those it says nothing new of stay as they are."""
@@ -307,7 +308,7 @@ def usual(value: Plain) -> Plain:
     return kind(value)
 
 
-def plain(value: Any) -> Any:
+def unmarked(value: Any) -> Any:
     """A setting without the mark of a default."""
     kinds = {UsualSwitch: bool, UsualInt: int, UsualFloat: float, PaperLayers: tuple}
     return kinds.get(type(value), lambda same: same)(value)
@@ -363,7 +364,7 @@ def checked_preset(name: Any) -> Preset:
 
 def check_range(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
     """Raises ValueError naming the setting, its range and what was given."""
-    number = as_python(value)
+    number = plain(value)
     good = isinstance(number, (int, float)) and not isinstance(number, bool) and abs(number) < math.inf
     good = good and (kind is float or number == int(number)) and low <= number <= high
     if not good:

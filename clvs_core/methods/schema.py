@@ -22,9 +22,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from ..numbers import as_python
+from ..plain import plain
 from . import spec
-from .base import FAR, Described, Method, NoisedPicture, Pair, PaperLayers, Preset, Target, is_left_out, plain
+from .base import FAR, Described, Method, NoisedPicture, Pair, PaperLayers, Preset, Target, unmarked
 
 MAIN = 3  # so many numbers of a method that says nothing about it are in sight at once
 KINDS = ("number", "integer", "layer", "layers", "switch", "list")
@@ -235,8 +235,7 @@ def _resolved(alone: Method, target: Target) -> Method:
 
 
 def _default(f: dataclasses.Field) -> Any:
-    default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-    return default if is_left_out(default) else as_python(default)
+    return plain(f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default)
 
 
 def _field(cls: type[Method], f: dataclasses.Field, layers: int | None) -> dict[str, Any] | None:
@@ -311,7 +310,7 @@ def _range(kind: str, default: Any, layers: int | None) -> tuple[float | None, f
 
 def _checked(cls: type[Method], f: dataclasses.Field) -> Mapping[str, Any]:
     """The metadata of a field. ValueError where they are not of the right kind."""
-    given = {name: as_python(f.metadata[name]) for name in (*_TEXTS, *_NUMBERS, "main", "layer") if name in f.metadata}
+    given = {name: plain(f.metadata[name]) for name in (*_TEXTS, *_NUMBERS, "main", "layer") if name in f.metadata}
     good = all(isinstance(given.get(name, ""), str) for name in _TEXTS)
     numbers = [given[name] for name in _NUMBERS if name in given]
     good = good and all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers)
@@ -338,7 +337,7 @@ def _choose_main(fields: list[dict[str, Any]]) -> None:
 
 def _plain(kind: str, value: Any) -> Any:
     """A setting's value for JSON."""
-    value = plain(value)
+    value = unmarked(value)
     if kind == "list" and isinstance(value, tuple):
         return "/".join("-".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
     if isinstance(value, tuple):

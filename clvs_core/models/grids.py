@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..numbers import as_python
+from ..plain import plain
 
 KINDS = ("full", "base", "tiles")
 MAX_GRIDS = 64
@@ -155,7 +155,7 @@ class Views:
 def _make_plain(view: View | Views) -> None:
     """Sizes come from arrays, tensors and image processors, and go into files."""
     for f in fields(view):
-        object.__setattr__(view, f.name, as_python(getattr(view, f.name)))
+        object.__setattr__(view, f.name, plain(getattr(view, f.name)))
 
 
 def _integer(data: Mapping[str, Any], key: str) -> int:

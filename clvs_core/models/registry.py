@@ -436,7 +436,9 @@ CARDS: dict[str, ModelCard] = {card.name: card for card in _CARDS if card.family
 
 
 def card_for(name: str) -> ModelCard:
-    """The card of a short name, a hub id or a folder; others get the settings of their family, as far as it is known.
+    """The card of a short name or a hub id, in any capitals, or of a folder.
+
+    Others get the settings of their family, as far as it is known.
 
     A folder's family is read from its config.json; of a hub id without a card it is known once it is loaded.
     """
@@ -445,6 +447,10 @@ def card_for(name: str) -> ModelCard:
     for card in CARDS.values():
         if name == card.source:
             return card
+    if not Path(name).is_dir():  # whose name is exact
+        for card in CARDS.values():
+            if name.strip().casefold() in (card.name.casefold(), card.source.casefold()):
+                return card
     family = _family(Path(name)) or "llava"
     settings, note = settings_for(family)
     return ModelCard(name, Path(name).name or name, name, family, settings, note)
@@ -455,5 +461,5 @@ def _family(folder: Path) -> str:
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return str(found["model_type"]) if found["model_type"] in FAMILIES else ""
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""

@@ -18,7 +18,7 @@ from clvs_core.methods import spec
 from clvs_core.methods.schema import schema
 from clvs_core.models.grids import View, Views
 from clvs_core.models.pictures import cap_visual_tokens
-from clvs_core.numbers import as_python
+from clvs_core.plain import plain
 from tests import tiny
 from tests.tiny_families import FAMILIES
 
@@ -178,4 +178,4 @@ def test_a_limit_of_visual_tokens_is_taken_alike():
 
 def test_what_is_no_number_stays_as_it_is():
     for value in ("text", None, b"x", {"a": 1}, Decimal("0.1"), 1j):
-        assert as_python(value) is value
+        assert plain(value) is value

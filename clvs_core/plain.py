@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 
-def as_python(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same number or truth value as an int, float or bool; inside tuples, lists and arrays, too.
 
     Takes what is `numbers.Real`, and arrays and tensors: those of no axis are a number, others become tuples. A float
@@ -22,7 +22,7 @@ def as_python(value: Any) -> Any:
     if type(value) in (bool, int, float):
         return value
     if type(value) in (tuple, list):
-        return type(value)(map(as_python, value))
+        return type(value)(map(plain, value))
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, numbers.Integral):
@@ -35,7 +35,7 @@ def as_python(value: Any) -> Any:
 
 
 def _tuples(listed: Any) -> Any:
-    return tuple(map(_tuples, listed)) if isinstance(listed, list) else as_python(listed)
+    return tuple(map(_tuples, listed)) if isinstance(listed, list) else plain(listed)
 
 
 def _float(value: Any) -> float:
