@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from PIL import Image
+
 from ..errors import ModelError
 from ..plain import plain
 
 MODES = ("crop", "pad")
+PADDED = 8192  # pixels
 _KEPT = ("resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std", "do_convert_rgb")
 
 
@@ -76,6 +79,18 @@ def set_image_mode(processor: Any, mode: Literal["crop", "pad"]) -> None:
         do_pad=mode == "pad",
         **{name: getattr(now, name) for name in _KEPT},
     )
+
+
+def unpadded(processor: Any, picture: Image.Image) -> Image.Image:
+    """The picture as the processor may pad it: shrunk to sides of at most `PADDED` where it would become a square.
+
+    That square is then shrunk to a few hundred pixels. Of 99,000 x 1,000 pixels it would take 30 GB.
+    """
+    if image_mode(processor) != "pad" or max(picture.size) <= PADDED:
+        return picture
+    small = picture.copy()
+    small.thumbnail((PADDED, PADDED))
+    return small
 
 
 def cap_visual_tokens(processor: Any, tokens: int) -> None:
