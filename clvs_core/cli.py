@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import re
-import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,11 +41,12 @@ from .commands.common import (
 )
 from .commands.report import Key
 from .engine.images import EncodedImage, read_picture, stored_orientation
-from .errors import ClvsError, ModelError, QuestionError
+from .errors import ClvsError, ModelError
 from .methods import Method, spec
 from .models import prompts as known_prompts
 from .models.registry import ASSETS
 from .models.views import Views
+from .text import flush_output, write_any_letter
 from .trace import Trace
 
 NO_MODEL, INTERRUPTED = 3, 130
@@ -77,32 +76,43 @@ _COUNTS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    code = 0
+    write_any_letter()
     try:
-        options = _parser().parse_args(arguments)
-        with notes(ko.MaskWarning):
-            code = options.run(options) or 0
-        sys.stdout.flush()
+        return _run(arguments)
     except ModelError as error:
         return _fail(error, NO_MODEL)
     except ClvsError as error:
         return _fail(error, WRONG_INPUT)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has gone: not our error. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # head or less has seen enough: nobody's error
+        return 0
+    except OSError as error:
+        return _fail(error if error.filename is None else _unusable(error), WRONG_INPUT)
     except MemoryError:
         return _fail("There is not enough memory; choose a smaller model or picture.", NO_MODEL)
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise
         return _fail("The model does not fit into the GPU's memory; try --quantization 4bit.", NO_MODEL)
-    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Runs one command and sees that what it printed has arrived, also what --help prints."""
+    try:
+        options = _parser().parse_args(arguments)
+        with notes(ko.MaskWarning):
+            return options.run(options) or 0
+    finally:
+        flush_output()
+
+
+def _unusable(error: OSError) -> str:
+    return f"{error.filename!s:.200} cannot be used ({error.strerror}); check the path."
 
 
 def _fail(error: object, code: int) -> int:
-    print(f"clvs_core: {error}", file=sys.stderr)
+    say(f"clvs_core: {error}")
     return code
 
 
@@ -210,8 +220,7 @@ def _layers(text: str) -> list[int]:
 
 def _picture(options: argparse.Namespace) -> Image.Image:
     """The picture to ask about. This and the checks below come before the slow part: a slip costs no model."""
-    if not options.question.strip():
-        raise QuestionError("The question is empty; ask something about the picture.")
+    known_prompts.checked_question(options.question)
     known_prompts.parse(options.prompt)
     return read_picture(options.image)
 

@@ -61,6 +61,7 @@ class Benchmark:
         responses: (path, questions) -> answers by question id, from the official response format.
         groups: questions -> the groups the scorer reports, in its order.
         official: (judged answers, groups) -> what the official scorer prints.
+        scorers: as `official`, of other people's code that scores in its own way, by the name of its parser.
         paired: every picture has two questions in its group, and both count together, too; groups add up to a total.
     """
 
@@ -73,6 +74,7 @@ class Benchmark:
     groups: Callable[[Sequence[Question]], Masks]
     official: Callable[[Judged, Masks], dict[str, Any]]
     paired: bool = False
+    scorers: Mapping[str, Callable[[Judged, Masks], dict[str, Any]]] = field(default_factory=dict)
 
     def load(self, data: str | Path, pictures: bool | str | Path = False, **options: Any) -> list[Question]:
         """The questions of `data`: a folder or file of the official format or a `datasets` table, or "hub:OWNER/NAME".
@@ -153,7 +155,7 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
         found.append(replace(question, picture=path))
     if missing:
         raise ClvsError(
-            f"{len(missing)} pictures are missing from {folder}, the first is {next(iter(missing))!r}; "
+            f"{len(missing)} pictures are missing from {folder}, the first is {next(iter(missing))!r:.120}; "
             "name the folder that has them all."
         )
     return found
@@ -162,7 +164,7 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
 def _direct(folder: Path, image: str) -> Path | None:
     path, parts = folder / image, PurePosixPath(image)
     # Names come from a file: one that leads out of the folder is not looked at.
-    return path if image and not parts.is_absolute() and ".." not in parts.parts and path.is_file() else None
+    return path if image and not parts.is_absolute() and ".." not in parts.parts and os.path.isfile(path) else None
 
 
 def _files(folder: Path) -> FileNames[Path]:

@@ -7,6 +7,7 @@ import csv
 import functools
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,8 +117,10 @@ def text_of(row: Mapping[str, Any], column: str, where: str) -> str:
 def existing(data: str | Path, do: str = "name the benchmark's folder, or hub:OWNER/NAME for one on the hub") -> Path:
     """The folder or file. Raises ClvsError, which says what to do, if there is none."""
     path = Path(data)
-    if not path.exists():
-        raise ClvsError(f"There is no {path}; {do}.")
+    if not os.path.exists(path):  # False, too, for what cannot be a path
+        raise ClvsError(f"There is no {path!s:.200}; {do}.")
+    if not (os.path.isfile(path) or os.path.isdir(path)):
+        raise ClvsError(f"{path} is neither a file nor a folder; {do}.")  # reading a pipe may never end
     return path
 
 

@@ -301,4 +301,36 @@ def official(judged: Judged, groups: Masks) -> dict[str, Any]:
     return found
 
 
-POPE = Benchmark("pope", "POPE", "pope", "yes", read, responses, groups, official)
+def lmms_official(judged: Judged, groups: Masks) -> dict[str, Any]:
+    """What lmms-eval @75571cf aggregates: answers that are neither are wrong, but leave recall's denominator.
+
+    0 where a denominator is 0. yes_ratio is of the labels there, not of the answers.
+    """
+    found = {}
+    for name, mask in groups.items():
+        yes, said = judged.truth[mask], judged.said[mask]
+        tp, fn = int(np.sum(yes & (said == 1))), int(np.sum(yes & (said == 0)))
+        found[name] = _guarded(yes, said, tp, fn) | {"yes_ratio": float(yes.mean())}
+    return found
+
+
+def vlmeval_official(judged: Judged, groups: Masks) -> dict[str, Any]:
+    """What VLMEvalKit's POPE_rating @e8e78f0 gives, as fractions: the official scores, 0 where a denominator is 0."""
+    found = {}
+    for name, mask in groups.items():
+        yes, said = judged.truth[mask], judged.said[mask]
+        tp, fn = int(np.sum(yes & (said == 1))), int(np.sum(yes & (said != 1)))
+        found[name] = _guarded(yes, said, tp, fn)
+    return found
+
+
+def _guarded(yes: np.ndarray, said: np.ndarray, tp: int, fn: int) -> dict[str, float]:
+    """Accuracy, precision, recall and F1, 0 where there is nothing to divide by."""
+    positives = int(np.sum(said == 1))
+    precision, recall = tp / positives if positives else 0.0, tp / (tp + fn) if tp + fn else 0.0
+    f1 = 2 * (precision * recall) / (precision + recall) if precision + recall else 0.0
+    return {"accuracy": int(np.sum(said == yes)) / len(yes), "precision": precision, "recall": recall, "f1": f1}
+
+
+_SCORERS = {"lmms": lmms_official, "vlmeval": vlmeval_official}
+POPE = Benchmark("pope", "POPE", "pope", "yes", read, responses, groups, official, scorers=_SCORERS)

@@ -115,7 +115,7 @@ def read_about(folder: Path) -> dict[str, Any]:
         raise ClvsError(f"{folder} holds no run, there is no {ABOUT}; name a folder that the command bench wrote.")
     try:
         about = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ClvsError(f"{path} is damaged ({error}); run the benchmark anew.") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ClvsError(f"{path} is not of format {FORMAT}; read it with the version that wrote it.")
@@ -173,7 +173,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise ClvsError(f"Line {number} of {path} is damaged; take it out to go on with the run.")

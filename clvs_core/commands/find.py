@@ -16,6 +16,7 @@ from ..analysis import sinks as searching
 from ..engine.images import read_picture
 from ..engine.model import Model
 from ..errors import ClvsError, QuestionError
+from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.registry import ASSETS
@@ -356,6 +357,6 @@ def _trust(found: ranking.HeadReport, listed: Heads) -> list[str]:
 def _write(path: Path, report: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
+        write_whole(path, json.dumps(report, indent=1, allow_nan=False))
     except OSError as error:
         raise ClvsError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from clvs_core.engine.images import FORMATS, stored_orientation
@@ -23,6 +25,11 @@ SCENES = ASSETS / "scenes"
 TRACES = ASSETS / "traces"
 SHOWN_COCO = 24
 ANYTHING = ("Is there a person in the image?", "Is there a dog in the image?", "What color is the car?")
+
+
+def file_url(path: str | Path) -> str:
+    """The address of a file that Gradio serves; relative, so that it also works behind a proxy's prefix."""
+    return f"gradio_api/file={quote(str(path))}"
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,8 @@ class Scene:
 
     @property
     def url(self) -> str:
-        """Where the page finds the file; relative, so that it also works behind a proxy's prefix."""
-        return f"gradio_api/file={quote(str(self.path))}"
+        """Where the page finds the file."""
+        return file_url(self.path)
 
     @cached_property
     def thumbnail(self) -> str:
@@ -88,6 +95,14 @@ class Library:
     def at(self, path: str | Path | None) -> Scene | None:
         """The example whose file this is, or None for a visitor's own picture."""
         return self._by_path.get(Path(path).resolve()) if path else None
+
+    def sent(self, path: Any) -> Path | None:
+        """The picture that a browser or a script names, which may write any path: an upload or an example, or None."""
+        if not isinstance(path, str) or not os.path.isfile(path):
+            return None
+        found = Path(path).resolve()
+        uploaded = found.is_relative_to(Path(get_upload_folder()).resolve())
+        return found if uploaded or self.at(found) else None
 
     def is_bundled(self, path: str | Path | None) -> bool:
         return bool(path) and self.at(path) in self.scenes

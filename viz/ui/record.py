@@ -62,6 +62,7 @@ def make(models: Any, library: Library) -> Recording:
     if payload.get("error") or payload.get("status") != "done":
         raise ClvsError(f"The example could not be recorded: {payload.get('error')}")
     payload["id"] = "first"
+    del payload["run"]  # it is nobody's own
     payload["image"] = {**payload["image"], "url": ""}
     return Recording(scene.name, scene.questions[0], models.default, layers, payload)
 
