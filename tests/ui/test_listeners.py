@@ -32,8 +32,9 @@ def url(page):
 def join(url, library, session, question="Why?"):
     """Takes a place in the queue for a call of `ask`."""
     image = {"path": str(library.named("street").path), "meta": {"_type": "gradio.FileData"}}
-    body = {"data": [image, question, ["vanilla"], 16, "", "chat"], "fn_index": 0, "session_hash": session}
-    return httpx.post(f"{url}gradio_api/queue/join", json=body | {"fn_index": ask_of(url)})
+    body = {"data": [image, question, ["vanilla"], 16, "", "chat"], "fn_index": ask_of(url), "session_hash": session}
+    headers = {"content-type": "application/json"}
+    return httpx.post(f"{url}gradio_api/queue/join", content=json.dumps(body), headers=headers)
 
 
 def ask_of(url):
