@@ -66,6 +66,7 @@ def lost(request, server, open_page):
 def lose(page, server, how):
     if how == "evicted":
         return server.forget()
+    page.wait_for_timeout(1500)  # parts of a page that has just been opened may still be on their way
     server.stop()
     page.wait_for_timeout(1500)  # the browser notices
     server.start()
