@@ -7,6 +7,7 @@ data URL inside JSON is bounded like an upload. Gradio's own `max_file_size` bou
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from pathlib import Path
@@ -100,7 +101,8 @@ def open_picture(path: str | Path | None) -> Image.Image:
         raise ImageError("There is no picture, or no longer; choose an example or one of your own.")
     size = os.path.getsize(path)
     if size > MAX_BYTES:
-        raise ImageError(f"The file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
+        shown = math.ceil(10 * size / 2**20) / 10  # never what is allowed of what is not
+        raise ImageError(f"The file has {shown:g} MB; the limit is {MAX_BYTES // 2**20} MB.")
     try:
         with Image.open(path, formats=FORMATS) as picture:
             _check_header(picture)
