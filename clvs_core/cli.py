@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import re
-import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +35,18 @@ from .commands.common import (
     drawing,
     line,
     load,
+    notes,
     positive,
     say,
 )
 from .commands.report import Key
-from .engine.images import EncodedImage, read_picture
-from .errors import ClvsError, ModelError, QuestionError
+from .engine.images import EncodedImage, read_picture, stored_orientation
+from .errors import ClvsError, ModelError
 from .methods import Method, spec
 from .models import prompts as known_prompts
 from .models.registry import ASSETS
 from .models.views import Views
+from .text import flush_output, write_any_letter
 from .trace import Trace
 
 NO_MODEL, INTERRUPTED = 3, 130
@@ -76,31 +76,43 @@ _COUNTS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    code = 0
+    write_any_letter()
     try:
-        options = _parser().parse_args(arguments)
-        code = options.run(options) or 0
-        sys.stdout.flush()
+        return _run(arguments)
     except ModelError as error:
         return _fail(error, NO_MODEL)
     except ClvsError as error:
         return _fail(error, WRONG_INPUT)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has gone: not our error. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # head or less has seen enough: nobody's error
+        return 0
+    except OSError as error:
+        return _fail(error if error.filename is None else _unusable(error), WRONG_INPUT)
     except MemoryError:
         return _fail("There is not enough memory; choose a smaller model or picture.", NO_MODEL)
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise
         return _fail("The model does not fit into the GPU's memory; try --quantization 4bit.", NO_MODEL)
-    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Runs one command and sees that what it printed has arrived, also what --help prints."""
+    try:
+        options = _parser().parse_args(arguments)
+        with notes(ko.MaskWarning):
+            return options.run(options) or 0
+    finally:
+        flush_output()
+
+
+def _unusable(error: OSError) -> str:
+    return f"{error.filename!s:.200} cannot be used ({error.strerror}); check the path."
 
 
 def _fail(error: object, code: int) -> int:
-    print(f"clvs_core: {error}", file=sys.stderr)
+    say(f"clvs_core: {error}")
     return code
 
 
@@ -208,8 +220,7 @@ def _layers(text: str) -> list[int]:
 
 def _picture(options: argparse.Namespace) -> Image.Image:
     """The picture to ask about. This and the checks below come before the slow part: a slip costs no model."""
-    if not options.question.strip():
-        raise QuestionError("The question is empty; ask something about the picture.")
+    known_prompts.checked_question(options.question)
     known_prompts.parse(options.prompt)
     return read_picture(options.image)
 
@@ -274,11 +285,7 @@ def _chosen(options: argparse.Namespace, question: str, size: tuple[int, int]) -
     size: width and height of the picture.
     """
     objects = {item.name: item for item in _annotated(options, size)}
-    wanted = [name.strip().casefold() for name in options.object or []]
-    for name in wanted:
-        if name not in objects:
-            known = f"it has {', '.join(objects)}" if objects else "no masks of it are known"
-            raise ClvsError(f"There is no {name!r} in the picture's annotations; {known}.")
+    wanted = [_category(name, objects) for name in options.object or []]
     names = wanted or ([] if options.box else ko.mentioned(question, objects))
     if not names and not options.box:
         say(
@@ -292,12 +299,22 @@ def _chosen(options: argparse.Namespace, question: str, size: tuple[int, int]) -
     return chosen
 
 
+def _category(name: str, objects: Mapping[str, ko.KeyObject]) -> str:
+    found = ko.category(name, objects)
+    if found is None:
+        known = f"it has {', '.join(objects)}" if objects else "no masks of it are known"
+        raise ClvsError(f"There is no {name!r} in the picture's annotations; {known}.")
+    return found
+
+
 def _annotated(options: argparse.Namespace, size: tuple[int, int]) -> list[ko.KeyObject]:
     """Objects of the picture: from --coco-annotations if that knows it, else its own if it is a bundled scene."""
     if options.coco_annotations:
         coco = ko.CocoInstances(options.coco_annotations)
         if options.image and options.image in coco:
-            return coco.find(options.image, *size)
+            there = Path(options.image).is_file()  # traces are drawn without it
+            orientation = stored_orientation(read_picture(options.image)) if there else 1
+            return coco.find(options.image, *size, orientation=orientation)
         name = Path(options.image).name if options.image else "the picture (give --image)"
         say(f"{Path(options.coco_annotations).name} does not know {name}.")
     # By folder, too: somebody's own picture may have a scene's name.

@@ -14,6 +14,7 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -201,7 +202,10 @@ def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = No
         raise ValueError(f"Figures are saved as {', '.join(FORMATS)}, not {format!r}; change the file's ending.")
     for text in figure.findobj(Text):
         text.set_fontfamily(_families())
-    figure.savefig(target, format=format.lower(), dpi=DPI, facecolor="white")
+    from clvs_core.files import whole  # whoever has a trace to draw has it loaded already
+
+    with whole(target) if isinstance(target, (str, Path)) else nullcontext(target) as file:
+        figure.savefig(file, format=format.lower(), dpi=DPI, facecolor="white")
 
 
 @functools.cache

@@ -95,6 +95,8 @@ def _words(settings: Iterable[tuple[str, str]]) -> list[str]:
 
 def _plain(name: str, value: str) -> str:
     """A setting for people: Greek letters, layers from 1 as everywhere on the page, lists by their length."""
+    if name == "preset":
+        return "the paper's settings" if value == "paper" else ""
     if value in ("true", "false"):
         on, off = SWITCHES.get(name, (name.replace("_", " "), f"no {name.replace('_', ' ')}"))
         return on if value == "true" else off

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClvsError
+from . import harness
 from .base import Benchmark, Question
 from .files import existing, read_rows, read_text
 from .runs import ABOUT, ANSWERS, QUESTIONS
@@ -68,16 +69,37 @@ def pai(answer: str, label: str) -> Verdict:
 
 
 def lmms(answer: str, label: str) -> Verdict:
-    """lmms-eval's POPE task: lower case and stripped it must be "yes" or "no"; "yes." is neither."""
+    """lmms-eval's POPE task @75571cf: lower case and stripped it must be "yes" or "no"; "yes." is neither.
+
+    Its scores are not POPE's own either (`pope.lmms_official`). MME is read by `lmms_mme` where this name is asked for.
+    """
     text = answer.lower().strip()
     return text if text in ("yes", "no") else None
 
 
+def lmms_mme(answer: str, label: str) -> Verdict:
+    """lmms-eval's MME task @75571cf: MME's rule after stripping and without any ".", and "y" and "n" alone count."""
+    text = answer.lower().strip().replace(".", "")
+    return {"y": "yes", "n": "no"}.get(text) or mme(text, label)
+
+
 def vlmeval(answer: str, label: str) -> Verdict:
-    """VLMEvalKit: without punctuation, yes or no if that word is there and the other is not; else neither."""
-    words = re.sub(r"[^\w\s]", " ", answer.lower()).split()
+    """VLMEvalKit @e8e78f0, without a judge: yes or no if that word is there and the other is not; else neither.
+
+    Words are what is between white space once its `process_punctuation` is done, which leaves "*" and ":" in them.
+    """
+    words = _without_punctuation(answer.lower()).split()
     found = [word for word in ("yes", "no") if word in words]
     return found[0] if len(found) == 1 else None
+
+
+def _without_punctuation(text: str) -> str:
+    """A mark becomes nothing where it stands beside a space or any comma is within a number, else a space."""
+    within = re.search(r"\d,\d", text)
+    found = text
+    for mark in ';/[]"{}()=+\\_-><@`,?!':
+        found = found.replace(mark, "" if within or f"{mark} " in text or f" {mark}" in text else " ")
+    return re.sub(r"(?<!\d)\.(?!\d)", "", found, count=32)  # 32: re.UNICODE, passed there as the count
 
 
 def mme(answer: str, label: str) -> Verdict:
@@ -116,11 +138,14 @@ PARSERS: dict[str, Parser] = {
 }
 
 
-def parser(name: str) -> Parser:
-    """The parser of that name. Raises ClvsError for one that does not exist."""
+_BY_BENCHMARK: dict[tuple[str, str], Parser] = {("mme", "lmms"): lmms_mme}  # code that reads each in its own way
+
+
+def parser(name: str, benchmark: str = "") -> Parser:
+    """The parser of that name, for a benchmark's name. Raises ClvsError for one that does not exist."""
     if name not in PARSERS:
         raise ClvsError(f"There is no parser {name!r:.80}; choose one of {', '.join(PARSERS)}.")
-    return PARSERS[name]
+    return _BY_BENCHMARK.get((benchmark, name), PARSERS[name])
 
 
 @dataclass(frozen=True)
@@ -157,15 +182,20 @@ class Answers:
 
 
 def read_answers(benchmark: Benchmark, path: str | Path, questions: Sequence[Question]) -> Answers:
-    """Answers from our runs or in the benchmark's official response format; a file, or a folder of such files.
+    """Answers from our runs, in the benchmark's official response format, or a harness's; a file or a folder of them.
 
     Ours are JSON lines or a JSON array of objects with at least {"id", "method", "answer"}; several files are joined.
-    Answers of the official formats have the one method "".
+    Answers of the other formats have the one method "".
 
     Raises ClvsError for files that cannot be read, are of neither form, mix both or answer a question twice, and for
     runs that were asked other questions under the same ids.
     """
     path = existing(path, "name the file or folder of the answers")
+    if samples := harness.read_samples(path):
+        joined: dict[str, str] = {}
+        for question, answer, where in harness.answers(samples, questions):
+            once(joined, question, answer, where)
+        return Answers({"": joined}, official=True)
     ours = _runs(path)
     if ours is not None:
         _check_asked(path, questions)
@@ -189,6 +219,12 @@ def _runs(path: Path) -> dict[str, dict[str, str]] | None:
     files = [file for file in answer_files(path, (*endings, ".txt")) if path.is_file() or file.suffix in endings]
     files = [file for file in files if file.name not in (ABOUT, QUESTIONS) or not (file.parent / ANSWERS).is_file()]
     tables = {file: read_rows(file) for file in files if read_text(file).lstrip()[:1] in ("[", "{")}
+    for file, rows in tables.items():
+        if rows and all("caption" in row for row in rows):
+            raise ClvsError(
+                f"{file} holds captions, as CHAIR scores them, and no answers to yes-or-no questions; the command "
+                "find-heads reads them (--captions)."
+            )
     ours = {file: rows for file, rows in tables.items() if any("method" in row and "answer" in row for row in rows)}
     if not ours:
         return None

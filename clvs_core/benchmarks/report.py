@@ -153,10 +153,15 @@ def _estimate(benchmark: Benchmark, score: Score, group: str, metric: str) -> Es
     honest = score.groups.get(group)
     if honest is None:
         return None
+    if metric in _OTHER_SHARES.get((benchmark.name, score.parser), ()):
+        return None  # it is of all answers, and the printed one is not
     # With "no" as positive an answer that is neither counts against recall, and is not in the true negative rate.
     recall = honest.true_positive_rate if benchmark.positive == "yes" else None
     known = {"accuracy": honest.accuracy, "f1": honest.f1, "score": honest.score, "recall": recall}
     return known.get(metric)
+
+
+_OTHER_SHARES = {("pope", "lmms"): ("recall", "f1")}  # by benchmark and parser: what is not a share of all answers
 
 
 # --- honest tables ------------------------------------------------------------------------------------
@@ -235,7 +240,7 @@ def _yes(benchmark: Benchmark, one: Scored) -> Mapping[str, float]:
     answered = [question for question in one.questions if question.id in one.answers]
     if not answered:
         return {}
-    yes = judge(answered, one.answers, one.parser).said == 1
+    yes = judge(answered, one.answers, one.parser, benchmark).said == 1
     masks = {"total": np.ones(len(answered), bool), **benchmark.groups(answered)}
     return {name: float(yes[mask].mean()) for name, mask in masks.items() if mask.any()}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..commands.common import drawing
 from ..errors import ClvsError
+from ..files import write_whole
 from .answers import PARSERS
 from .paper_tables import MODEL, paper_models
 from .report import AS_PAPER, OFFICIAL, Table, csv_text, latex, markdown, tables
@@ -124,7 +125,7 @@ def write(found: Sequence[Table], folder: Path) -> list[Path]:
         for table in found:
             for ending, text in FORMATS.values():
                 written.append(folder / (table.name + ending))
-                written[-1].write_text(text([table]), encoding="utf-8", newline="")
+                write_whole(written[-1], text([table]))
     except OSError as error:
         raise ClvsError(f"The tables cannot be written to {folder} ({error.strerror}); name another folder.") from error
     return written

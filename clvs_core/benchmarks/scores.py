@@ -79,8 +79,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Score:
-    """official: what the authors' scorer prints, by group. groups: honest numbers, by the same groups.
+    """official: what the authors' scorer prints, by group; what other code does, under one of `Benchmark.scorers`.
 
+    groups: honest numbers, by the same groups.
     missing: questions without an answer, which are left out. extra: answers to no loaded question.
     """
 
@@ -118,9 +119,11 @@ def without_interval(groups: Iterable[Group | Change]) -> bool:
 # --- from answers to numbers --------------------------------------------------------------------------
 
 
-def judge(questions: Sequence[Question], answers: Mapping[str, str], parser: str) -> Judged:
-    """Reads the answer to every question; all must have one."""
-    read = parser_of(parser)
+def judge(
+    questions: Sequence[Question], answers: Mapping[str, str], parser: str, benchmark: Benchmark | None = None
+) -> Judged:
+    """Reads the answer to every question; all must have one. benchmark: theirs, as some code reads each differently."""
+    read = parser_of(parser, benchmark.name if benchmark else "")
     said = [_SAID[read(answers[question.id], question.label)] for question in questions]
     images: dict[str, int] = {}
     # A table without file names does not say which questions share a picture: each then counts as its own.
@@ -144,11 +147,11 @@ def score(
     """See `Benchmark.score`. Raises ClvsError if no question is answered or there is no such parser."""
     parser = parser or benchmark.parser
     answered = _answered(questions, answers)
-    judged, groups = judge(answered, answers, parser), benchmark.groups(answered)
+    judged, groups = judge(answered, answers, parser, benchmark), benchmark.groups(answered)
     read = np.array([_SAID[first_word(answers[question.id])] for question in answered], np.int8)
     missing = len(questions) - len(answered)
     extra = len(answers.keys() - {question.id for question in questions})
-    official = benchmark.official(judged, groups)
+    official = benchmark.scorers.get(parser, benchmark.official)(judged, groups)
     samples = _Samples(judged, benchmark, groups)
     twice = {name: asked_twice([answered[n] for n in np.flatnonzero(mask)]) for name, mask in groups.items()}
     honest = {
@@ -171,7 +174,7 @@ def compare(
     if not both:
         raise ClvsError("The two sets of answers have no question in common; compare answers to the same questions.")
     groups, parser = benchmark.groups(both), parser or benchmark.parser
-    new, old = judge(both, answers, parser), judge(both, vanilla, parser)
+    new, old = (judge(both, each, parser, benchmark) for each in (answers, vanilla))
     right, was = new.said == new.truth, old.said == old.truth
     after, before = _Samples(new, benchmark, groups), _Samples(old, benchmark, groups)
     names = [*groups, "total"] if benchmark.paired else list(groups)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import ModelError
-from . import download
+from . import download, foreign
 from .memory import GB
 from .registry import ModelCard
 
@@ -26,10 +26,12 @@ _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 def small_files(card: ModelCard) -> Path:
     """The folder with a checkpoint's configuration, tokenizer and processor, downloaded now if need be."""
     folder = Path(card.source)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # False, too, for what cannot be a path
         return folder
+    if folder.is_file() or folder.suffix.casefold() in foreign.WEIGHTS:
+        raise ModelError(foreign.told_of_file(folder))
     if card.source.count("/") > 1 or card.source.startswith((".", "/", "~")):
-        raise ModelError(f"There is no model folder {card.source!r}; give {known()}.")
+        raise ModelError(f"There is no model folder {card.source!r:.200}; give {known()}.")
     return _download(card, _SMALL)
 
 
@@ -42,7 +44,7 @@ def weights(card: ModelCard, folder: Path, progress: Progress | None = None) -> 
     names = _weight_files(folder)
     if _complete(folder, names):
         return
-    if not Path(card.source).is_dir():
+    if not os.path.isdir(card.source):
         if progress:
             _fetch(card, folder.name, names, progress)
         else:
@@ -59,7 +61,7 @@ def downloaded(card: ModelCard) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     folder: Path | None = Path(card.source)
-    if not Path(card.source).is_dir():
+    if not os.path.isdir(card.source):
         found = try_to_load_from_cache(card.source, "config.json", revision=card.revision)
         folder = Path(found).parent if isinstance(found, str) else None
     return folder is not None and _complete(folder, _weight_files(folder))
@@ -75,7 +77,7 @@ def _weight_files(folder: Path) -> Sequence[str]:
     try:
         table = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"]
         names = sorted({Path(name).name for name in table.values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return [_WEIGHTS]
     return [name for name in names if name.endswith(".safetensors")] or [_WEIGHTS]
 
@@ -136,7 +138,7 @@ def _told(card: ModelCard) -> Iterator[None]:
     except errors.RevisionNotFoundError:
         raise ModelError(f"{label} has no revision {card.revision!r} on the hub; see {page}.") from None
     except errors.HFValidationError:
-        raise ModelError(f"{source!r} cannot be a model's name; give {known()}.") from None
+        raise ModelError(f"{source!r:.200} cannot be a model's name; give {known()}.") from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         raise ModelError(
             f"{label} is not on this machine, or not all of it, and the hub cannot be reached; connect to the network "
@@ -161,6 +163,12 @@ def _stopped(label: str, error: Exception) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error without its full stop, to stand in brackets."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    """The first line of an error that says something, without its full stop, to stand in brackets."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # huggingface_hub begins with the name of its check: "Validation error for field 'x':", then "TypeError: ..."
+    said = (
+        lines[1].partition("Error: ")[2] or lines[1]
+        if len(lines) > 1 and lines[0].endswith(":")
+        else "".join(lines[:1])
+    )
+    return f"{said:.300}".rstrip(".") or type(error).__name__

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 
 from ..engine.model import Model
 from ..engine.room import ran_out
 from ..errors import ModelError
-from . import hub, memory
+from . import foreign, hub, memory
 from .memory import Size, gigabytes
 from .pictures import cap_visual_tokens, complete, set_image_mode
+from .prompts import Prompts
 from .registry import CAPPED, CARDS, FAMILIES, PACKAGES, ModelCard, card_for, settings_for
 
 _DTYPES = {
@@ -35,7 +36,7 @@ _ROPE = ("default", "linear", "llama3", "yarn", "mrope")  # their frequencies do
 _NTK = {"rope_type", "type", "factor", "rope_theta", "partial_rotary_factor"}  # all that dynamic NTK scaling is made of
 _LAYERS = ("full_attention", "sliding_attention")
 _CROSS = ("cross_attention_layers", "cross_layer_interval", "cross_attention_frequency")
-_BROKEN = (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError, AttributeError)
+_NO_WEIGHT = re.compile(r"\b(inv_freq|position_ids)$")  # buffers that old versions of transformers saved
 
 
 def load_model(
@@ -66,6 +67,8 @@ def load_model(
     config = _config(card, folder)
     quantization = _quantized(card, config, quantization, dtype, device)
     processor = _processor(card, folder, config, image_mode)
+    _refuse(card, _odd_token(config.image_token_id, config.get_text_config().vocab_size))
+    Prompts(processor, config.image_token_id, config.model_type).check()
     size = _size(card, config)
     computed = memory.precision(dtype, device, None, _own_dtype(config), card.family)
     kept = quantization or computed
@@ -127,14 +130,18 @@ def _family(card: ModelCard, folder: Path) -> ModelCard:
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind = found["model_type"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        if told := foreign.told_of_folder(folder, card.source):
+            raise ModelError(f"{card.label} {told}.") from None
         raise ModelError(
             f"{card.label} has no config.json that says what kind of model it is; give {hub.known()}."
         ) from None
+    if told := foreign.told_of_folder(folder, card.source, found):
+        raise ModelError(f"{card.label} {told}.")
     _refuse(card, _odd_kind(found))
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise ModelError(
-            f"{card.label} is a model of type {kind!r}; this version runs {', '.join(FAMILIES.values())} "
+            f"{card.label} is a model of type {kind!r:.80}; this version runs {', '.join(FAMILIES.values())} "
             f"({', '.join(FAMILIES)})."
         )
     if card.name in CARDS:
@@ -149,13 +156,14 @@ def _config(card: ModelCard, folder: Path) -> Any:
 
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except _BROKEN as error:
+    except Exception as error:  # of any library that reads the checkpoint's files
         raise ModelError(
             f"The config.json of {card.label} cannot be read ({hub.first_line(error)}); download it again."
         ) from error
     text = config.get_text_config()
     _fix_positions(text)
     _refuse(card, _odd_layers(getattr(text, "layer_types", None)) or _odd_positions(text) or _odd_scores(text))
+    _refuse(card, _odd_vision(config))
     return config
 
 
@@ -242,12 +250,29 @@ def _odd_scores(text: Any) -> str:
     return ""
 
 
+def _odd_vision(config: Any) -> str:
+    """Why the layers that a picture's features are taken from are not there, "" where they are."""
+    wanted = getattr(config, "vision_feature_layer", None)
+    depth = getattr(config.vision_config, "num_hidden_layers", None)
+    layers = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+    # hidden states are the embeddings and what each layer makes of them
+    missing = [n for n in layers if isinstance(n, int) and isinstance(depth, int) and not -depth - 1 <= n <= depth]
+    return f"takes layer {missing[0]} of a vision tower that has {depth}" if missing else ""
+
+
+def _odd_token(image: Any, vocabulary: Any) -> str:
+    """Why a picture's token cannot be embedded, "" where it can."""
+    if isinstance(image, int) and isinstance(vocabulary, int) and not 0 <= image < vocabulary:
+        return f"gives pictures the token {image} (image_token_id), and its vocabulary has {vocabulary} tokens"
+    return ""
+
+
 def _size(card: ModelCard, config: Any) -> Size:
     """The exact size, with the card's tokens of a picture; refuses attention sinks, which only parameters tell."""
     tokens = card.size.tokens if card.size else CAPPED.get(card.family, memory.TOKENS)
     try:
         shell = memory.skeleton(config)
-    except _BROKEN as error:
+    except Exception as error:  # of any library that reads the checkpoint's files
         raise ModelError(
             f"The config.json of {card.label} describes no model ({hub.first_line(error)}); download it again."
         ) from error
@@ -281,7 +306,7 @@ def _processor(card: ModelCard, folder: Path, config: Any, image_mode: Literal["
         )
     try:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-    except _BROKEN as error:
+    except Exception as error:  # of any library that reads the checkpoint's files
         raise ModelError(
             f"The processor of {card.label} cannot be read ({hub.first_line(error)}); download it again."
         ) from error
@@ -353,9 +378,9 @@ def _weights(
         options["quantization_config"] = _quantization(quantization, dtype)
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, config=config, output_loading_info=True, **options
+            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
-    except (*_BROKEN, SafetensorError, MemoryError) as error:
+    except Exception as error:  # of any library that reads the checkpoint's files
         if ran_out(error):
             raise ModelError(
                 f"{card.label} needs more memory than was left while it was read; close what else runs here, or choose "
@@ -363,12 +388,34 @@ def _weights(
             ) from None
         raise ModelError(f"{card.label} could not be loaded ({hub.first_line(error)}); download it again.") from error
     hf, report = loaded
-    lacking = [*report["missing_keys"], *report["mismatched_keys"]]
-    if lacking:  # transformers would go on with random weights
-        raise ModelError(
-            f"{card.label} lacks {len(lacking)} weights, e.g. {sorted(map(str, lacking))[0]}; download it again."
-        )
+    _check_weights(card, report)
     return hf
+
+
+def _check_weights(card: ModelCard, report: Mapping[str, Any]) -> None:
+    """ModelError where weights and config.json are not of one model: transformers would go on, and answer wrongly.
+
+    report: its loading info. Tensors that have no place count where they are of a numbered layer, block or expert;
+    others, such as a head that was never used, are left out by published checkpoints' own classes.
+    """
+    if lacking := sorted(map(str, report["missing_keys"])):
+        raise ModelError(f"{card.label} lacks {len(lacking)} weights, e.g. {lacking[0]}; download it again.")
+    if mismatched := sorted(report["mismatched_keys"], key=str):
+        name, found, wanted = mismatched[0]
+        raise ModelError(
+            f"{card.label} has {len(mismatched)} weights of another shape than its config.json says, e.g. {name} of "
+            f"{_shape(found)} and not {_shape(wanted)}; take both from one checkpoint."
+        )
+    extra = sorted(key for key in map(str, report["unexpected_keys"]) if re.search(r"\.\d+\.", key))
+    if extra := [key for key in extra if not _NO_WEIGHT.search(key)]:
+        raise ModelError(
+            f"{card.label} has {len(extra)} weights that its config.json knows nothing of, e.g. {extra[0]}; take both "
+            "from one checkpoint."
+        )
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return " x ".join(map(str, sizes))
 
 
 def _quantization(choice: str, dtype: torch.dtype) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from ..errors import ModelError
+from ..plain import plain
 
 MODES = ("crop", "pad")
 _KEPT = ("resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std", "do_convert_rgb")
@@ -88,6 +89,7 @@ def cap_visual_tokens(processor: Any, tokens: int) -> None:
     size = dict(getattr(images, "size", None) or {})
     if not hasattr(images, "merge_size") or not {"shortest_edge", "longest_edge"} <= set(size):
         raise ModelError("This model's number of visual tokens does not follow the pixels; leave the limit out.")
+    tokens = plain(tokens)
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 16:
         raise ModelError(f"The limit of visual tokens must be a whole number of at least 16, not {tokens!r}.")
     area = (images.patch_size * images.merge_size) ** 2  # pixels a token

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import ModelError, QuestionError
+from ..text import is_text, mended
+from .hub import first_line
 
 # LLaVA-1.5's own prompt without its system sentence, as the llava-hf checkpoints' chat template writes it.
 LLAVA = "USER: {image}\n{question} ASSISTANT:"
@@ -63,6 +65,18 @@ def parse(prompt: Any) -> tuple[str, tuple[str, ...]]:
             "or join some, e.g. vicuna+one-word."
         )
     return (conversations or [CHAT])[0], suffixes
+
+
+def checked_question(question: Any) -> str:
+    """The question without white space around it. QuestionError where it is empty or no text."""
+    asked = question.strip() if isinstance(question, str) else ""
+    if not asked:
+        raise QuestionError("The question is empty; ask something about the picture.")
+    if not is_text(asked):
+        raise QuestionError(
+            f"The question {asked!r:.80} holds half a character or bytes that are no UTF-8; write it in UTF-8."
+        )
+    return asked
 
 
 def presets(family: str) -> dict[str, str]:
@@ -136,9 +150,7 @@ class Prompts:
         does not exist or does not belong to this checkpoint.
         """
         conversation, suffixes = parse(prompt)
-        question = question.strip() if isinstance(question, str) else ""
-        if not question:
-            raise QuestionError("The question is empty; ask something about the picture.")
+        question = checked_question(question)
         for token in self._reserved:
             if token in question:
                 raise QuestionError(f"The question contains {token!r}, which stands for pictures; remove it.")
@@ -151,9 +163,17 @@ class Prompts:
         if not getattr(self.processor, "chat_template", None):
             return self._without_template(question)
         content = [{"type": "image"}, {"type": "text", "text": question}]
-        return self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
+        try:
+            own = self.processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+        except Exception as error:  # a template is a program, and may fail as one
+            raise ModelError(
+                f"This checkpoint's chat template cannot be used ({first_line(error)}); download it again."
+            ) from error
+        if not is_text(own):
+            raise ModelError("This checkpoint's chat template writes half a character; download it again.")
+        return own
 
     def _without_template(self, question: str) -> str:
         if self.family != "llava":
@@ -179,7 +199,19 @@ class Prompts:
 
     @functools.cached_property
     def _image_token(self) -> str:
-        return str(self.tokenizer.convert_ids_to_tokens(self.image_token_id))
+        number = self.image_token_id
+        known = isinstance(number, int) and 0 <= number < len(self.tokenizer)
+        token = self.tokenizer.convert_ids_to_tokens(number) if known else None
+        if token is None:
+            raise ModelError(
+                f"This checkpoint's config.json gives pictures the token {number!r}, which its tokenizer of "
+                f"{len(self.tokenizer)} tokens does not have; take both from one checkpoint."
+            )
+        return str(token)
+
+    def check(self) -> None:
+        """Raises the errors of `tail` that are the checkpoint's and not a question's."""
+        self.tail("?")
 
     def _parts(self, question: str, prompt: str) -> tuple[str, str]:
         """The prompt before and after the picture's placeholder."""
@@ -195,6 +227,11 @@ class Prompts:
         """Ids of everything after the last image token, up to and with the last prompt token."""
         before, after = self._parts(question, prompt)
         ids = self._ids(before + self._image_token + self.closing + after)
+        if self.image_token_id not in ids:
+            raise ModelError(
+                f"This checkpoint's tokenizer does not read {self._image_token!r}, its pictures' token, as one token; "
+                "take config.json and tokenizer from one checkpoint."
+            )
         tail = ids[len(ids) - ids[::-1].index(self.image_token_id) :]
         if before != self.head(prompt) or not tail:
             raise ModelError(
@@ -255,7 +292,7 @@ class Prompts:
         unknown = self.tokenizer.unk_token_id
         if unknown is None or not isinstance(question, str):
             return []
-        question += "".join(SUFFIXES[name].text for name in suffixes)
+        question = mended(question) + "".join(SUFFIXES[name].text for name in suffixes)
         if conversation != CHAT:
             question = f"{VICUNA} {question}"
         found = self.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)

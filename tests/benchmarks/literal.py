@@ -1,5 +1,9 @@
 """The official scorers read literally: counters and loops, one answer at a time, apart from the code under test."""
 
+import re
+
+import numpy as np
+
 
 def amber_print(rows, truths):
     """inference.py, discriminative part. rows: (id, response); truths: id -> (type, truth)."""
@@ -114,3 +118,86 @@ def mme_print(folder, tasks):
         scores[task] = {"accuracy": accuracy, "accuracy_plus": plus, "score": score}
         total += score
     return scores | {"total": total}
+
+
+def _score_of_lmms(results):
+    """pope_aggregate_* of lmms-eval @75571cf, tasks/pope/utils.py; results: (prediction, ground truth)."""
+    right = sum(1.0 if pred == gt else 0.0 for pred, gt in results)
+    tp = fp = fn = yes_count = no_count = 0
+    for pred, gt in results:
+        if gt == "yes" and pred == "yes":
+            tp += 1
+        elif gt == "no" and pred == "yes":
+            fp += 1
+        if gt == "yes" and pred == "no":
+            fn += 1
+        if gt == "yes":
+            yes_count += 1
+        elif gt == "no":
+            no_count += 1
+    precision = tp / (tp + fp) if (tp + fp) > 0 else 0
+    recall = tp / (tp + fn) if (tp + fn) > 0 else 0
+    f1 = 2 * (precision * recall) / (precision + recall) if (precision + recall) > 0 else 0
+    ratio = yes_count / (yes_count + no_count) if (yes_count + no_count) > 0 else 0
+    scores = {"accuracy": right / len(results), "precision": precision, "recall": recall, "f1": f1}
+    return scores | {"yes_ratio": ratio}
+
+
+def pope_of_lmms(texts, labels):
+    return _score_of_lmms([(text.lower().strip(), label) for text, label in zip(texts, labels, strict=True)])
+
+
+def mme_of_lmms(rows):
+    """mme_aggregate_results of lmms-eval @75571cf; rows: (category, picture, text, label) -> category -> score."""
+    by_picture = {}
+    for category, picture, text, label in rows:
+        said = text.lower().strip().replace(".", "")
+        if said in ["yes", "no"]:
+            read = said
+        elif len(said) == 1:
+            read = "yes" if said == "y" else "no" if said == "n" else "other"
+        else:
+            start = said[:4]
+            read = "yes" if "yes" in start else "no" if "no" in start else "other"
+        by_picture.setdefault(category, {}).setdefault(picture, []).append(1.0 if read == label else 0.0)
+    averages = {}
+    for category, pictures in by_picture.items():
+        total = 0
+        for scores in pictures.values():
+            assert len(scores) == 2
+            total += (sum(scores) == 2) * 100.0 + sum(scores) / len(scores) * 100.0
+        averages[category] = total / len(pictures)
+    return averages | {"total": sum(averages.values())}
+
+
+def vlmeval_reads(text):
+    """YOrN_Extraction with process_punctuation of VLMEvalKit @e8e78f0, as it stands there."""
+    given = text.lower()
+    out = given
+    punct = [";", r"/", "[", "]", '"', "{", "}", "(", ")", "=", "+", "\\", "_", "-", ">", "<", "@", "`", ",", "?", "!"]
+    for p in punct:
+        if (p + " " in given or " " + p in given) or (re.search(r"(\d)(,)(\d)", given) is not None):
+            out = out.replace(p, "")
+        else:
+            out = out.replace(p, " ")
+    words = re.sub(r"(?<!\d)\.(?!\d)", "", out, count=int(re.UNICODE)).split()
+    if "yes" in words and "no" not in words:
+        return "Yes"
+    if "yes" not in words and "no" in words:
+        return "No"
+    return "Unknown"
+
+
+def pope_of_vlmeval(texts, labels):
+    """POPE_rating of VLMEvalKit @e8e78f0, of answers that are all of one category."""
+    answer, extracted = [label.capitalize() for label in labels], [vlmeval_reads(text) for text in texts]
+    y_true = np.array([1 if i == "Yes" else 0 for i in answer])
+    y_pred = np.array([1 if i == "Yes" else 0 for i in extracted])
+    tp = sum((y_true == 1) & (y_pred == 1))
+    fp = sum((y_true == 0) & (y_pred == 1))
+    fn = sum((y_true == 1) & (y_pred == 0))
+    precision = tp / (tp + fp) if (tp + fp) != 0 else 0
+    recall = tp / (tp + fn) if (tp + fn) != 0 else 0
+    f1 = 2 * (precision * recall) / (precision + recall) if (precision + recall) != 0 else 0
+    accuracy = np.mean([a == e for a, e in zip(answer, extracted, strict=True)])
+    return {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from clvs_core import benchmarks
+from clvs_core.benchmarks import report
 from clvs_core.benchmarks.amber import GROUPS
-from clvs_core.benchmarks.answers import read_answers
+from clvs_core.benchmarks.answers import PARSERS, read_answers
 from clvs_core.benchmarks.scores import Judged
 from tests.benchmarks import files, literal
 
@@ -185,3 +186,62 @@ def test_pope_does_not_divide_by_zero():
     judged = confusion(0, 0, 3, 3)
     expected = {"accuracy": 0.5, "precision": None, "recall": 0.0, "f1": None}
     assert POPE.official(judged, everything(judged))["All"] == expected
+
+
+# --- other people's scorers -------------------------------------------------------------------------------
+
+OTHERS = ["Yes", "No", "yes", " no\n", "Yes.", "no.No", "Answer:yes", "**Yes**", "(no)", "yes, no", "y", "N.", "maybe"]
+OTHERS += ["It is 3,000 yes!", "nope", "not sure", "yes" + "." * 40, "", "Yes - it is", "no-one", "No\nThe dog"]
+SCORERS = {"lmms": literal.pope_of_lmms, "vlmeval": literal.pope_of_vlmeval}
+
+
+@pytest.mark.parametrize("parser", SCORERS)
+@pytest.mark.parametrize("seed", range(10))
+def test_pope_under_the_name_of_other_code_is_what_that_code_prints(parser, seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    rows = files.pope_rows(int(rng.integers(5, 60)))
+    questions = POPE.load(files.lines(tmp_path / "coco_pope_random.json", rows))
+    assert rows[0]["label"] == "yes"
+    texts = ["maybe", *(str(rng.choice(OTHERS)) for _ in rows[1:])]  # what the two denominators differ by
+    answers = {question.id: text for question, text in zip(questions, texts, strict=True)}
+    expected = SCORERS[parser](texts, [row["label"] for row in rows])
+    found = POPE.score(questions, answers, parser).official
+    assert found == {"All": pytest.approx(expected, abs=0), "random": pytest.approx(expected, abs=0)}
+
+
+@pytest.mark.parametrize("parser", SCORERS)
+@pytest.mark.parametrize("text", ["maybe", "no", "yes"])
+def test_other_code_has_zeros_where_there_is_nothing_to_divide_by(parser, text, tmp_path):
+    for label in ("yes", "no"):
+        rows = [row for row in files.pope_rows(2) if row["label"] == label]
+        questions = POPE.load(files.lines(tmp_path / label / "coco_pope_random.json", rows))
+        found = POPE.score(questions, {question.id: text for question in questions}, parser).official["All"]
+        assert found == SCORERS[parser]([text] * len(rows), [label] * len(rows))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mme_under_lmms_evals_name_is_what_its_mme_task_prints(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    questions = MME.load(files.write_mme(tmp_path / "mme", images=int(rng.integers(1, 30))))
+    said = {q.id: str(rng.choice(OTHERS)) for q in questions}
+    found = MME.score(questions, said, "lmms").official
+    expected = literal.mme_of_lmms([(q.kind, q.image, said[q.id], q.label) for q in questions])
+    scores = {name: each if name == "total" else each["score"] for name, each in found.items()}
+    assert scores == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("answer", [*OTHERS, *files.ODD])
+def test_vlmeval_reads_as_vlmevalkit_does(answer):
+    assert (
+        PARSERS["vlmeval"](answer, "yes") == {"Yes": "yes", "No": "no", "Unknown": None}[literal.vlmeval_reads(answer)]
+    )
+
+
+def test_tables_have_no_interval_beside_a_number_that_is_not_of_all_answers(tmp_path):
+    questions = POPE.load(files.lines(tmp_path / "coco_pope_random.json", files.pope_rows(10)))
+    answers = {q.id: "maybe" if n % 3 else q.label for n, q in enumerate(questions)}
+    lmms, own = (POPE.score(questions, answers, name) for name in ("lmms", "amber"))
+    assert lmms.official["All"]["recall"] == 1.0
+    assert report._estimate(POPE, lmms, "All", "f1") is report._estimate(POPE, lmms, "All", "recall") is None
+    assert report._estimate(POPE, lmms, "All", "accuracy") == lmms.groups["All"].accuracy
+    assert report._estimate(POPE, own, "All", "f1") == own.groups["All"].f1

@@ -6,27 +6,30 @@ import json
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+from gradio.context import LocalContext
+from PIL import Image
 from starlette.datastructures import QueryParams
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError, ModelError
+from clvs_core.errors import ClvsError, ModelError, Stopped
 from clvs_core.key_objects import relative_gain, together
 from clvs_core.methods import METHODS
 from clvs_core.models.prompts import SUFFIXES
+from clvs_core.models.registry import CARDS
 from tests import viewer_fakes
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
 from tests.ui.test_limits import png_header
 from viz import figures
-from viz.ui import limits
+from viz.ui import build, limits
 from viz.ui.exports import KINDS, Exports
 from viz.ui.library import Library
+from viz.ui.listeners import GONE
 from viz.ui.models import Models
 from viz.ui.session import Session, Settings
 from viz.ui.widgets import MethodPicker, PictureInput, Setting
@@ -134,8 +137,7 @@ def test_a_setting_that_comes_after_a_newer_request_changes_nothing(handlers, mo
 
 
 def test_usual_settings_are_left_to_the_card():
-    card = SimpleNamespace(name="scenes", settings={"clvs": {"beta": 0.7, "gamma": 0.4}})
-    assert Settings.of(card).methods == ("vanilla", "clvs:gamma=0.4")
+    assert Settings.of(CARDS["scenes"]).methods == ("vanilla", "clvs")
 
 
 def test_only_the_method_that_came_is_asked(handlers, fake):
@@ -403,8 +405,11 @@ def test_one_model_call_at_a_time(library):
 
     class Watched:
         layers, heads = 8, 2
-        views = SimpleNamespace(visual=36)
+        views, key = SimpleNamespace(visual=36), ("", "")
         inside = 0
+
+        def forget(self, content):
+            pass
 
         def unknown_words(self, question, prompt="chat"):
             return []
@@ -421,7 +426,8 @@ def test_one_model_call_at_a_time(library):
 
     watched = Watched()
     models = Models(load=lambda name, **settings: watched)
-    threads = [threading.Thread(target=models.ask, args=("scenes", None, "?", [], 1)) for _ in range(6)]
+    picture = Image.new("RGB", (8, 8))
+    threads = [threading.Thread(target=models.ask, args=("scenes", picture, "?", [], 1)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -435,9 +441,53 @@ def test_no_more_than_the_queue_may_wait(models, library, monkeypatch):
     with pytest.raises(ClvsError, match="Too many people"):
         models.ask("scenes", None, "?", [], 1)
     models._room.release()
-    picture = SimpleNamespace(width=96, height=96)
+    picture = Image.new("RGB", (96, 96))
     assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
     assert models._room.acquire(blocking=False), "a place is given back"
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked(models, fake):
+    gone = threading.Event()
+    request = SimpleNamespace(request=SimpleNamespace(scope={GONE: gone}), session_hash="somebody")
+    token = LocalContext.request.set(request)
+    picture = Image.new("RGB", (96, 96))
+    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    gone.set()
+    before = fake.opened
+    with pytest.raises(Stopped):
+        models.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4)
+    assert fake.opened == before
+    LocalContext.request.reset(token)
+
+
+def test_a_picture_is_opened_before_its_turn(handlers, tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
+    session, path = Session(), str(tmp_path / "mine.png")
+    told = handlers.look(session, session.begin(), path, "Why?", *controls())
+    assert [each["is_valid"] for each in told] == [True] * 8, "one for each input"
+    monkeypatch.setattr(limits, "open_picture", lambda path: pytest.fail("opened in the model's time"))
+    assert run(handlers, session, path=path)[-1]["error"] == ""
+
+
+def test_a_picture_that_cannot_be_opened_is_not_tried_again_in_the_models_time(handlers, tmp_path, monkeypatch):
+    (tmp_path / "x.png").write_bytes(b"nothing")
+    session, path = Session(), str(tmp_path / "x.png")
+    handlers.look(session, session.begin(), path, "Why?", *controls())
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "open_picture", lambda path: pytest.fail("opened in the model's time"))
+        assert "not a picture" in run(handlers, session, path=path)[-1]["error"]
+    Image.new("RGB", (64, 64)).save(tmp_path / "x.png")
+    handlers.look(session, session.begin(), path, "Why?", *controls())
+    assert run(handlers, session, path=path)[-1]["error"] == "", "another file may lie there by now"
+
+
+def test_running_looks_first(library, models, recording):
+    page = build.build(models, library, recording)
+    (running,) = (fn for fn in page.fns.values() if fn.name == "run")
+    assert running.validator.__name__ == "look"
+    assert running.concurrency_limit == 1
+    asking = [fn for fn in page.fns.values() if fn.name in ("ask", "key_object_curve")]
+    assert {fn.concurrency_id for fn in asking} == {"api"}, "they open pictures, too"
 
 
 def test_a_model_is_loaded_once_and_only_if_offered():
@@ -903,18 +953,6 @@ def test_a_models_folder_is_told_by_its_name_only(handlers, tmp_path):
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(ClvsError, match="rename one"):
         Models(list(map(str, folders)))
-
-
-def test_files_may_come_while_they_are_looked_through(handlers):
-    addresses = [handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file=") for _ in range(2)]
-    for _ in handlers.files:
-        addresses.append(handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file="))
-    assert handlers.files == set(addresses)
-    for path in addresses:
-        Path(path).unlink()
-    handlers.files -= set(addresses)
-    assert not handlers.files
-    assert not any(Path(path).parent.exists() for path in addresses)
 
 
 def test_a_library_says_what_is_wrong(tmp_path, library):

@@ -28,7 +28,9 @@ from viz.ui.results import Results
 from viz.ui.runs import Choice, Runs
 from viz.ui.session import Session
 
-OWN = SimpleNamespace(headers={"host": "127.0.0.1:7860"}, client=SimpleNamespace(host="127.0.0.1"))
+OWN = SimpleNamespace(
+    headers={"host": "127.0.0.1:7860", "connection": "keep-alive"}, client=SimpleNamespace(host="127.0.0.1")
+)
 VISITOR = SimpleNamespace(headers={"host": "example.org"}, client=SimpleNamespace(host="10.0.0.1"))
 FOUR = {"vanilla": "vanilla", "clvs": "clvs:beta=0.8", "vcd": "vcd", "pai": "pai"}
 FIVE = FOUR | {"vaf": "vaf"}

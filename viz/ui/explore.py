@@ -165,7 +165,13 @@ def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     arrived = [*page.arrived, session]
     gr.context.Context.root_block.load(_keeping(desks.arrive), [session], [page.desk, *arrived], **QUICK)
     run = page.ticket.change(
-        handlers.run, page.inputs, page.viewer, trigger_mode="multiple", **HIDDEN, **limits.MODEL_QUEUE
+        handlers.run,
+        page.inputs,
+        page.viewer,
+        trigger_mode="multiple",
+        validator=handlers.look,
+        **HIDDEN,
+        **limits.MODEL_QUEUE,
     )
     run.failure(handlers.refused, [session], page.viewer, **QUICK)
     model, methods, *_ = page.controls

@@ -49,11 +49,10 @@ class Exports:
             self.handlers.switch_objects(session, event)
             self.handlers.follow(session, data["region"])
         try:
-            content = self.make(session, kind, view, shown)
+            name = f"clvs-{kind}"
+            return {"url": self.handlers.publish(self.make(session, kind, view, shown), name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
-        name = f"clvs-{kind}"
-        return {"url": self.handlers.publish(content, name), "name": name}
 
     def make(self, session: Session, kind: str, view: Mapping[str, Any], shown: Shown | None = None) -> bytes:
         """The file's bytes. ClvsError when there is nothing to export."""

@@ -9,20 +9,19 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError, Stopped
+from clvs_core.errors import ClvsError, ImageError, Stopped
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from clvs_core.methods import METHODS, Combine, Method, spec
 from clvs_core.methods.base import NoisedPicture
-from clvs_core.methods.schema import explicit, schema, start
+from clvs_core.methods.schema import explicit, schema, unset
 from clvs_core.models.prompts import CHAT, presets
 from clvs_core.models.registry import card_for
 from viz.ui import border, limits, links
@@ -31,6 +30,7 @@ from viz.ui.models import Answer, Models
 from viz.ui.objects import add
 from viz.ui.record import Recording
 from viz.ui.session import Budget, Picture, Result, Session, Settings, Shown
+from viz.ui.store import Store
 from viz.viewer.payload import build
 
 GONE = "This answer is no longer kept here; press Run to ask again."
@@ -45,7 +45,8 @@ class Handlers:
 
     def __init__(self, models: Models, library: Library, recording: Recording):
         self.models, self.library, self.recording = models, library, recording
-        self.files = Files()
+        self.files = Store()
+        self._examples: dict[str, Picture] = {}
         self.budget = Budget(limits.MAX_KEPT)
 
     # --- choosing what to ask -------------------------------------------------------------------------------------
@@ -122,10 +123,7 @@ class Handlers:
 
     def _offered(self, name: str) -> dict[str, Any]:
         card, depth = self.models.cards[name], self.depth(name)
-        methods = [
-            schema(cls, card.label, card.settings, depth) | {"note": card.method_notes.get(cls.name, "")}
-            for cls in METHODS.values()
-        ]
+        methods = [schema(cls, card, depth) | {"note": card.method_notes.get(cls.name, "")} for cls in METHODS.values()]
         return {"limit": limits.MAX_METHODS, "methods": methods}
 
     def prompts(self, *names: str) -> list[tuple[str, str]]:
@@ -236,6 +234,13 @@ class Handlers:
         return shown, self.picker(name, methods or self.defaults(name).methods), self.models.menu(name), prompt
 
     # --- answering ------------------------------------------------------------------------------------------------
+
+    def look(self, session: Session, ticket: int, path: str | None, *controls: Any) -> list[Any]:
+        """Opens the picture before `run` has its turn with the model; `run` says what is wrong with it."""
+        session.unreadable = None
+        with contextlib.suppress(Exception):
+            self._picture(session, path)
+        return [gr.validate(True, "")] * (3 + len(controls))
 
     def run(self, session: Session, ticket: int, path: str | None, question: str, *controls: Any) -> Iterator[Any]:
         """Answers token by token, one payload each; a newer ticket ends it at the next token."""
@@ -404,25 +409,32 @@ class Handlers:
     def _picture(self, session: Session, path: str | None) -> Picture:
         if session.picture is not None and path == session.picture.path:
             return session.picture
-        image = limits.open_picture(path)
-        assert path is not None
-        scene = self.library.at(path)
-        url = self.publish(limits.jpeg(image), "picture.jpg") if scene is None else scene.url
-        objects = self.library.objects(path, image.width, image.height)
-        session.picture = Picture(path, image, url, objects)
+        if session.unreadable is not None and path == session.unreadable[0]:
+            raise session.unreadable[1]
+        try:
+            session.picture = self._opened(session, path)
+        except ImageError as error:
+            if path and Path(path).is_file():  # one that is not there may come yet
+                session.unreadable = path, error
+            raise
         return session.picture
 
-    def publish(self, content: bytes, name: str) -> str:
-        """The address of a file that is put where `store` puts it."""
-        return f"gradio_api/file={self.store(content, name)}"
+    def _opened(self, session: Session, path: str | None) -> Picture:
+        """Of an example there is one for all visitors, so that what a model keeps for it stays."""
+        scene = self.library.at(path)
+        if scene is not None and scene.name in self._examples:
+            return self._examples[scene.name]
+        image = limits.open_picture(path)
+        assert path is not None
+        objects = self.library.objects(path, image.width, image.height)
+        if scene is not None:
+            return self._examples.setdefault(scene.name, Picture(path, image, scene.url, objects))
+        self.files.keep_for(session, path)
+        return Picture(path, image, self.publish(limits.jpeg(image), "picture.jpg"), objects)
 
-    def store(self, content: bytes, name: str) -> Path:
-        """Puts a file where Gradio serves it and, after a while, deletes it; its address cannot be guessed."""
-        folder = Path(get_upload_folder()) / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        (folder / name).write_bytes(content)
-        self.files.add(str(folder / name))
-        return folder / name
+    def publish(self, content: bytes, name: str) -> str:
+        """The address of a file that Gradio serves and that is deleted after a while. DiskFull without room for it."""
+        return f"gradio_api/file={self.files.put(content, name)}"
 
     def _waiting(self, name: str) -> str:
         known = name in self.models.cards
@@ -577,21 +589,6 @@ class Handlers:
         return self._shown(session, status="done", progress="", error=sentence)
 
 
-class Files(set[str]):
-    """Paths of what we wrote into Gradio's cache, one to a folder; Gradio's clean-up thread takes them from here."""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(set.copy(self))  # another visitor may add a file meanwhile
-
-    def __isub__(self, deleted: Collection[str]) -> Files:
-        """Forgets files that were deleted, and their folders."""
-        for path in deleted:
-            with contextlib.suppress(OSError):
-                Path(path).parent.rmdir()
-        self.difference_update(deleted)
-        return self
-
-
 def sentence(error: Exception) -> str:
     """What a visitor is told of an error."""
     return str(border.told(error))
@@ -631,7 +628,7 @@ def check(method: Method, target: Any) -> None:
 def _too_deep(method: Method, target: Any) -> str:
     """The sentence for a layer that the model does not have, counted as on the page; "" where nothing names one."""
     for part in method.parts:
-        fields = schema(type(part), target.label, target.settings, target.layers)["fields"]
+        fields = schema(type(part), None, target.layers)["fields"]
         for name, value in explicit(part).items():
             field = next((f for f in fields if f["name"] == name and f["kind"] in ("layer", "layers")), None)
             deepest = value[-1] if isinstance(value, list) else value
@@ -642,7 +639,7 @@ def _too_deep(method: Method, target: Any) -> str:
 
 
 def _carried(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:
-    """Methods taken along to another model, set as its card recommends; and the labels of those it cannot run."""
+    """Methods taken along to another model with its settings, and the labels of those it cannot run."""
     kept: dict[str, None] = {}
     left_out: list[str] = []
     try:
@@ -651,7 +648,7 @@ def _carried(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:
         return [], []
     for method in picked:
         try:
-            parts = [start(type(part), target.settings) for part in method.parts]
+            parts = [unset(type(part), part.preset) for part in method.parts]
             usual = parts[0] if len(parts) == 1 else Combine(*parts)
             usual.resolve(target)
         except ValueError:

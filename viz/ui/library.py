@@ -16,6 +16,7 @@ from urllib.parse import quote
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from clvs_core.engine.images import FORMATS, stored_orientation
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 
@@ -114,7 +115,7 @@ class Library:
         if self._coco is None or name not in self._coco:
             return []
         try:
-            return self._coco.find(name, width, height)
+            return self._coco.look(str(path), width, height, orientation=_orientation(Path(path))).objects
         except ClvsError:  # somebody's own picture that happens to have a COCO name
             return []
 
@@ -135,8 +136,20 @@ class Library:
 
     def _questions(self, path: Path) -> tuple[str, ...]:
         assert self._coco is not None
-        names = [item.name for item in self._coco.find(path.name)][:2]
+        try:
+            names = [item.name for item in self._coco.look(str(path)).objects][:2]
+        except ClvsError:  # several pictures have this name
+            names = []
         return (*(f"Is there {_article(name)} {name} in the image?" for name in names), ANYTHING[1])
+
+
+def _orientation(path: Path) -> int:
+    """How a picture is stored, upright where there is no file of it."""
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return stored_orientation(picture)
+    except OSError:
+        return 1
 
 
 def _article(name: str) -> str:

@@ -149,10 +149,10 @@ class Results:
             else:
                 name = _word(event, "name")
                 content = self.made.file(opened, name, ending)
+            name = f"{runs.file_name(opened.run.folder.name)}-{runs.file_name(name)}.{ending}"
+            return {"url": self.handlers.publish(content, name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
-        name = f"{runs.file_name(opened.run.folder.name)}-{runs.file_name(name)}.{ending}"
-        return {"url": self.handlers.publish(content, name), "name": name}
 
     # --- a question in the explorer -------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Results:
         if scene is not None:
             return str(scene.path), scene.name
         limits.open_picture(found)  # only what is a picture is served
-        return str(self.handlers.store(found.read_bytes(), found.name)), ""
+        return str(self.handlers.files.put(found.read_bytes(), found.name)), ""
 
     def _settings(self, opened: OpenRun, names: Sequence[str], present: str) -> tuple[Settings, list[str]]:
         """The explorer's settings that are nearest to the run's, and a sentence for each that differs."""

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from clvs_core.benchmarks import PARSERS
+from clvs_core.benchmarks.answers import parser as parser_of
 from clvs_core.benchmarks.base import Question, with_pictures
 from clvs_core.benchmarks.runs import ABOUT, ANSWERS, QUESTIONS, RunFolder, find_runs, read_run
 from clvs_core.commands.common import line
@@ -186,7 +187,7 @@ class OpenRun:
 
     def _said(self, parser: str) -> np.ndarray:
         """(questions, methods) int8 of YES, NO, NEITHER or NONE, as this parser reads the answers."""
-        read = functools.lru_cache(maxsize=10_000)(PARSERS[parser])
+        read = functools.lru_cache(maxsize=10_000)(parser_of(parser, self.benchmark.name))
         columns = [self.answers[name] for name in self.names]
         said = [
             [_SAID[read(column[q.id], q.label)] if q.id in column else NONE for column in columns]

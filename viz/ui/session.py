@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 import clvs_core as clvs
+from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
-from clvs_core.methods.schema import start
 from clvs_core.models.prompts import CHAT
 from viz.ui.objects import Seen, see
 
@@ -32,8 +32,8 @@ class Settings:
 
     @classmethod
     def of(cls, card: Any) -> Settings:
-        """What the page starts with for a model: vanilla, and CLVS as the model's card recommends it."""
-        return cls(card.name, (spec(clvs.Vanilla()), spec(start(clvs.CLVS, card.settings))))
+        """What the page starts with for a model: vanilla and CLVS."""
+        return cls(card.name, (spec(clvs.Vanilla()), spec(clvs.CLVS())))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Result:
         """Bytes of the traces and of the picture."""
         arrays = {id(value): value for run in self.runs for value in vars(run.trace).values()}
         width, height = self.picture.image.size
-        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 3 * width * height
+        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 4 * width * height
 
 
 @dataclass(eq=False)
@@ -114,6 +114,7 @@ class Session:
     moves: int = 0  # counts moved settings, so that only the newest is shown
     fitted: tuple[str, int] | None = None  # model and depth that the page's settings were last made for
     picture: Picture | None = None
+    unreadable: tuple[str, ClvsError] | None = None  # the last picture that could not be opened, and why
     result: Result | None = None
     payload: Mapping[str, Any] | None = None
     on: frozenset[str] | None = None  # objects switched on by hand; None follows the question
