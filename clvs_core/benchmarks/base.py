@@ -74,7 +74,7 @@ class Benchmark:
     groups: Callable[[Sequence[Question]], Masks]
     official: Callable[[Judged, Masks], dict[str, Any]]
     paired: bool = False
-    scorers: Mapping[str, Callable[[Judged, Masks], dict[str, Any]]] = field(default_factory=dict)
+    scorers: Mapping[str, Callable[[Judged, Masks], dict[str, Any]]] = field(default_factory=dict, hash=False)
 
     def load(self, data: str | Path, pictures: bool | str | Path = False, **options: Any) -> list[Question]:
         """The questions of `data`: a folder or file of the official format or a `datasets` table, or "hub:OWNER/NAME".
