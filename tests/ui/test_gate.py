@@ -155,6 +155,13 @@ def test_an_error_does_not_hold_the_body(url, path):
     assert answer.json() == {"detail": gate.UNUSABLE}
 
 
+@pytest.mark.parametrize("path", ["queue/join", "run/predict", "call/ask", "cancel"])
+@pytest.mark.parametrize("number", [-1, 999, 10**15])
+def test_an_event_that_there_is_not_gets_one_sentence(url, path, number):
+    answer = post(url, json.dumps(body(fn_index=number)).encode(), f"gradio_api/{path}")
+    assert (answer.status_code, answer.text) == (404, gate.UNUSABLE)
+
+
 @pytest.mark.parametrize("name", ["session_hash", "event_id"])
 @pytest.mark.parametrize("value", ["x" * 65, "", "a b", "\u00e9", "\ud800", 7, ["x"], {"x": 1}])
 def test_names_of_sessions_and_events_are_short(url, name, value):
@@ -205,7 +212,7 @@ def serve(app, scope, messages):
 
         await app(scope, again, send)
 
-    page = SimpleNamespace(listeners=Listeners(), files=Store())
+    page = SimpleNamespace(listeners=Listeners(), files=Store(), fns={})
     whole = {"type": "http", "method": "POST", "client": ("127.0.0.1", 5), "headers": [], **scope}
     whole["app"] = SimpleNamespace(get_blocks=lambda: page)
     with ThreadPoolExecutor(1) as thread:  # the browser tests leave an event loop running in this one

@@ -12,7 +12,7 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -84,7 +84,7 @@ class Gate:
         elif scope["method"] == "POST":
             body = await _whole(scope, receive)
             async with _noticing(scope, receive):
-                await self.app(scope, _replayed(sound(body), receive), send)
+                await self.app(scope, _replayed(sound(body, page.fns), receive), send)
         else:
             with contextlib.ExitStack() as open_:
                 for key in _listened(scope, path):
@@ -148,10 +148,11 @@ async def _whole(scope: Any, receive: Receive) -> bytes:
     raise Refused(408, "The request took too long to arrive; try again.")
 
 
-def sound(body: bytes) -> bytes:
+def sound(body: bytes, events: Container[Any] | None = None) -> bytes:
     """JSON that can be read, copied and written again: no half characters, no depth, not too many values.
 
-    Half a character, which a browser may cut out of a text, becomes a replacement character. Refused for anything else.
+    Half a character, which a browser may cut out of a text, becomes a replacement character. Refused for anything else,
+    and for a number of an event that is none of `events`, where those are given.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > limits.MAX_VALUES:  # each value but the first follows one of these
         raise Refused(413, f"The request holds more than {limits.MAX_VALUES} values.")
@@ -168,6 +169,9 @@ def sound(body: bytes) -> bytes:
         given = value.get(name)
         if given is not None and not (isinstance(given, str) and _SESSION.fullmatch(given)):
             raise Refused(400, f"{name} must be a text of at most 64 letters, digits, “-” and “_”.")
+    event = value.get("fn_index")
+    if events is not None and isinstance(event, int) and event not in events:
+        raise Refused(404, UNUSABLE)
     return known
 
 
