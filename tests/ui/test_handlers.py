@@ -643,7 +643,11 @@ def bring(handlers, session, content, question="Is there a dog?", name="mine.png
     return str(path), handlers.new_picture(session, shown, question, event(path=str(path)))
 
 
-@pytest.mark.parametrize("content", [b"<svg/>", b"", viewer_fakes.png()[:60], png_header(20_000, 20_000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"<svg/>", b"", viewer_fakes.png()[:60], png_header(20_000, 20_000)],
+    ids=["svg", "empty", "cut", "bomb"],
+)
 def test_a_new_picture_that_is_refused_changes_nothing_but_the_sentence(handlers, content):
     session = Session()
     run(handlers, session)
