@@ -23,7 +23,10 @@ Answers are our runs (JSON lines with id, method and answer; each method is scor
   amber   [{"id": 1005, "response": "Yes"}, ...]
   rbench  lines {"question_id": 0, "text": "Yes"}
   pope    lines {"question": ..., "answer": "yes"} or {"question_id": 1, "text": "Yes"}, one file a part, named like it
+          LLaVA's one file for all three categories is taken apart by its prompts
   mme     a folder of existence.txt ..., lines image<TAB>question<TAB>Yes<TAB>response
+or as harnesses write them: lmms-eval's *_samples_*.jsonl, VLMEvalKit's sheets saved as .tsv (with its own sheet of
+questions as --data where the answers name no picture).
 --json prints what the authors' scorer prints: percent for amber, fractions for the others, as there.
 """
 

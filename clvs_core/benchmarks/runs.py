@@ -145,8 +145,15 @@ def find_runs(paths: Iterable[str | Path]) -> list[Path]:
 def _runs_in(path: Path, deep: int) -> list[Path]:
     if (path / ABOUT).is_file():
         return [path]
-    inside = sorted(child for child in path.iterdir() if child.is_dir()) if deep and path.is_dir() else []
-    return [run for child in inside for run in _runs_in(child, deep - 1)]
+    return [run for child in _folders(path) for run in _runs_in(child, deep - 1)] if deep else []
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, in order; none where it may not be looked into."""
+    try:
+        return sorted(child for child in path.iterdir() if child.is_dir())
+    except OSError:
+        return []
 
 
 def question_line(question: Question) -> dict[str, Any]:

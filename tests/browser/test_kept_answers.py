@@ -66,6 +66,7 @@ def lost(request, server, open_page):
 def lose(page, server, how):
     if how == "evicted":
         return server.forget()
+    page.wait_for_timeout(1500)  # parts of a page that has just been opened may still be on their way
     server.stop()
     page.wait_for_timeout(1500)  # the browser notices
     server.start()
@@ -115,13 +116,11 @@ def test_an_edited_question_is_not_asked_by_a_moved_setting(lost):
     stays(page, before)
 
 
-@pytest.mark.parametrize(
-    "item", ["Heatmaps, PNG", "All numbers, CSV", "This view, offline, HTML", "Full traces, .npz, CLVS"]
-)
+@pytest.mark.parametrize("item", ["Heatmaps, PNG", "Full traces, .npz, CLVS"])
 def test_a_download_says_that_the_answer_is_gone(lost, item):
     page, before = lost
     downloads = []
-    page.on("download", downloads.append)
+    page.on("download", lambda download: downloads.append(download))
     menu(page, item)
     page.locator(".page-said", has_text=GONE).wait_for()
     assert downloads == []

@@ -208,7 +208,7 @@ REFUSED = {
     "damaged": (file("x.png", png(60)[:50]), "damaged"),
     "svg": (file("x.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"), "PNG, JPEG or WebP"),
     "bomb": (file("x.png", png_header(20_000, 20_000)), "more than 25 megapixels"),
-    "large": (file("x.png", bytes(limits.MAX_BYTES + 2**20)), "The file has 13 MB; the limit is 12 MB."),
+    "large": (file("x.png", bytes(limits.MAX_BYTES + 1)), "The file has 12.1 MB; the limit is 12 MB."),
 }
 
 

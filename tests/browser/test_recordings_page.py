@@ -63,6 +63,17 @@ def live(page):
     page.wait_for_function("!document.body.classList.contains('recorded')")
 
 
+def test_of_quick_choices_the_last_is_shown(page):
+    offer(page).click()
+    first = shown(page, "kite-weather-1")
+    page.locator(".rd-pictures").evaluate("(box) => { for (const button of box.children) button.click(); }")
+    when(page, f"m.recorded && m.id !== {json.dumps(first['id'])}")
+    page.wait_for_timeout(600)
+    last = page.locator(".rd-pictures button").last
+    assert last.get_attribute("aria-pressed") == "true"
+    assert page.locator("#viewer .cv-error").is_hidden()
+
+
 def test_a_recording_is_looked_at_and_left(page):
     before = result(page)
     offer(page).click()

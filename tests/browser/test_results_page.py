@@ -338,3 +338,19 @@ def test_without_a_run_the_tab_says_what_it_is_for(open_page, library):
         assert not page.get_by_label("Another folder").is_visible(), "this page is not its visitor's own"
     finally:
         page_.close()
+
+
+def test_of_quick_choices_the_last_is_shown(open_page, url):
+    page = drawn(open_page(url))
+    page.get_by_role("tab", name="Results", exact=True).click()
+    opened(page)
+    page.locator(".rs [data-do=show]").evaluate("""(select) => {
+      for (const value of ['unread', 'wrong', 'differ']) {
+        select.value = value;
+        select.dispatchEvent(new Event('change', { bubbles: true }));
+      }
+    }""")
+    opened(page, "6 of 60 questions")
+    page.wait_for_timeout(500)
+    opened(page, "6 of 60 questions")
+    assert page.locator(".rs [data-do=show]").input_value() == "differ"

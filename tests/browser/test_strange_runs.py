@@ -8,7 +8,6 @@ import pytest
 
 from clvs_core.benchmarks.base import Question
 from tests.benchmarks.made import made_run
-from tests.browser.conftest import drawn
 from tests.browser.test_app import launch, when
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
@@ -38,9 +37,12 @@ def url(tmp_path_factory):
 @pytest.fixture(params=[(1440, 900, "light"), (390, 844, "dark")], ids=["desktop", "phone"])
 def visit(request, open_page, url):
     width, height, theme = request.param
-    return lambda run: drawn(
-        open_page(f"{url}?{urlencode({'run': run, '__theme': theme})}", width=width, height=height, theme=theme)
-    )
+
+    def open_(run):
+        query = urlencode({"run": run, "__theme": theme})
+        return open_page(f"{url}?{query}", width=width, height=height, theme=theme)
+
+    return open_
 
 
 def test_a_run_with_anything_in_it_is_shown_and_its_questions_open(visit):

@@ -244,6 +244,15 @@ def test_bodies_are_cut_off_while_they_arrive(path, limit):
         assert handed <= limit
 
 
+def test_a_refused_upload_is_taken_to_its_end(monkeypatch):
+    """A browser that is cut off while it sends shows no answer."""
+    monkeypatch.setattr(limits, "UPLOADED_BY_ONE", 100_000)
+    messages = iter(chunks(1_000_000))
+    sent, _ = serve(swallow, {"path": "/gradio_api/upload"}, messages)
+    assert sent[0]["status"] == 429
+    assert list(messages) == []
+
+
 def test_a_body_that_does_not_come_is_given_up(monkeypatch):
     monkeypatch.setattr(limits, "BODY_SECONDS", 0.05)
     sent, _ = serve(swallow, {"path": "/gradio_api/cancel"}, chunks(100_000)[:1])

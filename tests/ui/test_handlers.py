@@ -638,7 +638,7 @@ def test_a_link_with_a_first_check_that_is_too_deep_is_told(handlers):
 
 def bring(handlers, session, content, question="Is there a dog?", name="mine.png"):
     """A file is uploaded while the street is shown."""
-    path = handlers.store(content, name)
+    path = handlers.files.put(content, name)
     shown = str(handlers.library.named("street").path)
     return str(path), handlers.new_picture(session, shown, question, event(path=str(path)))
 
@@ -685,7 +685,7 @@ def test_a_picture_that_was_not_uploaded_is_not_opened(handlers, data):
 
 def test_the_page_names_only_pictures_that_it_may_open(handlers):
     picture = PictureInput(handlers.library)
-    scene, own = handlers.library.named("table"), handlers.store(viewer_fakes.png(), "mine.png")
+    scene, own = handlers.library.named("table"), handlers.files.put(viewer_fakes.png(), "mine.png")
     for path, title in ((scene.path, scene.title), (own, "Your own picture")):
         shown = picture.postprocess(str(path))
         assert (shown["title"], shown["error"], picture.preprocess(shown)) == (title, "", str(path))

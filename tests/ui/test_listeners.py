@@ -32,8 +32,9 @@ def url(page):
 def join(url, library, session, question="Why?"):
     """Takes a place in the queue for a call of `ask`."""
     image = {"path": str(library.named("street").path), "meta": {"_type": "gradio.FileData"}}
-    body = {"data": [image, question, ["vanilla"], 16, "", "chat"], "fn_index": 0, "session_hash": session}
-    return httpx.post(f"{url}gradio_api/queue/join", json=body | {"fn_index": ask_of(url)})
+    body = {"data": [image, question, ["vanilla"], 16, "", "chat"], "fn_index": ask_of(url), "session_hash": session}
+    headers = {"content-type": "application/json"}
+    return httpx.post(f"{url}gradio_api/queue/join", content=json.dumps(body), headers=headers)
 
 
 def ask_of(url):
@@ -59,7 +60,7 @@ def test_a_place_that_nobody_listens_to_delays_nobody(page, url, library):
     start = time.monotonic()
     assert join(url, library, "somebody").status_code == 200
     assert listen(url, "somebody")[-1]["success"] is True
-    assert time.monotonic() - start < 1.5, "answers that nobody waits for came first"
+    assert time.monotonic() - start < 8, "20 answers of 0.8 s that nobody waits for came first"
 
 
 def test_a_client_may_come_for_its_answer_a_moment_later(page, url, library):
@@ -95,19 +96,27 @@ def test_a_place_is_given_away_in_the_end(page, url, library, monkeypatch):
 
 
 def test_an_event_that_has_ended_leaves_nothing(page, url, library, monkeypatch):
-    monkeypatch.setattr(listeners, "GRACE", 0.1)
     queue = page._queue
     for number in range(3):
         join(url, library, f"somebody{number}", "Please explode." if number == 1 else "Why?")
         listen(url, f"somebody{number}")
-    when(lambda: not any(queue.active_jobs))
-    time.sleep(0.2)
+    when(lambda: len(queue._ended) == 3)
+    time.sleep(0.05)
+    monkeypatch.setattr(listeners, "GRACE", 0.0)
     queue._sweep()
     assert not queue.event_ids_to_events
     assert not queue.event_analytics
     assert not queue.pending_event_ids_session
     assert not queue.pending_messages_per_session
     assert not queue._ended
+
+
+def test_half_a_character_in_a_question_is_answered_and_leaves_nothing(page, url, library):
+    join(url, library, "somebody", "Is there a \ud83d dog?")
+    told = listen(url, "somebody")[-1]
+    assert told["success"] is True
+    assert told["output"]["data"][0]["question"] == "Is there a \ufffd dog?"
+    when(lambda: not page._queue.event_ids_to_events)
 
 
 def test_nothing_is_reckoned_at_the_end_of_an_event(page, monkeypatch):
@@ -125,8 +134,7 @@ def test_what_fails_at_the_end_of_an_event_keeps_no_memory(page, url, library, m
     monkeypatch.setattr(queue, "reset_iterators", fail)
     join(url, library, "somebody")
     listen(url, "somebody")
-    when(lambda: not queue.event_ids_to_events)
-    assert not queue.event_analytics
+    when(lambda: not queue.event_ids_to_events and not queue.event_analytics)
 
 
 def test_a_stream_counts_for_as_long_as_it_is_open():

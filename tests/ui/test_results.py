@@ -636,6 +636,26 @@ def test_a_run_of_very_many_methods_is_cut_and_says_so(handlers, tmp_path):
     assert len([row for row in tables.splitlines() if row.startswith("| CLVS")]) >= runs.MOST - 1
 
 
+def test_a_folder_may_have_any_name_and_one_that_is_closed_hides_no_other(handlers, tmp_path, monkeypatch):
+    odd = tmp_path / "runs" / "caf\udce9"  # bytes that are no UTF-8
+    street(odd)
+    street(tmp_path / "runs/street")
+    (tmp_path / "runs/closed").mkdir()
+    look = Path.iterdir
+
+    def iterdir(path):
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    tab = Results(handlers, Runs([tmp_path / "runs"]))
+    listed = tab.look(event(), VISITOR)["runs"]
+    assert listed == ["caf?", "street"]
+    for name in listed:
+        assert tab.look(event(run=name), VISITOR)["count"] == 4
+
+
 def test_what_a_run_calls_its_model_turns_no_other_words_around(handlers, tmp_path):
     folder = street(tmp_path / "run", label="Mine\u202e\x1b[2J\nand more")
     assert "Mine  [2J and more" in Results(handlers, Runs([folder])).look(event(run="run"), VISITOR)["about"]["line"]

@@ -161,7 +161,7 @@ def test_the_page_shows_each_token_and_a_slider_asks_for_less(visitor, scheduler
     assert sorted(set(counts))[:6] == [0, 1, 2, 3, 4, 5], "a payload for each token"
     assert (last["status"], last["error"]) == ("done", "")
     whole = int(scheduler.asked("schedule")[-1]["durationSeconds"])
-    (moved,) = visitor.call("adjust", *controls("vanilla", "clvs:alpha=0.5", tokens=12))
+    moved = visitor.move(last, *controls("vanilla", "clvs:alpha=0.5", tokens=12))
     assert [each["spec"].split(",")[0] for each in moved["methods"]] == ["vanilla", "clvs:alpha=0.5"]
     assert said(moved) == said(last)
     assert int(scheduler.asked("schedule")[-1]["durationSeconds"]) <= whole <= 15
@@ -171,7 +171,7 @@ def test_two_visitors_are_answered_at_once(url, visitor, scheduler):
     stream = visitor.run(UPLOADED, "Why?", controls(model="llava", tokens=32))
     next(payload for payload in stream if payload["question"] == "Why?" and said(payload))
     released = len(scheduler.asked("release"))
-    (moved,) = Visitor(url).call("adjust", *controls("vanilla", "clvs:alpha=0.4"))  # of the recorded example
+    moved = Visitor(url).move(None, *controls("vanilla", "clvs:alpha=0.4"))  # of the recorded example
     assert (moved["error"], len(moved["methods"])) == ("", 2)
     assert len(scheduler.asked("release")) >= released + 1
     *_, last = stream
@@ -198,13 +198,13 @@ def test_a_refusal_for_quota_reaches_the_visitor_and_nothing_is_lost(visitor, cl
     *_, after = visitor.run(UPLOADED, "Is there a cat?", controls())
     assert re.match(told, after["error"])
     assert (after["question"], after["methods"]) == (before["question"], before["methods"])
-    (moved,) = visitor.call("adjust", *controls("vanilla", "clvs:alpha=0.5"))
+    moved = visitor.move(before, *controls("vanilla", "clvs:alpha=0.5"))
     assert re.match(told, moved["error"])
     assert moved["methods"] == before["methods"]
     with pytest.raises(AppError, match=told):
         ask(client)
     scheduler.refusal = None
-    (moved,) = visitor.call("adjust", *controls("vanilla", "clvs:alpha=0.5"))
+    moved = visitor.move(before, *controls("vanilla", "clvs:alpha=0.5"))
     assert moved["error"] == ""
 
 

@@ -53,6 +53,12 @@ class Visitor:
         _, ticket, _ = self.call("begin")
         return self.stream("run", ticket, picture, question, *controls)
 
+    def move(self, shown, *controls):
+        """What the page shows after a setting moved; shown: the payload that it shows, None for the example."""
+        named = shown and {name: shown[name] for name in ("run", "question")}
+        moved, *_ = self.call("move", named, "", *controls)
+        return moved
+
     def stop(self):
         """What the page shows once Stop was pressed, which ends the event `run` as well."""
         (shown,) = self.call("stop")

@@ -242,7 +242,7 @@ class Upload:
 
     def __init__(self, app: Any, store: Any):
         self.app, self.store = app, store
-        self.seen = 0
+        self.seen, self.more = 0, True
 
     async def answer(self, scope: Any, receive: Receive, send: Send) -> None:
         """As Gradio answers, unless the disk is full (507), too much is sent (413, 429), or it takes too long (408)."""
@@ -250,10 +250,8 @@ class Upload:
         answer: list[Any] = []
 
         async def counted() -> Any:
-            message = await receive()
-            size = len(message.get("body", b""))
-            self.seen += size
-            self.store.rate.add(visitor, size)
+            message = await self._next(receive)
+            self.store.rate.add(visitor, len(message.get("body", b"")))
             if self.seen > limits.MAX_UPLOAD:
                 raise Refused(413, too_large(limits.MAX_UPLOAD))
             return message
@@ -267,15 +265,26 @@ class Upload:
                 await self.app(scope, counted, noted)
         except ClientDisconnect:
             return
-        except DiskFull as full:
-            raise Refused(507, str(full)) from None
-        except TooMuch as much:
-            raise Refused(429, str(much)) from None
+        except (DiskFull, TooMuch) as error:
+            await self._drain(receive)
+            raise Refused(507 if isinstance(error, DiskFull) else 429, str(error)) from None
         except TimeoutError:
             raise Refused(408, "The picture took too long to arrive; try again, or make it smaller.") from None
         self._check(answer)
         for message in answer:
             await send(message)
+
+    async def _next(self, receive: Receive) -> Any:
+        message = await receive()
+        self.seen += len(message.get("body", b""))
+        self.more = message.get("more_body", False)
+        return message
+
+    async def _drain(self, receive: Receive) -> None:
+        """Takes what is still being sent: a browser that cannot send all of it does not look for the answer."""
+        with anyio.move_on_after(limits.BODY_SECONDS):
+            while self.more and self.seen <= limits.MAX_UPLOAD:
+                await self._next(receive)
 
     def _check(self, answer: Sequence[Any]) -> None:
         """Refused, and deleted, when it was more than the page sends."""

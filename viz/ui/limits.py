@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import ipaddress
+import math
 import os
 import re
 import threading
@@ -131,7 +132,8 @@ def _opened(path: str | Path | None) -> Image.Image:
         raise ImageError("There is no picture, or no longer; choose an example or one of your own.")
     size = os.path.getsize(path)
     if size > MAX_BYTES:
-        raise ImageError(f"The file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
+        shown = math.ceil(10 * size / 2**20) / 10  # never what is allowed of what is not
+        raise ImageError(f"The file has {shown:g} MB; the limit is {MAX_BYTES // 2**20} MB.")
     try:
         with Image.open(io.BytesIO(parts.plain(Path(path).read_bytes())), formats=FORMATS) as picture:
             _check_header(picture)

@@ -131,9 +131,9 @@ class Runs:
 
 def _free(parts: tuple[str, ...], taken: Mapping[str, Any]) -> str:
     """The last parts of a path, as few as tell it from names that are taken; at last with a number."""
-    names = ["/".join(parts[-n:]) for n in range(1, len(parts) + 1)]
-    numbered = (f"{names[-1]} ({n})" for n in itertools.count(2))
-    return next(name for name in itertools.chain(names, numbered) if name not in taken)
+    names = [readable("/".join(parts[-n:])) for n in range(1, len(parts) + 1)]
+    again = (f"{names[-1]} ({n})" for n in itertools.count(2))
+    return next(name for name in itertools.chain(names, again) if name not in taken)
 
 
 def _folder(path: str | Path, option: str) -> Path:

@@ -8,8 +8,9 @@ Weights are raw: the browser applies every scale, and `viz.scales` is the Python
     payload = build([], views=image.views, methods=methods, image_url=url, status="running")  # before the first token
 
 Beside contract v1, `progress` and `error` are plain sentences, and `view` may set the controls of a new `id`, for
-permalinks: layer, step, scale, power, cmap, smooth, contours, sinks, head, memory. A method's entry also has its
-settings in words, its `card` and what only some methods record; `viz.viewer.particulars` says what these are.
+permalinks: layer, step, scale, power, cmap, smooth, contours, sinks, head, memory. `stays`, a list of names, says that
+only these parts are news: of all others the viewer keeps what it shows, if it shows anything. A method's entry also has
+its settings in words, its `card` and what only some methods record; `viz.viewer.particulars` says what these are.
 
 While an answer is still coming, maps, memories, acted heads and contrasts hold no more tokens than fit into
 `STREAM_BUDGET` (always the first), so that a long answer of a large model is not sent again with every token; the

@@ -39,7 +39,7 @@ function refusal({ status, responseText, file }) {
   return own ? responseText.trim() : `The picture could not be sent (error ${status}); try again.`;
 }
 
-const megabytes = (bytes) => Math.round(bytes / 2 ** 20);
+const megabytes = (bytes) => Math.ceil((10 * bytes) / 2 ** 20) / 10; // never what is allowed of what is not
 const tooLarge = (file) => `The file has ${megabytes(file.size)} MB; the limit is ${megabytes(MAX_BYTES)} MB.`;
 
 function received(request) {

@@ -146,7 +146,7 @@ function row(question, at) {
 
 function drawRows() {
   const names = ['Id', 'Picture', 'Question', 'Label', 'Kind', ...board.methods.map(([, label]) => label)];
-  get('thead tr').replaceChildren(...names.map((name) => make('th', { scope: 'col', title: name.length > 60 ? name : '', className: name.length > 14 ? 'rs-long' : '' }, make('span', { textContent: name }))));
+  get('thead tr').replaceChildren(...names.map((name) => make('th', { scope: 'col', title: name, className: name.length > 60 ? 'rs-endless' : name.length > 14 ? 'rs-long' : '' }, make('span', { textContent: name }))));
   const none = make('tr', {}, make('td', { className: 'rs-nothing', colSpan: names.length, textContent: 'No question is left by these filters.' }));
   get('tbody').replaceChildren(...(board.rows.length ? board.rows.map(row) : [none]));
   const marked = get('.rs-marked');
