@@ -36,14 +36,14 @@ class Group:
 
     def take(self, tensor: Tensor) -> Tensor:
         """The group's rows, as a view where they are evenly spaced."""
-        return tensor if self.rows is None else tensor[_on(self.rows, tensor)]
+        return tensor if self.rows is None else tensor[rows_on(self.rows, tensor)]
 
     def put(self, into: Tensor, values: Tensor, own: bool = False) -> Tensor:
         """A tensor like `into` whose rows of this group are `values`. own: whether `into` itself may be written to."""
         if self.rows is None:
             return values
         into = into if own else into.clone()
-        into[_on(self.rows, into)] = values
+        into[rows_on(self.rows, into)] = values
         return into
 
     def keys(self, layer: int, keys: Keys, length: int) -> Keys:
@@ -61,7 +61,7 @@ def _evenly(rows: Sequence[int]) -> slice | None:
     return slice(found.start, found.stop, step) if list(found) == list(rows) else None
 
 
-def _on(rows: Rows, tensor: Tensor) -> Rows:
+def rows_on(rows: Rows, tensor: Tensor) -> Rows:
     """Rows as an index of this tensor."""
     return rows if isinstance(rows, slice) else rows.to(tensor.device)
 

@@ -21,7 +21,7 @@ from ..methods.base import Keys, Method, Reading
 from ..models.activations import PACK, PACK_BYTES
 from ..models.positions import at_least_float32, rerotate, rotary_positions, unified_positions
 from .attention import Blocks, Enough, Prefix, SharedKeys, check_heard, softmax_rows
-from .editing import Group, Rows, edited, groups
+from .editing import Group, Rows, edited, groups, rows_on
 
 
 @dataclass(frozen=True)
@@ -313,12 +313,12 @@ class _QuestionPass:
         outside = None if window is None else self._outside(place, window, rows.device)
 
         def mask(some: Tensor, which: Rows | None) -> Tensor:
-            unseen = hidden if which is None else hidden[which]
+            which = slice(None) if which is None else rows_on(which, hidden)
             if outside is not None:
-                some = some.masked_fill(outside if which is None else outside[which], -torch.inf)
+                some = some.masked_fill(outside[which], -torch.inf)
             elif editing:  # they still need the scores as they are
                 some = some.clone()
-            some[..., self.image.length :].masked_fill_(unseen, -torch.inf)
+            some[..., self.image.length :].masked_fill_(hidden[which], -torch.inf)
             return some
 
         plain = softmax_rows(mask(scores, None))

@@ -5,15 +5,17 @@ Fake tensors stand in for GPUs: they have devices, shapes and dtypes but no numb
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, Combine
 from clvs_core.engine.attention import SharedKeys
-from clvs_core.engine.editing import Group
+from clvs_core.engine.editing import Group, groups
 from clvs_core.engine.lens import Lens
-from clvs_core.engine.segments import within
+from clvs_core.engine.segments import _Places, _QuestionPass, within
 from clvs_core.methods import Keys, spec
 from clvs_core.models.positions import rerotate
 from tests.engine.test_families import FAMILIES, built
@@ -88,6 +90,28 @@ def test_a_group_takes_its_rows_from_any_gpu(fake, rows):
         assert (taken.device, len(taken)) == (device, len(rows))
         assert group.put(weights, taken * 2).device == device
         assert within(weights, torch.ones(4, 1, 10, dtype=torch.bool, device=FIRST)).device == device
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_a_pack_of_questions_is_edited_on_any_gpu(window):
+    """Rows that are not evenly spaced are an index, which stands on the first one."""
+    methods = [VAF(layers=(0, 3)), None, VAF(layers=(0, 3)), VAF(layers=(0, 3)), VAR(dims=(1,)), None]
+    places = _Places(torch.tensor([0, 0, 0, 0, 1, 1]), torch.tensor([0, 1, 2, 3, 0, 1]), torch.device("cpu"))
+    with FakeTensorMode() as mode:
+        for name in ("owner", "index", "flat"):
+            setattr(places, name, mode.from_tensor(getattr(places, name)).to(FIRST))
+        run = _QuestionPass.__new__(_QuestionPass)
+        run.image = SimpleNamespace(length=3, where=lambda device: Keys(slice(0, 1), slice(1, 3), slice(3, None)))
+        run.places, run.steps = places, torch.arange(6, device=FIRST)
+        editing = groups(methods, FIRST, torch.float32)
+        assert any(isinstance(group.rows, torch.Tensor) for group in editing)
+        for device in (FIRST, LAST):
+            for group in editing:
+                group.readings = {0: torch.rand(len(group.places), 7, device=FIRST)} if group.reading else {}
+            picture = SharedKeys(*torch.rand(2, 1, 2, 3, 8, device=device))
+            own = SharedKeys(*torch.rand(2, 2, 2, 4, 8, device=device))
+            rows = torch.rand(6, 4, 8, device=device)
+            assert run._mixed(0, rows, slice(0, 6), editing, picture, own, 1.0, window).device == device
 
 
 def test_fake_devices_refuse_to_mix(fake):
