@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import re
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -390,7 +391,11 @@ def _figure(options: argparse.Namespace) -> None:
         raise
     except ValueError as error:
         raise ClvsError(str(error)) from error
-    _write(out, lambda path: figures.save(figure, path))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", drawing("fonts").FontWarning)
+        _write(out, lambda path: figures.save(figure, path))
+    for warning in caught:
+        say(f"Note: {warning.message}")
     print(out)
 
 

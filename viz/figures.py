@@ -9,17 +9,18 @@ Layers are counted from 1 in all texts, from 0 in all arguments. Traces are thos
 
 from __future__ import annotations
 
-import functools
+import bisect
+import itertools
 import math
 import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
@@ -29,7 +30,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
-from . import scales
+from . import fonts, scales
 from .labels import labels as method_labels
 from .labels import name_of, settings_in_words, title
 
@@ -192,6 +193,9 @@ def uncertainty(traces: Sequence[Any], *, step: int = 0) -> Figure:
 def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = None) -> None:
     """Writes a figure as PNG (200 dots an inch), SVG or PDF; `format` defaults to the file name's ending.
 
+    Letters that matplotlib's own font lacks are drawn in installed ones (`fonts.families`). Where none has them they
+    become boxes, which a `fonts.FontWarning` says once for each script.
+
     Raises:
         ValueError: another format.
     """
@@ -199,16 +203,14 @@ def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = No
         format = Path(target).suffix.removeprefix(".") if isinstance(target, (str, Path)) else "png"
     if format.lower() not in FORMATS:
         raise ValueError(f"Figures are saved as {', '.join(FORMATS)}, not {format!r}; change the file's ending.")
-    for text in figure.findobj(Text):
-        text.set_fontfamily(_families())
+    drawn = {text: text.get_text() for text in figure.findobj(Text)}
+    families, missing = fonts.families(drawn.values())
+    for text, letters in drawn.items():
+        text.set_fontfamily([fonts.OWN] if letters.isascii() else families)  # not all families have every weight
+        if missing:
+            text.set_text(fonts.without(letters, missing))
+    fonts.say_missing(missing)
     figure.savefig(target, format=format.lower(), dpi=DPI, facecolor="white")
-
-
-@functools.cache
-def _families() -> list[str]:
-    """matplotlib's own font, then whatever this machine has for the letters which that lacks (Chinese, Japanese)."""
-    wanted = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei")
-    return ["DejaVu Sans", *(name for name in wanted if name in font_manager.get_font_names())]
 
 
 # --- what traces say --------------------------------------------------------------------------------------------
@@ -275,9 +277,10 @@ def _said(trace: Any, step: int) -> str:
 
 
 def plain(text: Any, limit: int) -> str:
-    """Untrusted text on one line, cut to a length."""
+    """Untrusted text on one line, cut to a length; a Chinese character is as wide as two letters."""
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return words if len(words) <= limit else words[: limit - 1] + "…"
+    ends = list(itertools.accumulate(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in words))
+    return words if not ends or ends[-1] <= limit else words[: bisect.bisect(ends, limit - 1)] + "…"
 
 
 def _unit(chosen: Sequence[_Shown], step: int) -> str:

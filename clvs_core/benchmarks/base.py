@@ -137,7 +137,7 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
     """
     if all(question.picture is not None for question in questions):
         return list(questions)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ClvsError(f"There is no folder {folder} to look for pictures in; name the folder that has them.")
     index: dict[str, list[Path]] = {}
     found: list[Question] = []
@@ -161,7 +161,7 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
 def _direct(folder: Path, image: str) -> Path | None:
     path, parts = folder / image, PurePosixPath(image)
     # Names come from a file: one that leads out of the folder is not looked at.
-    return path if image and not parts.is_absolute() and ".." not in parts.parts and path.is_file() else None
+    return path if image and not parts.is_absolute() and ".." not in parts.parts and os.path.isfile(path) else None
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..engine.images import FORMATS
 from ..errors import ClvsError
+from ..text import is_text
 
 HUB = "hub:"
 INSTALL = "Tables of the Hugging Face hub and parquet files need the library datasets; run: pip install datasets"
@@ -80,6 +81,8 @@ def text_of(row: Mapping[str, Any], column: str, where: str) -> str:
     value = need(row, column, where)
     if not isinstance(value, str):
         raise ClvsError(f"{where} has something else than text as {column}: {value!r:.80}; use the official file.")
+    if column == "text" and not is_text(value):
+        raise ClvsError(f"{where} has half a character in {value!r:.80}; use the official file.")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -83,7 +84,7 @@ def _found(paths: Sequence[str]) -> list[Path]:
         try:
             found |= dict.fromkeys(find_runs([path]))
         except ClvsError as error:
-            if not Path(path).is_dir():
+            if not os.path.isdir(path):
                 raise
             print(error, file=sys.stderr)
     if not found:

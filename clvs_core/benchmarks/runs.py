@@ -20,6 +20,7 @@ of different ones, "questions_sha256": of their lines without pictures, "version
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClvsError
+from ..text import mended
 from .base import Benchmark, Question
 from .files import read_text
 
@@ -110,11 +112,13 @@ def read_run(folder: str | Path) -> RunFolder:
 def read_about(folder: Path) -> dict[str, Any]:
     """run.json, checked. Raises ClvsError where there is none or it is of another format."""
     path = folder / ABOUT
-    if not path.is_file():
-        raise ClvsError(f"{folder} holds no run, there is no {ABOUT}; name a folder that the command bench wrote.")
+    if not os.path.isfile(path):  # False, too, for what cannot be a path
+        raise ClvsError(
+            f"{folder!s:.200} holds no run, there is no {ABOUT}; name a folder that the command bench wrote."
+        )
     try:
         about = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ClvsError(f"{path} is damaged ({error}); run the benchmark anew.") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ClvsError(f"{path} is not of format {FORMAT}; read it with the version that wrote it.")
@@ -136,15 +140,15 @@ def find_runs(paths: Iterable[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         runs = _runs_in(path, 2)
         if not runs:
-            raise ClvsError(f"There is no run in {path}; name a folder that the command bench wrote.")
+            raise ClvsError(f"There is no run in {path!s:.200}; name a folder that the command bench wrote.")
         found |= dict.fromkeys(runs)
     return list(found)
 
 
 def _runs_in(path: Path, deep: int) -> list[Path]:
-    if (path / ABOUT).is_file():
+    if os.path.isfile(path / ABOUT):
         return [path]
-    inside = sorted(child for child in path.iterdir() if child.is_dir()) if deep and path.is_dir() else []
+    inside = sorted(child for child in path.iterdir() if child.is_dir()) if deep and os.path.isdir(path) else []
     return [run for child in inside for run in _runs_in(child, deep - 1)]
 
 
@@ -172,9 +176,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise ClvsError(f"Line {number} of {path} is damaged; take it out to go on with the run.")
-        found.append(row)
+        # what a page could not send; a path stays as it is, as file names may be no text
+        found.append({k: mended(v) if isinstance(v, str) and k != "picture" else v for k, v in row.items()})
     return found

@@ -297,7 +297,7 @@ def _before(folder: Path) -> dict[str, Any] | None:
         entries, model = about["questions"], about["model"]
         if about["format"] != FORMAT or not isinstance(model, dict) or not all(isinstance(e, dict) for e in entries):
             raise ValueError("it is of another format")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ClvsError(f"{path} cannot be used ({error}); name another folder, or delete this one.") from None
     return about
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,7 @@ def load_model(
     room: called with the bytes that are needed once all is downloaded, right before memory is measured and taken.
     Raises ModelError, one sentence, when the model cannot be found, loaded or run by this engine.
     """
+    check_interpreter()
     check_options(dtype, device, quantization)
     card = card_for(str(name))
     folder = hub.small_files(card)
@@ -83,6 +85,12 @@ def load_model(
         progress(f"Loading {card.label}…")
     hf = _weights(card, folder, config, place, _DTYPES[computed], quantization)
     return Model(hf, processor, _told(card, dtype, computed, _own_dtype(config), device))
+
+
+def check_interpreter() -> None:
+    """ModelError under `python -OO`, which takes away the docstrings that transformers builds its models from."""
+    if sys.flags.optimize > 1:
+        raise ModelError("transformers does not run under python -OO (PYTHONOPTIMIZE=2); leave it out, or give -O.")
 
 
 def check_options(dtype: str, device: str, quantization: str | None) -> None:
