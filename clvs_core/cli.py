@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import re
-import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +35,7 @@ from .commands.common import (
     drawing,
     line,
     load,
+    noted,
     positive,
     say,
 )
@@ -391,11 +391,8 @@ def _figure(options: argparse.Namespace) -> None:
         raise
     except ValueError as error:
         raise ClvsError(str(error)) from error
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", drawing("fonts").FontWarning)
+    with noted(drawing("fonts").FontWarning):
         _write(out, lambda path: figures.save(figure, path))
-    for warning in caught:
-        say(f"Note: {warning.message}")
     print(out)
 
 

@@ -33,9 +33,8 @@ def mended(text: str) -> str:
 def write_any_letter() -> None:
     r"""Lets standard output take letters that its encoding lacks: as \u escapes, and file names byte by byte."""
     codecs.register_error(_ODD_LETTERS, _odd_letters)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=_ODD_LETTERS)
+    if hasattr(sys.stdout, "reconfigure"):  # standard error escapes by itself
+        sys.stdout.reconfigure(errors=_ODD_LETTERS)
 
 
 def _odd_letters(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -321,8 +321,10 @@ def read_captions(path: str | Path, folder: str | Path, coco: CocoInstances | No
     path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClvsError(f"The captions {path} cannot be read ({error}); check the path.") from None
+    except OSError as error:
+        raise ClvsError(f"The captions {path!s:.200} cannot be read ({error.strerror}); check the path.") from None
+    except UnicodeDecodeError:
+        raise ClvsError(f"The captions {path} are no UTF-8 text; save them as UTF-8.") from None
     found = []
     for number, line in enumerate(lines, 1):
         if line.strip():

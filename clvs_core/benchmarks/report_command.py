@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..commands.common import drawing
+from ..commands.common import drawing, noted
 from ..errors import ClvsError
 from .answers import PARSERS
 from .paper_tables import MODEL, paper_models
@@ -98,7 +98,8 @@ def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:
     for name, reason in figures.missing(runs).items():
         print(f"No figure {name}: {reason}", file=sys.stderr)
     try:
-        saved = figures.save_all(runs, folder)
+        with noted(drawing("fonts").FontWarning):
+            saved: list[Path] = figures.save_all(runs, folder)
     except OSError as error:
         raise ClvsError(
             f"The figures cannot be written to {folder} ({error.strerror}); name another folder."

@@ -7,7 +7,8 @@ import contextlib
 import importlib
 import re
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
@@ -42,6 +43,16 @@ def say(text: str) -> None:
     """Progress and notes, which are no results."""
     with contextlib.suppress(OSError):  # a log on a full disk, or that nobody reads, costs no results
         print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def noted(category: type[Warning]) -> Iterator[None]:
+    """Says warnings of this kind as notes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", category)
+        yield
+    for warning in caught:
+        say(f"Note: {warning.message}")
 
 
 def line(text: str) -> str:
