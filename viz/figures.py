@@ -279,8 +279,19 @@ def _said(trace: Any, step: int) -> str:
 def plain(text: Any, limit: int) -> str:
     """Untrusted text on one line, cut to a length; a Chinese character is as wide as two letters."""
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    ends = list(itertools.accumulate(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in words))
+    ends = list(itertools.accumulate(map(_columns, words)))
     return words if not ends or ends[-1] <= limit else words[: bisect.bisect(ends, limit - 1)] + "…"
+
+
+def _columns(text: str) -> int:
+    """How many letters' width a text takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _wrapped(text: str, limit: int) -> str:
+    """The text in lines of at most so many letters' width."""
+    wide = "".join(c + "\0" * (_columns(c) - 1) for c in text)  # textwrap counts characters
+    return "\n".join(line.replace("\0", "") for line in textwrap.wrap(wide, limit))
 
 
 def _unit(chosen: Sequence[_Shown], step: int) -> str:
@@ -380,8 +391,8 @@ def _label_grid(axes: list[list[Axes]], chosen: Sequence[_Shown], layers: Sequen
     for row, one in enumerate(chosen):
         name, _, settings = one.label.partition(" (")
         about = [*settings.removesuffix(")").split(", "), _said(one.trace, step)]
-        under = "\n".join(line for part in about for line in textwrap.wrap(part, 24))
-        name = "\n".join(textwrap.wrap(name, 12))
+        under = "\n".join(_wrapped(part, 24) for part in about if part)
+        name = _wrapped(name, 12)
         middle: dict[str, Any] = {"transform": axes[row][0].transAxes, "ha": "right", "parse_math": False}
         axes[row][0].text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", color=one.colour, **middle)
         axes[row][0].text(-0.08, 0.48, under, va="top", fontsize=7, color=_FAINT, linespacing=1.35, **middle)
@@ -535,7 +546,7 @@ def _legend(ax: Axes, chosen: Sequence[_Shown], step: int, unchecked: bool = Fal
         texts,
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
-        ncols=3 if sum(map(len, texts)) < 64 else 2 if max(map(len, texts)) < 36 else 1,
+        ncols=3 if sum(map(_columns, texts)) < 64 else 2 if max(map(_columns, texts)) < 36 else 1,
         frameon=False,
         fontsize=7.5,
         handlelength=2.6,

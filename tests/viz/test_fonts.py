@@ -136,6 +136,7 @@ def test_wide_letters_count_twice_where_text_is_cut():
     assert figures.plain(CHINESE, 12) == CHINESE
     assert figures.plain(CHINESE, 11) == CHINESE[:5] + "…"
     assert figures.plain("", 3) == ""
+    assert figures._wrapped(f"a dog {CHINESE}", 8) == f"a dog\n{CHINESE[:4]}\n{CHINESE[4:]}"
     wide = sum(2 if unicodedata.east_asian_width(c) == "W" else 1 for c in figures.plain(CHINESE * 9, 20)[:-1])
     assert wide <= 19
 
