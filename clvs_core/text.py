@@ -27,6 +27,11 @@ def mended(text: str) -> str:
     return text if is_text(text) else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def shown(text: str) -> str:
+    r"""The text with lone surrogates as \u escapes, for people to see what was there."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 # --- standard output --------------------------------------------------------------------------------------------
 
 
@@ -49,12 +54,9 @@ def flush_output() -> None:
     try:
         if sys.stdout is not None:  # it is None where it was closed from the beginning
             sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         _discard_output()
         raise
-    except OSError as error:
-        _discard_output()
-        raise OSError(f"The output cannot be written ({error.strerror}); make room, or send it elsewhere.") from None
 
 
 def _discard_output() -> None:

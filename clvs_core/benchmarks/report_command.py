@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..commands.common import drawing, noted
+from ..commands.common import drawing, noted, say
 from ..errors import ClvsError
 from .answers import PARSERS
 from .paper_tables import MODEL, paper_models
@@ -66,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     """Reads, prints and writes. Raises ClvsError for anything the user must change; what is incomplete is on stderr."""
     runs = [read_run(folder) for folder in _found(options.runs)]
     for line in unfinished(runs):
-        print(line, file=sys.stderr)
+        say(line)
     drawn = _draw(runs, Path(options.figures)) if options.figures else []
     found = tables(runs, options.paper, options.parser, options.beside)
     if not found and not drawn:
@@ -74,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     print(FORMATS[options.format][1](found), end="")
     if options.out:
         for path in write(found, Path(options.out)):
-            print(path, file=sys.stderr)
+            say(str(path))
 
 
 def _found(paths: Sequence[str]) -> list[Path]:
@@ -86,7 +85,7 @@ def _found(paths: Sequence[str]) -> list[Path]:
         except ClvsError as error:
             if not os.path.isdir(path):
                 raise
-            print(error, file=sys.stderr)
+            say(str(error))
     if not found:
         raise ClvsError("There is no run in these folders; name one that the command bench wrote.")
     return list(found)
@@ -96,7 +95,7 @@ def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:
     """Every figure that the runs hold data for; what they do not hold, and why, is on stderr."""
     figures = drawing("paper_figures")
     for name, reason in figures.missing(runs).items():
-        print(f"No figure {name}: {reason}", file=sys.stderr)
+        say(f"No figure {name}: {reason}")
     try:
         with noted(drawing("fonts").FontWarning):
             saved: list[Path] = figures.save_all(runs, folder)
@@ -105,7 +104,7 @@ def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:
             f"The figures cannot be written to {folder} ({error.strerror}); name another folder."
         ) from error
     for path in saved:
-        print(path, file=sys.stderr)
+        say(str(path))
     return saved
 
 

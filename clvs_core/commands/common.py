@@ -20,6 +20,7 @@ from ..methods.schema import start
 from ..models import prompts
 from ..models.loading import load_model
 from ..models.registry import card_for
+from ..text import shown
 
 WRONG_INPUT = 2  # exit code
 # "+" joins methods, but "1e+3" is a number
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 def say(text: str) -> None:
     """Progress and notes, which are no results."""
     with contextlib.suppress(OSError):  # a log on a full disk, or that nobody reads, costs no results
-        print(text, file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """What is wrong with an input is one sentence, whatever kind of input it is, on the command line and in Python."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -136,70 +138,83 @@ def test_text_is_mended_where_it_is_none():
 
 # --- outputs --------------------------------------------------------------------------------------------
 
-
-def run(*command, **options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
-    line = [sys.executable, *options.pop("python", []), "-m", "clvs_core", *command]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.run(line, cwd=ROOT, env=environment, timeout=120, check=False, **options)
+FULL = "clvs_core: The output cannot be written (No space left on device); make room, or send it elsewhere.\n"
 
 
-@pytest.mark.parametrize(
-    "command", [("methods",), ("methods", "--json"), ("models",), ("--help",), ("score", "--help")]
-)
-def test_a_full_disk_under_the_output_is_one_sentence(command):
-    with open("/dev/full", "w") as full:
-        done = run(*command, stdout=full)
-    assert done.returncode == 2
-    assert done.stderr.decode() == (
-        "clvs_core: The output cannot be written (No space left on device); make room, or send it elsewhere.\n"
-    )
+@pytest.mark.parametrize("command", [("methods",), ("methods", "--json"), ("models",), ("score", "--help")])
+def test_a_full_disk_under_the_output_is_one_sentence(monkeypatch, capsys, command):
+    with monkeypatch.context() as patch, contextlib.suppress(OSError), open("/dev/full", "w") as full:
+        patch.setattr(sys, "stdout", full)
+        code = cli.main(command)
+    assert (code, capsys.readouterr().err) == (2, FULL)
 
 
-@pytest.mark.parametrize("command", [("methods",), ("models", "--json"), ("--help",)])
-def test_a_reader_that_has_gone_is_no_error(command):
+@pytest.mark.parametrize("command", [("methods",), ("models", "--json"), ("score", "--help")])
+def test_a_reader_that_has_gone_is_no_error(monkeypatch, capsys, command):
     reading, writing = os.pipe()
     os.close(reading)
-    done = run(*command, stdout=writing)
-    os.close(writing)
-    assert (done.returncode, done.stderr) == (0, b"")
+    with monkeypatch.context() as patch, os.fdopen(writing, "w") as broken:
+        patch.setattr(sys, "stdout", broken)
+        code = cli.main(command)
+    assert (code, capsys.readouterr().err) == (0, "")
 
 
-def test_a_log_that_cannot_be_written_costs_no_answer(folder):
-    asked = [part.replace("{}", str(folder)) for part in ASK]
+@pytest.mark.parametrize("place", ["/dev/full", "gone", "closed"])
+def test_python_does_not_complain_at_exit_either(place):
+    reading, gone = os.pipe()
+    os.close(reading)
     with open("/dev/full", "w") as full:
-        done = run(*asked, "--question", "x", "--max-new-tokens", "1", "--json", stderr=full)
-    assert done.returncode == 0
-    assert len(json.loads(done.stdout)["methods"]) == 2
+        wanted = {"/dev/full": full, "gone": gone, "closed": None}[place]
+        close = (lambda: os.close(1)) if place == "closed" else None
+        line = [sys.executable, "-m", "clvs_core", "methods"]
+        done = subprocess.run(line, cwd=ROOT, stdout=wanted, stderr=-1, text=True, preexec_fn=close, check=False)
+    os.close(gone)
+    assert (done.returncode, done.stderr) == ((2, FULL) if place == "/dev/full" else (0, ""))
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "ascii:strict"])
-def test_letters_that_an_output_lacks_are_escaped(folder, encoding):
+def test_a_log_that_cannot_be_written_costs_no_answer(folder, monkeypatch, capsys):
+    asked = [part.replace("{}", str(folder)) for part in ASK]
+    with monkeypatch.context() as patch, contextlib.suppress(OSError), open("/dev/full", "w") as full:
+        patch.setattr(sys, "stderr", full)
+        code = cli.main([*asked, "--question", "x", "--max-new-tokens", "1", "--json"])
+    assert code == 0
+    assert len(json.loads(capsys.readouterr().out)["methods"]) == 2
+
+
+def printed(monkeypatch, encoding, command):
+    """What a command writes to a standard output of this encoding, which takes nothing else."""
+    out = io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding, errors="strict", write_through=True))
+        assert cli.main(command) == 0
+        sys.stdout.detach()
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_letters_that_an_output_lacks_are_escaped(folder, monkeypatch, encoding):
     picture = folder / "狗.png"
     Image.new("RGB", (40, 40), "red").save(picture)
     command = ("ask", "--model", str(folder / "model"), "--image", str(picture), "--question", "有狗吗 β?")
-    done = run(*command, "--max-new-tokens", "1", env={"PYTHONIOENCODING": encoding})
-    assert done.returncode == 0
-    assert b"\\u6709\\u72d7\\u5417" in done.stdout
-    assert b"\\u72d7.png" in done.stdout
+    said = printed(monkeypatch, encoding, [*command, "--max-new-tokens", "1"])
+    assert b"\\u6709\\u72d7\\u5417 \\u03b2?" in said
+    assert b"\\u72d7.png" in said
 
 
-def test_a_file_name_that_is_no_text_is_printed_byte_by_byte(folder):
+def test_a_file_name_that_is_no_text_is_printed_byte_by_byte(folder, monkeypatch):
     picture = folder / os.fsdecode(b"a\xff.png")
     Image.new("RGB", (40, 40), "red").save(picture)
     command = ("trace", "--model", str(folder / "model"), "--image", str(picture), "--question", "x")
-    out = str(folder / "{image}-{method}.npz")
-    done = run(*command, "--max-new-tokens", "1", "--out", out, env={"PYTHONIOENCODING": "utf-8:strict"})
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == os.fsencode(folder) + b"/a\xff-vanilla.npz"
+    out = ("--max-new-tokens", "1", "--out", str(folder / "{image}-{method}.npz"))
+    said = printed(monkeypatch, "utf-8", [*command, *out])
+    assert said.splitlines()[0] == os.fsencode(folder) + b"/a\xff-vanilla.npz"
 
 
 def test_python_without_docstrings_is_told(folder):
     asked = [part.replace("{}", str(folder)) for part in ASK]
-    done = run(*asked, "--question", "x", python=["-OO"])
+    line = [sys.executable, "-OO", "-m", "clvs_core", *asked, "--question", "x"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert done.stderr.decode().splitlines()[-1] == (
+    assert done.stderr.splitlines()[-1] == (
         "clvs_core: transformers does not run under python -OO (PYTHONOPTIMIZE=2); leave it out, or give -O."
     )
-    assert run(*asked, "--question", "x", "--max-new-tokens", "1", python=["-O"]).returncode == 0
-    assert run("methods", python=["-OO"]).stdout == run("methods").stdout
