@@ -79,7 +79,19 @@ def _script(letter: str) -> tuple[str, str]:
 
 
 def _own() -> FontEntry:
-    return next(entry for entry in font_manager.fontManager.ttflist if entry.name == OWN)
+    return _regular(entry for entry in font_manager.fontManager.ttflist if entry.name == OWN)[OWN]
+
+
+def _regular(fonts: Iterable[FontEntry]) -> dict[str, FontEntry]:
+    """Each family's upright font of a usual weight, by name; no fonts that only have boxes."""
+    found: dict[str, tuple[int, str, FontEntry]] = {}
+    for entry in fonts:
+        upright = entry.style == entry.variant == entry.stretch == "normal"
+        if upright and not any(name in f"{entry.name} {entry.fname}" for name in _BOXES):
+            apart = abs(entry.weight - 400) if isinstance(entry.weight, int) else 300
+            one = apart, entry.fname, entry
+            found[entry.name] = min(found.get(entry.name, one), one, key=lambda some: some[:2])
+    return {name: entry for name, (_, _, entry) in found.items()}
 
 
 def _region(letters: str) -> str:
@@ -99,14 +111,7 @@ def _cover(missing: frozenset[str], region: str) -> tuple[list[str], frozenset[s
 
 def _greedy(missing: frozenset[str], fonts: Sequence[FontEntry], region: str) -> tuple[list[str], frozenset[str]]:
     """Takes the font that has most of what is left, again and again."""
-    usual = {}
-    for entry in fonts:
-        upright = entry.style == "normal" and entry.variant == "normal" and entry.stretch == "normal"
-        if upright and not any(name in f"{entry.name} {entry.fname}" for name in _BOXES):
-            plain = abs(entry.weight - 400) if isinstance(entry.weight, int) else 300
-            usual.setdefault(entry.name, []).append((plain, entry.fname, entry))
-    nearest = [min(some, key=lambda one: one[:2])[2] for some in usual.values()]
-    having = {entry.name: _covered(entry, missing) for entry in nearest}
+    having = {name: _covered(entry, missing) for name, entry in _regular(fonts).items()}
     found: list[str] = []
     left = set(missing)
 
