@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import clvs_core as clvs
@@ -62,7 +63,6 @@ CONFIG = [
     ("vision_config", {"patch_size": 0}, "describes no model"),
     ("", {"image_token_index": 99999}, "gives pictures the token 99999 (image_token_id), and its vocabulary has 260"),
     ("", {"image_token_index": -1}, "gives pictures the token -1 (image_token_id), and its vocabulary has 260 tokens"),
-    ("", {"image_token_index": 5}, "choose"),
     ("", {"vision_feature_layer": -9}, "takes layer -9 of a vision tower that has 2"),
     ("", {"text_config": [1]}, "cannot be read"),
     ("", {"vision_config": None}, "weights"),
@@ -115,12 +115,22 @@ def test_buffers_that_old_checkpoints_hold_are_no_weights(copied):
     from safetensors.torch import load_file, save_file
 
     weights = load_file(copied / "model.safetensors")
-    extra = {"model.language_model.layers.0.self_attn.rotary_emb.inv_freq": weights["lm_head.weight"][0].clone()}
-    extra["model.vision_tower.pooler.probe"] = weights["lm_head.weight"][0].clone()
-    save_file(weights | extra, copied / "model.safetensors", metadata={"format": "pt"})
-    assert clvs.load_model(copied).layers == 4
-    extra = {"model.language_model.layers.0.self_attn.q_norm.weight": weights["lm_head.weight"][0].clone()}
-    save_file(weights | extra, copied / "model.safetensors", metadata={"format": "pt"})
-    refused(
-        copied, "has 1 weights that its config.json knows nothing of, e.g. model.language_model.layers.0.self_attn.q"
-    )
+    first = next(name for name in weights if name.endswith("layers.0.self_attn.q_proj.weight"))
+    more = weights[first].clone()
+
+    def hold(name):
+        save_file(weights | {name: more}, copied / "model.safetensors", metadata={"format": "pt"})
+
+    for name in (first.replace("q_proj.weight", "rotary_emb.inv_freq"), "vision_tower.pooler.probe"):
+        hold(name)
+        assert clvs.load_model(copied).layers == 4
+    for name in (first.replace("q_proj", "q_norm"), first.replace("weight", "bias")):
+        hold(name)
+        refused(copied, "has 1 weights that its config.json knows nothing of, e.g. ")
+
+
+def test_a_token_for_pictures_that_the_processor_does_not_write(copied):
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {"image_token_index": 5}))
+    with pytest.raises(ModelError, match="writes the text after a picture in a way this program does not know"):
+        clvs.load_model(copied).open_image(np.zeros((40, 40, 3), np.uint8))
