@@ -6,8 +6,10 @@ Code that comes with a checkpoint is never run, and pickled weights are never op
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -381,9 +383,10 @@ def _weights(
     if quantization and not hasattr(config, "quantization_config"):  # else it is published so
         options["quantization_config"] = _quantization(quantization, dtype)
     try:
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **options
-        )
+        with _judged_here():
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
     except Exception as error:  # of any library that reads the checkpoint's files
         if ran_out(error):
             raise ModelError(
@@ -394,6 +397,21 @@ def _weights(
     hf, report = loaded
     _check_weights(card, report)
     return hf
+
+
+@contextlib.contextmanager
+def _judged_here() -> Iterator[None]:
+    """While this lasts, transformers does not print its report of weights: `_check_weights` says what matters of it."""
+    logger = logging.getLogger("transformers.modeling_utils")
+
+    def other(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def _check_weights(card: ModelCard, report: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Checkpoints whose files do not fit each other or are damaged: one sentence at loading, before anything is asked."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -25,8 +26,14 @@ def copied(whole, tmp_path):
 
 
 def refused(folder, words):
+    told = []
+    watch = logging.Handler()
+    watch.emit = lambda record: told.append(record.getMessage())
+    logging.getLogger("transformers.modeling_utils").addHandler(watch)
     with pytest.raises(ModelError) as caught:
         clvs.load_model(folder)
+    logging.getLogger("transformers.modeling_utils").removeHandler(watch)
+    assert told == []
     sentence = str(caught.value)
     assert words in sentence, sentence
     assert "\n" not in sentence
