@@ -7,13 +7,18 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: app test check format bench paper scenes-report scenes-methods scenes-model clean
+.PHONY: app test test-elsewhere check format bench paper scenes-report scenes-methods scenes-model clean
 
 app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
 
 test: .venv/.test check
 	$(BIN)/python -m pytest $(ARGS)
+
+# The engine's numbers as another processor computes them: plain instructions, one thread.
+test-elsewhere: .venv/.test
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/engine \
+		--ignore tests/engine/test_download.py --ignore tests/engine/test_loading.py $(ARGS)
 
 check: .venv/.test
 	$(BIN)/ruff format --check .

@@ -90,6 +90,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="folder where pictures of runs are looked for by name; may be given several times",
     )
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        default=environ.get("CLVS_PUBLIC", "").lower() in ("1", "true", "yes"),
+        help="the page is for others, as behind a proxy at this machine: nobody may load a model that --model does not "
+        "name, or open a folder by its path (default on a Space, and where CLVS_PUBLIC=1)",
+    )
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live address")
     chosen = parser.parse_args(arguments)
     chosen.model = chosen.model or models or ["scenes"]
@@ -111,7 +118,7 @@ def make(chosen: argparse.Namespace) -> tuple[gr.Blocks, Models]:
         dtype=chosen.dtype,
         device=chosen.device,
         quantization=chosen.quantization,
-        own=not border.ZERO_GPU and limits.is_own(chosen.host, chosen.share),
+        own=not border.ZERO_GPU and limits.is_own(chosen.host, chosen.share, chosen.public),
         image_mode=chosen.image_mode,
     )
     if border.ZERO_GPU:  # a call gets only what the main thread has loaded before
@@ -125,8 +132,8 @@ def _offer(path: str) -> None:
     """Makes the method in a file known, here and on the page. ClvsError, one sentence, when that cannot be."""
     try:
         found = load_method(path)
-        schema(found, "any model", {}, None)  # what the page will ask of it
-    except Exception as error:  # it is somebody's own code
+        schema(found, None, None)  # what the page will ask of it
+    except (Exception, SystemExit, GeneratorExit) as error:  # it is somebody's own code
         own = isinstance(error, ValueError)
         raise ClvsError(str(error) if own else f"{path} has no usable method ({error}); correct it.") from None
 

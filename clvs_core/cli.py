@@ -14,7 +14,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,12 @@ from .commands.common import (
     drawing,
     line,
     load,
-    noted,
+    notes,
     positive,
     say,
 )
 from .commands.report import Key
-from .engine.images import EncodedImage, read_picture
+from .engine.images import EncodedImage, read_picture, stored_orientation
 from .errors import ClvsError, ModelError
 from .methods import Method, spec
 from .models import prompts as known_prompts
@@ -103,7 +103,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     """Runs one command and sees that what it printed has arrived, also what --help prints."""
     try:
         options = _parser().parse_args(arguments)
-        return options.run(options) or 0
+        with notes(ko.MaskWarning):
+            return options.run(options) or 0
     finally:
         flush_output()
 
@@ -290,11 +291,7 @@ def _chosen(options: argparse.Namespace, question: str, size: tuple[int, int]) -
     size: width and height of the picture.
     """
     objects = {item.name: item for item in _annotated(options, size)}
-    wanted = [name.strip().casefold() for name in options.object or []]
-    for name in wanted:
-        if name not in objects:
-            known = f"it has {', '.join(objects)}" if objects else "no masks of it are known"
-            raise ClvsError(f"There is no {name!r} in the picture's annotations; {known}.")
+    wanted = [_category(name, objects) for name in options.object or []]
     names = wanted or ([] if options.box else ko.mentioned(question, objects))
     if not names and not options.box:
         say(
@@ -308,12 +305,22 @@ def _chosen(options: argparse.Namespace, question: str, size: tuple[int, int]) -
     return chosen
 
 
+def _category(name: str, objects: Mapping[str, ko.KeyObject]) -> str:
+    found = ko.category(name, objects)
+    if found is None:
+        known = f"it has {', '.join(objects)}" if objects else "no masks of it are known"
+        raise ClvsError(f"There is no {name!r} in the picture's annotations; {known}.")
+    return found
+
+
 def _annotated(options: argparse.Namespace, size: tuple[int, int]) -> list[ko.KeyObject]:
     """Objects of the picture: from --coco-annotations if that knows it, else its own if it is a bundled scene."""
     if options.coco_annotations:
         coco = ko.CocoInstances(options.coco_annotations)
         if options.image and options.image in coco:
-            return coco.find(options.image, *size)
+            there = Path(options.image).is_file()  # traces are drawn without it
+            orientation = stored_orientation(read_picture(options.image)) if there else 1
+            return coco.find(options.image, *size, orientation=orientation)
         name = Path(options.image).name if options.image else "the picture (give --image)"
         say(f"{Path(options.coco_annotations).name} does not know {name}.")
     # By folder, too: somebody's own picture may have a scene's name.
@@ -397,7 +404,7 @@ def _figure(options: argparse.Namespace) -> None:
         raise
     except ValueError as error:
         raise ClvsError(str(error)) from error
-    with noted(drawing("fonts").FontWarning):
+    with notes(drawing("fonts").FontWarning):
         _write(out, lambda path: figures.save(figure, path))
     print(out)
 

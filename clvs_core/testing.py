@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from torch import Tensor
 from .engine.decode import Run
 from .engine.images import EncodedImage
 from .methods import METHODS, Editor, Keys, Method, Vanilla, method, spec
+from .methods.base import RECORDS, overrides
+from .methods.combine import CombinedEditor
 from .models.loading import load_model
 from .models.registry import ASSETS
 
@@ -28,6 +31,7 @@ QUESTIONS = ("Is there a dog in the picture?", "What is in the picture?")
 PICTURE = ASSETS / "scenes" / "kite-weather.jpg"
 TOKENS = 3
 CLOSE = 1e-9
+EDITS = ("scores", "weights", "contrast")
 
 
 class MethodCheckError(AssertionError):
@@ -51,7 +55,8 @@ def check_method(
     Raises MethodCheckError with one sentence for the first thing that does not hold: settings that cannot be hashed or
     written as a string, an edit that raises or returns no tensor, writes to what it was given, changes shape or dtype,
     gives negative or non-finite weights, or rows of another sum, is not the same when called again, needs gradients, or
-    depends on the other branches of the batch; neutral settings that are not vanilla.
+    depends on the other branches of the batch; edits, layers or records of which the method says nothing; neutral
+    settings that are not vanilla.
     """
     image = (model or load_model("scenes", dtype="float64")).open_image(picture)
     _expect(
@@ -59,10 +64,11 @@ def check_method(
     )
     told = [_settings(given)]
     _done("fitting it to the model", lambda: given.resolve(image.model.target))
-    with _watched(type(given), sums_to_one) as calls:
+    with _watched(given, sums_to_one) as seen:
         amid = image.ask(list(questions), [Vanilla(), given, Vanilla()], TOKENS, keep_logits=True)
-    _expect(bool(calls) or given.touched(image.model.layers) is None, "none of its edits was ever called")
-    told.append(f"Its edits ({', '.join(sorted(calls)) or 'none'}) are pure, finite and of the right shape and sum.")
+    _declared(given.resolve(image.model.target), seen, image.model.layers)
+    calls = ", ".join(sorted(seen.calls))
+    told.append(f"Its edits ({calls or 'none'}) are pure, finite and of the right shape and sum.")
     told.append(_alone(image, given, questions, amid))
     if neutral is not None:
         told.append(_neutral(image, neutral, questions))
@@ -95,6 +101,38 @@ def _settings(given: Method) -> str:
     return f"Its settings can be compared and hashed{' and written as ' + spec(given) if known else ''}."
 
 
+@dataclass
+class _Seen:
+    """Of the watched editors: which edits they have, which were called, the layers they changed, what they recorded.
+
+    declared: what the method says that they record.
+    """
+
+    declared: Sequence[str]
+    own: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)
+    layers: set[int] = field(default_factory=set)
+    records: set[str] = field(default_factory=set)
+
+
+def _declared(given: Method, seen: _Seen, layers: int) -> None:
+    """What the method says of itself is what its editor does."""
+    touched = given.touched(layers)
+    how = "; return NoPicture() or NoisedPicture() from contrasted()" if "contrast" in seen.own else ""
+    _expect(bool(seen.calls) or (touched is None and not seen.own), f"none of its edits was ever called{how}")
+    attention = sorted(seen.calls - {"contrast"}, reverse=True)
+    if attention:
+        _expect(touched is not None, f"it edits {attention[0]}, but names no layer; set its stage to {attention[0]!r}")
+    for layer in sorted(seen.layers):
+        within = touched is not None and touched[0] <= layer <= touched[1]
+        _expect(within, f"it changes layer {layer}, which is not among those that touched() names, {touched}")
+    for name in sorted(seen.records):
+        _expect(
+            name in RECORDS, f"it records {name!r}, of which traces know nothing; choose among {', '.join(RECORDS)}"
+        )
+        _expect(name in given.records, f"it records {name!r}, which its `records` does not name")
+
+
 def _alone(image: EncodedImage, given: Method, questions: Sequence[str], amid: Sequence[Sequence[Run]]) -> str:
     """Each question with the method alone, against the same in a batch."""
     for question, runs in zip(questions, amid, strict=True):
@@ -121,19 +159,19 @@ def _apart(one: Run, other: Run) -> float:
 
 
 @contextlib.contextmanager
-def _watched(kind: type[Method], sums_to_one: bool) -> Iterator[set[str]]:
-    """While this lasts, editors of this kind of method are checked at every call; yields the names of those called."""
-    calls: set[str] = set()
+def _watched(given: Method, sums_to_one: bool) -> Iterator[_Seen]:
+    """While this lasts, editors of this kind of method are checked at every call; yields what was seen of them."""
+    kind, seen = type(given), _Seen(given.records)
     own = kind.__dict__.get("editor")
     make = kind.editor
 
     def editor(cls: Any, methods: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Editor | None:
         made = _done("making its editor", lambda: make(methods, device, dtype))
-        return None if made is None else _Watch(made, sums_to_one, calls)
+        return None if made is None else _Watch(made, sums_to_one, seen)
 
     kind.editor = classmethod(editor)  # type: ignore[assignment, method-assign]
     try:
-        yield calls
+        yield seen
     finally:
         if own is None:
             del kind.editor
@@ -141,21 +179,27 @@ def _watched(kind: type[Method], sums_to_one: bool) -> Iterator[set[str]]:
             kind.editor = own  # type: ignore[method-assign]
 
 
+def _parts(editor: Editor) -> Sequence[Editor]:
+    return editor.editors if isinstance(editor, CombinedEditor) else [editor]
+
+
 class _Watch(Editor):
     """An editor that does what another one does, and checks it."""
 
-    def __init__(self, editor: Editor, sums_to_one: bool, calls: set[str]):
-        self.editor, self.sums_to_one, self.calls = editor, sums_to_one, calls
+    def __init__(self, editor: Editor, sums_to_one: bool, seen: _Seen):
+        self.editor, self.sums_to_one, self.seen = editor, sums_to_one, seen
+        self.own = {name for name in EDITS if any(overrides(part, name) for part in _parts(editor))}
+        seen.own |= self.own
         self.unified, self.top_k, self.lens_norm = editor.unified, editor.top_k, editor.lens_norm
 
     def begin(self) -> None:
         _done("its begin", lambda: self.editor.begin())
 
     def scores(self, layer: int, scores: Tensor, keys: Keys) -> Tensor:
-        return self._call("scores", scores, lambda editor: editor.scores(layer, scores, keys))
+        return self._call("scores", scores, lambda editor: editor.scores(layer, scores, keys), layer)
 
     def weights(self, layer: int, weights: Tensor, keys: Keys) -> Tensor:
-        used = self._call("weights", weights, lambda editor: editor.weights(layer, weights, keys))
+        used = self._call("weights", weights, lambda editor: editor.weights(layer, weights, keys), layer)
         _expect(bool((used >= 0).all()), f"its weights of layer {layer} are negative in places")
         before, after = weights.sum(-1), used.sum(-1)
         if self.sums_to_one:
@@ -177,12 +221,25 @@ class _Watch(Editor):
         return _done("its observe", lambda: self.editor.observe(layer, uncertainty))
 
     def recorded(self, layer: int) -> Mapping[str, Tensor]:
-        return _done("its recorded", lambda: self.editor.recorded(layer))
+        found = _done("its recorded", lambda: self.editor.recorded(layer))
+        self.seen.records |= set(found)
+        return {name: values for name, values in found.items() if name in self.seen.declared}
 
-    def _call(self, name: str, given: Tensor, call: Callable[[Editor], Tensor], finite: bool = True) -> Tensor:
+    @property
+    def changes_attention(self) -> bool:
+        return self.editor.changes_attention
+
+    def _call(
+        self,
+        name: str,
+        given: Tensor,
+        call: Callable[[Editor], Tensor],
+        layer: int | None = None,
+        finite: bool = True,
+    ) -> Tensor:
         """One edit, made twice from the same state: on a copy first."""
-        if getattr(type(self.editor), name) is not getattr(Editor, name):
-            self.calls.add(name)
+        if name in self.own:
+            self.seen.calls.add(name)
         before = given.clone()
         with torch.enable_grad():
             first = _done(f"its {name} edit", lambda: call(copy.deepcopy(self.editor)))
@@ -196,4 +253,6 @@ class _Watch(Editor):
             _expect(bool(used.isfinite().all()), f"its {name} edit gives values that are not finite")
         _expect(torch.equal(first, used), f"its {name} edit is not the same when it is made again from the same state")
         _expect(not first.requires_grad, f"its {name} edit needs gradients; detach what it uses")
+        if layer is not None and not torch.equal(used, given):
+            self.seen.layers.add(layer)
         return used

@@ -5,7 +5,6 @@ Saved as .npz without pickle: a file from a stranger can be wrong, but it cannot
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -13,17 +12,21 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from .errors import ClvsError
+from .files import whole
+from .models import memory
 from .models.views import Views
 
 FORMAT = 1
-_MAX_BYTES = 1 << 30  # of an archive's unpacked arrays; above any real trace
+_SMALL = 1 << 28  # bytes that any archive may unpack to
+_PACKED = 64  # times as large a larger one may become: attention is packed to a half or less, zip bombs to a thousandth
 _BROKEN = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError),
     *(NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
@@ -81,19 +84,19 @@ class Trace:
     contrast_words: list[list[str]] | None = None
 
     def save(self, path: str | Path | IO[bytes]) -> None:
-        """Writes a compressed .npz; the name is kept as given."""
+        """Writes a compressed .npz; the name is kept as given.
+
+        Raises OSError where it cannot be written, as on a full disk; a file that was there then stays as it was.
+        """
         about = {"format": FORMAT, "views": self.views.to_json(), "meta": self.meta, "words": self.lens_words}
         if self.contrast_words is not None:
             about["contrast_words"] = self.contrast_words
         arrays = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
         if self.original is self.attention:
             del arrays["original"]
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, about=np.array(json.dumps(about)), **arrays)
-        if isinstance(path, (str, Path)):
-            Path(path).write_bytes(buffer.getvalue())
-        else:
-            path.write(buffer.getvalue())
+        arrays["about"] = np.array(json.dumps(about))
+        with whole(path) if isinstance(path, (str, Path)) else nullcontext(path) as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: str | Path | IO[bytes]) -> Trace:
@@ -102,12 +105,16 @@ class Trace:
             _check_file(path)
         try:
             with np.load(path, allow_pickle=False) as archive:
-                _check_size(archive)
+                headers = _headers(archive)
                 about = json.loads(str(archive["about"][()]))
+                if not isinstance(about, dict) or about.get("format") != FORMAT:
+                    raise ValueError("it was written by another version")
+                views = Views.from_json(about["views"])
+                _check_shapes(headers, views)  # before any of it is unpacked
                 arrays = {name: archive[name] for name in _ARRAYS if name in archive.files}
-            if not isinstance(about, dict) or about.get("format") != FORMAT:
-                raise ValueError("it was written by another version")
-            return _checked(arrays, about)
+            return _checked(arrays, about, views)
+        except ClvsError:
+            raise
         except _BROKEN as error:
             what = path if isinstance(path, (str, Path)) else "this file"
             why = "it is no archive of arrays" if "pickle" in str(error) else error  # numpy's advice is to run its code
@@ -122,45 +129,70 @@ def _check_file(path: str | Path) -> None:
         raise ClvsError(f"{str(path)!r:.200} is no file; give a trace that the command trace wrote.")
 
 
-def _check_size(archive: Any) -> None:
-    infos = archive.zip.infolist()
-    known = {f"{name}.npy" for name in (*_ARRAYS, "about")}
-    if {info.filename for info in infos} - known or sum(info.file_size for info in infos) > _MAX_BYTES:
-        raise ValueError("it holds unknown or oversized arrays")
-    for info in infos:
-        with archive.zip.open(info) as file:  # a header must not promise more than the file holds
+class _Header(NamedTuple):
+    """What an archive says of one of its arrays."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def _headers(archive: Any) -> dict[str, _Header]:
+    """By name. Raises ValueError for an archive that holds anything else, or promises more than it can hold."""
+    found, promised, packed = {}, 0, 0
+    for info in archive.zip.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name not in (*_ARRAYS, "about") or name in found:
+            raise ValueError("it holds unknown arrays")
+        with archive.zip.open(info) as file:
             read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
             shape, _, dtype = read[np.lib.format.read_magic(file)[0]](file)
             if math.prod(shape) * dtype.itemsize + file.tell() != info.file_size:
                 raise ValueError("it holds an array whose size is not what it says")
+        found[name] = _Header(shape, dtype)
+        promised, packed = promised + info.file_size, packed + info.compress_size
+    packed = min(packed, archive.zip.start_dir)  # whatever it says, there are no more bytes
+    if promised > max(_SMALL, _PACKED * packed):
+        raise ValueError(f"its {packed:,} bytes would unpack to {promised:,}")
+    free = memory.places("cpu")[0].free
+    if promised > max(_SMALL, free):
+        raise ClvsError(
+            f"The trace needs {memory.gigabytes(promised)} of memory and {memory.gigabytes(free)} are free; close what "
+            "else runs here, or record fewer tokens."
+        )
+    return found
 
 
-def _checked(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Trace:
-    views = Views.from_json(about["views"])
-    attention = arrays["attention"]
-    if attention.ndim != 4 or attention.dtype.kind != "f":
+def _check_shapes(headers: Mapping[str, _Header], views: Views) -> None:
+    attention = headers["attention"]
+    if len(attention.shape) != 4 or attention.dtype.kind != "f":
         raise ValueError("attention must be numbers of shape (steps, layers, heads, visual)")
     steps, layers, heads, visual = attention.shape
     if visual != views.visual:
         raise ValueError(f"attention covers {visual} visual tokens, its geometry {views.visual}")
+    ids = headers.get("contrast_ids")
+    words = ids.shape[-1] if ids is not None and ids.shape else 0
     shapes = {
         "original": attention.shape,
-        "memory": (steps, layers, visual),
-        "accumulation": (steps, layers, visual),
-        "sinks": (steps, layers, visual),
+        **dict.fromkeys(("memory", "accumulation", "sinks"), (steps, layers, visual)),
         "acted_heads": (steps, layers, heads),
         "uncertainty": (steps, layers),
         "stop_layer": (steps,),
-        "lens_ids": (steps, layers, 3),
-        "lens_probabilities": (steps, layers, 3),
+        **dict.fromkeys(("lens_ids", "lens_probabilities"), (steps, layers, 3)),
+        "contrast_ids": (steps, words),
+        "contrast_probabilities": (steps, 3, words),
     }
-    ids = arrays.get("contrast_ids")
-    words = ids.shape[-1] if ids is not None and ids.ndim else 0
-    shapes |= {"contrast_ids": (steps, words), "contrast_probabilities": (steps, 3, words)}
     for name, shape in shapes.items():
-        array = arrays.get(name)
-        if array is not None:
-            _check_array(name, array, shape)
+        header = headers.get(name)
+        if header is not None and (header.shape != shape or header.dtype.kind != _KINDS.get(name, "f")):
+            raise ValueError(f"{name} must have shape {shape}, not {header.shape} of {header.dtype}")
+
+
+def _checked(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], views: Views) -> Trace:
+    attention = arrays["attention"]
+    steps, layers = attention.shape[:2]
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and np.isinf(array).any():
+            raise ValueError(f"{name} holds infinite values")
     if not np.isfinite(attention).all() or not np.isfinite(arrays.get("original", attention)).all():
         raise ValueError("its attention weights are not all finite")
     if attention.size == 0 or min(attention.min(), arrays.get("original", attention).min()) < 0:
@@ -177,7 +209,7 @@ def _checked(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Trac
         views=views,
         meta=dict(about["meta"]),
         lens_words=_words(about.get("words"), steps, layers),
-        contrast_words=_contrast_words(about.get("contrast_words"), steps, words),
+        contrast_words=_contrast_words(about.get("contrast_words"), arrays.get("contrast_ids")),
         **{name: arrays.get(name) for name in _ARRAYS if name not in ("attention", "original", *_ALWAYS)},
     )
 
@@ -199,17 +231,10 @@ def _is_token(token: Any) -> bool:
     return isinstance(token[0], int) and isinstance(token[1], str) and isinstance(token[2], (int, float))
 
 
-def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    kind = _KINDS.get(name, "f")
-    if array.shape != shape or array.dtype.kind != kind:
-        raise ValueError(f"{name} must have shape {shape}, not {array.shape} of {array.dtype}")
-    if kind == "f" and np.isinf(array).any():
-        raise ValueError(f"{name} holds infinite values")
-
-
-def _contrast_words(words: Any, steps: int, count: int) -> list[list[str]] | None:
+def _contrast_words(words: Any, ids: np.ndarray | None) -> list[list[str]] | None:
     if words is None:
         return None
+    steps, count = (0, 0) if ids is None else ids.shape
     good = isinstance(words, list) and len(words) == steps
     if not good or not all(len(top) == count and all(isinstance(w, str) for w in top) for top in words):
         raise ValueError("its contrasted words do not fit its shape")

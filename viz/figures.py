@@ -16,6 +16,7 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -210,7 +211,10 @@ def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = No
         if missing:
             text.set_text(fonts.without(letters, missing))
     fonts.say_missing(missing)
-    figure.savefig(target, format=format.lower(), dpi=DPI, facecolor="white")
+    from clvs_core.files import whole  # whoever has a trace to draw has it loaded already
+
+    with whole(target) if isinstance(target, (str, Path)) else nullcontext(target) as file:
+        figure.savefig(file, format=format.lower(), dpi=DPI, facecolor="white")
 
 
 # --- what traces say --------------------------------------------------------------------------------------------

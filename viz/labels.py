@@ -28,13 +28,22 @@ def labels(specs: Sequence[str], titles: Sequence[str]) -> list[str]:
     """
     settings = [_settings(spec) for spec in specs]
     names = [name_of(spec) for spec in specs]
+    alike = Counter(names)
+    having = Counter((name, part) for name, own in zip(names, settings, strict=True) for part in set(own))
     found: list[str] = []
     for name, own, title in zip(names, settings, titles, strict=True):
-        alike = [other for n, other in zip(names, settings, strict=True) if n == name]
-        said = ", ".join(_words(part for part in own if any(part not in other for other in alike)))
+        said = ", ".join(_words(part for part in own if having[name, part] < alike[name]))
         found.append(f"{title} ({said})" if said else str(title))
-    counts = Counter(found)
-    return [f"{label} {found[: n + 1].count(label)}" if counts[label] > 1 else label for n, label in enumerate(found)]
+    return numbered(found, first=True)
+
+
+def numbered(texts: Sequence[str], *, first: bool = False) -> list[str]:
+    """Texts that are there several times get their number, the first of them only where that is asked for."""
+    counts, seen, found = Counter(texts), Counter[str](), []
+    for text in texts:
+        seen[text] += 1
+        found.append(f"{text} {seen[text]}" if counts[text] > 1 and (first or seen[text] > 1) else text)
+    return found
 
 
 def name_of(spec: str) -> str:
@@ -86,6 +95,8 @@ def _words(settings: Iterable[tuple[str, str]]) -> list[str]:
 
 def _plain(name: str, value: str) -> str:
     """A setting for people: Greek letters, layers from 1 as everywhere on the page, lists by their length."""
+    if name == "preset":
+        return "the paper's settings" if value == "paper" else ""
     if value in ("true", "false"):
         on, off = SWITCHES.get(name, (name.replace("_", " "), f"no {name.replace('_', ' ')}"))
         return on if value == "true" else off

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 import clvs_core as clvs
+from clvs_core.methods import Target
 from clvs_core.models.registry import CARDS
 
 from .artwork import TRAINED_STYLES, Artwork, fetch
@@ -52,7 +53,7 @@ class Bench:
 
 def card_settings() -> clvs.CLVS:
     """CLVS as the model's card sets it."""
-    return clvs.CLVS(**CARDS["scenes"].settings["clvs"])
+    return clvs.CLVS().filled(Target.of(CARDS["scenes"]))
 
 
 def vanilla_and_clvs() -> tuple[clvs.Method, ...]:

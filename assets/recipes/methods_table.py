@@ -28,7 +28,7 @@ import numpy as np
 
 import clvs_core as clvs
 from clvs_core.methods import METHODS, Target, spec
-from clvs_core.methods.schema import start
+from clvs_core.methods.schema import unset
 
 from .artwork import TRAINED_STYLES
 from .measure import Answer, Bench, Seed
@@ -50,7 +50,7 @@ def recommended(target: Target) -> tuple[list[clvs.Method], dict[str, str]]:
     chosen, refused = [], {}
     for cls in METHODS.values():
         try:
-            method = start(cls, target.settings).resolve(target)
+            method = unset(cls).resolve(target)
         except clvs.MethodError as error:
             refused[cls.label] = str(error)
         else:

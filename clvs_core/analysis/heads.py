@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..category_words import mentions
+from ..category_words import coco_name, mentions
 from ..engine.attention import SharedKeys, softmax_rows
 from ..engine.images import EncodedImage
 from ..engine.model import Model
@@ -36,6 +36,7 @@ from ..errors import ClvsError, QuestionError
 from ..key_objects import CocoInstances
 from ..methods import Vanilla
 from ..models.prompts import CHAT
+from ..names import FileNames, base
 
 QUESTION = "Please describe this image in detail."  # what the published captions answer
 LONGEST = 128  # tokens of a caption there
@@ -306,7 +307,7 @@ def describe(
 
 def judged(picture: Any, text: str, objects: Iterable[str]) -> Caption:
     """A caption whose words for COCO's categories are grounded where their category is among `objects`."""
-    there, found = set(objects), mentions(text)
+    there, found = set(map(coco_name, objects)), mentions(text)
     said, seen = ([(m.start, m.end) for m in found if (m.name in there) is good] for good in (False, True))
     return Caption(picture, text, tuple(said), tuple(seen))
 
@@ -314,37 +315,63 @@ def judged(picture: Any, text: str, objects: Iterable[str]) -> Caption:
 def read_captions(path: str | Path, folder: str | Path, coco: CocoInstances | None = None) -> list[Caption]:
     """Captions from JSON lines {"image": file, "caption": text, "hallucinated": [words], "grounded": [words]}.
 
-    folder: where the pictures are. Words are taken wherever they stand in the caption, capitals aside. coco: judges
-    captions whose line names neither kind of words, by the masks of their picture.
+    Also CHAIR's and OPERA's, {"image_id": 310196, "caption": text}, lines or an array. folder: where the pictures are.
+    Words are taken wherever they stand in the caption, capitals aside. coco: judges captions that name neither kind of
+    words, by the masks of their picture, and knows the pictures' ids.
     Raises ClvsError, one sentence, for a file or line that is not of this kind.
     """
-    path = Path(path)
+    path, found = Path(path), []
+    pictures = FileNames((file.name, file) for file in sorted(Path(folder).glob("*")))
+    for where, entry in _entries(path):
+        try:
+            value = json.loads(entry) if isinstance(entry, str) else entry
+            found.append(_caption(value, Path(folder), pictures, coco))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            why = error.args[0] if isinstance(error, ClvsError) else "it is not of the form that --help shows"
+            raise ClvsError(f"{where} of {path.name} cannot be used: {str(why).rstrip('.')}.") from None
+    return found
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """What to call it, and an entry: the values of an array, or lines to parse."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_bytes().decode("utf-8-sig")
+        values = json.loads(text) if text.lstrip().startswith("[") else None
     except OSError as error:
         raise ClvsError(f"The captions {path!s:.200} cannot be read ({error.strerror}); check the path.") from None
     except UnicodeDecodeError:
         raise ClvsError(f"The captions {path} are no UTF-8 text; save them as UTF-8.") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append(_caption(json.loads(line), Path(folder), coco))
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                why = error.args[0] if isinstance(error, ClvsError) else "it is not of the form that --help shows"
-                raise ClvsError(f"Line {number} of {path.name} cannot be used: {str(why).rstrip('.')}.") from None
-    return found
+    except (ValueError, RecursionError) as error:
+        raise ClvsError(f"The captions {path} cannot be read ({error}); check the path and the file.") from None
+    if values is not None:
+        yield from ((f"Entry {number}", value) for number, value in enumerate(values, 1))
+    else:
+        lines = enumerate(text.split("\n"), 1)
+        yield from ((f"Line {number}", line) for number, line in lines if line.strip())
 
 
-def _caption(entry: dict[str, Any], folder: Path, coco: CocoInstances | None) -> Caption:
-    picture, text = folder / entry["image"], entry["caption"].strip()
+def _caption(entry: dict[str, Any], folder: Path, pictures: FileNames[Path], coco: CocoInstances | None) -> Caption:
+    name, text = _picture_of(entry, coco), entry["caption"].strip()
+    files = [folder / name] if (folder / name).is_file() else pictures.find(name)
+    picture = files[0] if len(files) == 1 else folder / name
     if coco is not None and "hallucinated" not in entry and "grounded" not in entry:
-        if entry["image"] not in coco:
-            raise ClvsError(f"{coco.path.name} does not know {entry['image']}.")
-        return judged(picture, text, [item.name for item in coco.find(entry["image"])])
+        if name not in coco:
+            raise ClvsError(f"{coco.path.name} does not know {name}.")
+        return judged(picture, text, [item.name for item in coco.find(name)])
     kinds = [_listed(entry.get(kind, []), kind) for kind in ("hallucinated", "grounded")]
     said, seen = (tuple(span for word in words for span in _spans(text, word)) for words in kinds)
     return Caption(picture, text, said, seen)
+
+
+def _picture_of(entry: dict[str, Any], coco: CocoInstances | None) -> str:
+    """The name of an entry's picture: its own word for it, or what the masks' file calls that id."""
+    if "image" in entry or "image_id" not in entry:
+        return entry["image"]
+    name = coco.named(entry["image_id"]) if coco is not None else None
+    if name is None:
+        knows = f"{coco.path.name} does not know it" if coco is not None else "give --coco-annotations, which knows it"
+        raise ClvsError(f"its picture is the id {entry['image_id']!r:.40}, and {knows}.")
+    return base(name)
 
 
 def _listed(words: Any, kind: str) -> list[str]:

@@ -15,8 +15,7 @@ from ..benchmarks.base import Benchmark, Question
 from ..benchmarks.runs import RunFolder
 from ..benchmarks.scores import Change, Estimate, Group, asked_twice
 from ..methods import CLVS, method
-from ..methods.base import Target
-from ..methods.schema import FAR, start
+from ..methods.base import FAR, Target
 from ..models.registry import card_for, settings_for
 
 LEAST = 3  # different values; fewer are no sweep
@@ -134,9 +133,7 @@ def clvs_settings(run: RunFolder) -> dict[str, CLVS]:
 
 def card_setting(run: RunFolder) -> CLVS:
     """CLVS as the card of the run's model recommends it."""
-    recommended = start(CLVS, _target(run).settings).resolve(_target(run))
-    assert isinstance(recommended, CLVS)
-    return recommended
+    return CLVS().resolve(_target(run))
 
 
 def common(run: RunFolder, methods: Sequence[str]) -> list[Question]:
@@ -206,5 +203,6 @@ def _target(run: RunFolder) -> Target:
     layers, family = about.get("layers"), str(about.get("family", ""))
     card = card_for(str(about.get("name", "")))
     # A folder that is not here any more leaves its family to run.json.
-    settings = settings_for(family)[0] if family and family != card.family else card.settings
-    return Target(card.label, layers if isinstance(layers, int) else FAR, FAR, FAR, settings)
+    if family and family != card.family:
+        card = replace(card, family=family, settings=settings_for(family)[0])
+    return Target.of(card, layers if isinstance(layers, int) else FAR)

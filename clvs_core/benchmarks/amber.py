@@ -124,12 +124,12 @@ def _of_table(found: Table) -> list[Question]:
 
 
 def responses(path: Path, questions: Sequence[Question]) -> dict[str, str]:
-    """[{"id": 1005, "response": "Yes"}, ...]; several files, one a part, are joined."""
+    """[{"id": 1005, "response": "Yes"}, ...], or LLaVA's question_id and text; several files of parts are joined."""
     answers: dict[str, str] = {}
     for file in answer_files(path):
         for row, line in enumerate(read_rows(file), 1):
             where = f"Row {row} of {file}"
-            once(answers, str(need(line, "id", where)), answer_text(line, ("response",), where), where)
+            once(answers, str(need(line, "id", where)), answer_text(line, ("response", "text", "answer"), where), where)
     return answers
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import ClvsError
 from ..text import mended
+from . import harness
 from .base import Benchmark, Question
 from .files import existing, read_rows, read_text
 from .runs import ABOUT, ANSWERS, QUESTIONS
@@ -182,15 +183,20 @@ class Answers:
 
 
 def read_answers(benchmark: Benchmark, path: str | Path, questions: Sequence[Question]) -> Answers:
-    """Answers from our runs or in the benchmark's official response format; a file, or a folder of such files.
+    """Answers from our runs, in the benchmark's official response format, or a harness's; a file or a folder of them.
 
     Ours are JSON lines or a JSON array of objects with at least {"id", "method", "answer"}; several files are joined.
-    Answers of the official formats have the one method "".
+    Answers of the other formats have the one method "".
 
     Raises ClvsError for files that cannot be read, are of neither form, mix both or answer a question twice, and for
     runs that were asked other questions under the same ids.
     """
     path = existing(path, "name the file or folder of the answers")
+    if samples := harness.read_samples(path):
+        joined: dict[str, str] = {}
+        for question, answer, where in harness.answers(samples, questions):
+            once(joined, question, answer, where)
+        return Answers({"": joined}, official=True)
     ours = _runs(path)
     if ours is not None:
         _check_asked(path, questions)
@@ -214,6 +220,12 @@ def _runs(path: Path) -> dict[str, dict[str, str]] | None:
     files = [file for file in answer_files(path, (*endings, ".txt")) if path.is_file() or file.suffix in endings]
     files = [file for file in files if file.name not in (ABOUT, QUESTIONS) or not (file.parent / ANSWERS).is_file()]
     tables = {file: read_rows(file) for file in files if read_text(file).lstrip()[:1] in ("[", "{")}
+    for file, rows in tables.items():
+        if rows and all("caption" in row for row in rows):
+            raise ClvsError(
+                f"{file} holds captions, as CHAIR scores them, and no answers to yes-or-no questions; the command "
+                "find-heads reads them (--captions)."
+            )
     ours = {file: rows for file, rows in tables.items() if any("method" in row and "answer" in row for row in rows)}
     if not ours:
         return None

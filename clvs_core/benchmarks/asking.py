@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 
 from ..analysis.convergence import converged
 from ..engine.decode import Run
-from ..engine.images import EncodedImage
+from ..engine.images import EncodedImage, stored_orientation
 from ..errors import ClvsError
 from ..key_objects import CocoInstances, coverage, key_object_attention, mentioned, seen_share
 from ..methods import load_method, method, spec
@@ -66,7 +65,7 @@ class Asker:
         for file in plan.files:
             load_method(file)
         self.plan = plan
-        self.masks = CocoInstances(plan.masks) if plan.masks else None
+        self.masks = CocoInstances(plan.masks, quiet=True) if plan.masks else None  # the command has told
         self.model = load_model(plan.model, plan.dtype, plan.device, plan.quantization, image_mode=plan.image_mode)
         self.model.cache.budget = 0  # every picture is seen once
         try:
@@ -93,12 +92,13 @@ class Asker:
         """
         image = self.model.open_image(picture, self.plan.prompt)
         several = max(1, self.plan.batch // len(self.methods))
+        orientation = stored_orientation(picture)
         found: list[Row] = []
         for start in range(0, len(questions), several):
-            found += self._asked(image, questions[start : start + several])
+            found += self._asked(image, questions[start : start + several], orientation)
         return found
 
-    def _asked(self, image: EncodedImage, questions: Sequence[Question]) -> Iterator[Row]:
+    def _asked(self, image: EncodedImage, questions: Sequence[Question], orientation: int) -> Iterator[Row]:
         plan, methods = self.plan, list(self.methods.values())
         texts = [question.text for question in questions]
         if not plan.records:
@@ -109,19 +109,32 @@ class Asker:
             return
         runs = image.ask(texts, methods, plan.max_new_tokens, lens=plan.lens, prompt=plan.prompt)
         for question, traced in zip(questions, runs, strict=True):
-            share = self._key_object(image, question)
+            share, note = self._key_object(image, question, orientation)
             for name, run in zip(self.methods, traced, strict=True):
                 row = _row(question, name, run.text, run.tokens, int(run.trace.stop_layer[0]))
-                yield row | _looked(run, share) | (_said(run) if plan.lens else {})
+                looked = _looked(run, share) | ({"mask_note": note} if note else {})
+                yield row | looked | (_said(run) if plan.lens else {})
 
-    def _key_object(self, image: EncodedImage, question: Question) -> np.ndarray | None:
-        """How much of each visual token lies on what the question asks about; None where that is not known."""
+    def _key_object(self, image: EncodedImage, question: Question, orientation: int) -> tuple[np.ndarray | None, str]:
+        """How much of each visual token lies on what the question asks about, None where that is not known; and a
+        sentence where it is not known or not certain."""
         if self.masks is None or question.label != "yes":
-            return None
-        objects = {item.name: item for item in self.masks.find(question.image, image.width, image.height)}
+            return None, ""
+        if question.image not in self.masks:
+            return None, f"{self.masks.path.name} does not know {question.image!r}."
+        try:
+            found, notes = self.masks.look(question.image, image.width, image.height, orientation=orientation)
+        except ClvsError as error:
+            return None, str(error)
+        objects = {item.name: item for item in found}
         named = [objects[name].mask for name in mentioned(question.text, objects)]
-        union = np.logical_or.reduce(named) if named else None
-        return None if union is None or not seen_share(union, image.views) else coverage(union, image.views)
+        if not named:
+            has = f"only of {', '.join(objects)}" if objects else "of nothing in it"
+            return None, f"{question.text!r} is about {question.image}, of which there are masks {has}."
+        union = np.logical_or.reduce(named)
+        if not seen_share(union, image.views):
+            return None, f"The model does not see the part of {question.image} that {question.text!r} is about."
+        return coverage(union, image.views), " ".join(notes)
 
 
 def _row(question: Question, name: str, said: str, tokens: Sequence[Any], stop: int) -> Row:
@@ -189,5 +202,8 @@ def fingerprint(hf: Any) -> str:
 
 
 def named_object(masks: CocoInstances, question: Question) -> bool:
-    """Whether the masks have an object that the question names."""
-    return bool(mentioned(question.text, [item.name for item in masks.find(Path(question.image).name)]))
+    """Whether the masks have an object that the question names; not where they have several pictures of its name."""
+    try:
+        return bool(mentioned(question.text, [item.name for item in masks.find(question.image)]))
+    except ClvsError:
+        return False

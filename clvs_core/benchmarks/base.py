@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ClvsError
+from ..names import FileNames
 
 if TYPE_CHECKING:
     from .scores import Change, Judged, Score
@@ -132,27 +133,29 @@ def unique(questions: list[Question], where: str) -> list[Question]:
 def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]:
     """The questions, each with its picture; those of a table have theirs already.
 
-    A picture is looked for at folder/image, else anywhere below by its name; where the name is there several times, in
-    a folder of the task's name. Raises ClvsError if any is missing.
+    A picture is looked for at folder/image, else anywhere below by its name in any spelling (`names.FileNames`); where
+    the name is there several times, in a folder of the task's name. Raises ClvsError if any is missing.
     """
     if all(question.picture is not None for question in questions):
         return list(questions)
+    if not all(question.picture is not None or question.image for question in questions):
+        raise ClvsError("The data has no pictures and does not name them; use the official files, or hub:OWNER/NAME.")
     if not os.path.isdir(folder):
         raise ClvsError(f"There is no folder {folder} to look for pictures in; name the folder that has them.")
-    index: dict[str, list[Path]] = {}
+    index: FileNames[Path] | None = None
     found: list[Question] = []
     missing: dict[str, None] = {}
     for question in questions:
         path = question.picture or _direct(folder, question.image)
         if path is None:
             index = index or _files(folder)
-            path = _one(index.get(PurePosixPath(question.image).name, []), question.image)
+            path = _one(index.find(question.image), question.image)
         if path is None:
             missing[question.image] = None
         found.append(replace(question, picture=path))
     if missing:
         raise ClvsError(
-            f"{len(missing)} pictures are missing from {folder}, the first is {next(iter(missing))!r}; "
+            f"{len(missing)} pictures are missing from {folder}, the first is {next(iter(missing))!r:.120}; "
             "name the folder that has them all."
         )
     return found
@@ -164,12 +167,9 @@ def _direct(folder: Path, image: str) -> Path | None:
     return path if image and not parts.is_absolute() and ".." not in parts.parts and os.path.isfile(path) else None
 
 
-def _files(folder: Path) -> dict[str, list[Path]]:
-    index: dict[str, list[Path]] = {}
-    for root, _, names in os.walk(folder):
-        for name in names:
-            index.setdefault(name, []).append(Path(root) / name)
-    return index
+def _files(folder: Path) -> FileNames[Path]:
+    paths = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    return FileNames((str(path), path) for path in paths)
 
 
 def _one(paths: Sequence[Path], image: str) -> Path | None:

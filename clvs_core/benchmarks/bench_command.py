@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ..commands.common import (
     METHOD_HELP,
     add_model,
     add_prompt,
-    chosen_method,
+    line,
     method_files,
     positive,
     read_method,
@@ -28,14 +28,16 @@ from ..commands.common import (
 )
 from ..errors import ClvsError, ModelError
 from ..key_objects import CocoInstances
-from ..methods import CLVS, METHODS, Combine, Method, Target, spec
-from ..methods.schema import FAR, schema, start
+from ..methods import CLVS, METHODS, Combine, Method, Target, Vanilla, method, spec
+from ..methods.base import Usual
+from ..methods.schema import schema, unset
 from ..models import prompts
 from ..models.registry import CARDS, ModelCard, card_for
 from . import BENCHMARKS, PAPER, Question
 from .asking import BATCH, Plan
 from .command import add_part, benchmark, load, part
 from .runner import Task, check, first_pictures, positives, run
+from .runs import RunFolder, read_run
 from .workers import Cluster, Here, Processes
 
 ALL, ABLATION = "all", "ablation"
@@ -163,46 +165,42 @@ def methods(options: argparse.Namespace, card: ModelCard) -> dict[str, Method]:
 
     card: what is known of the model before it is loaded. Raises ClvsError for what is no method.
     """
-    settings, found = card.settings, dict[str, Method]()
+    target, found = Target.of(card), dict[str, Method]()
     for text in _texts(options):
         if text == ALL:
-            found |= {name: start(cls, settings) for name, cls in METHODS.items() if _runs(cls, card)}
+            found |= {name: unset(cls).filled(target) for name, cls in METHODS.items() if _runs(cls, card)}
             continue
         if text == ABLATION:
-            found |= ablation(settings)
+            found |= ablation(target)
             continue
         try:
             wanted = read_method(text)
-            found[wanted] = chosen_method(wanted, settings)
+            found[wanted] = method(wanted).filled(target)
         except (ValueError, argparse.ArgumentTypeError) as error:
             raise ClvsError(f"{str(error).rstrip('.')}; the command methods lists the names.") from None
     for name, values in options.sweep:
         for value in values:
             try:
-                one = replace(start(CLVS, settings), **{name: value})
+                one = replace(CLVS().filled(target), **{name: value})
             except ValueError as error:
                 raise ClvsError(f"--sweep {name}: {error}") from None
-            if _as_set(one, card) not in [_as_set(known, card) for known in found.values() if isinstance(known, CLVS)]:
+            known = [other.resolve(target) for other in found.values() if isinstance(other, CLVS)]
+            if one.resolve(target) not in known:  # two specs may say the same
                 found[spec(one)] = one
     if not found:
         raise ClvsError("There is no method in --methods; name at least one, e.g. vanilla,clvs.")
     return {name: _seeded(one, options.seed) for name, one in found.items()}
 
 
-def _as_set(one: Method, card: ModelCard) -> Method:
-    """With what the card adds; two specs may say the same."""
-    return one.resolve(Target(card.label, FAR, FAR, FAR, card.settings))
-
-
-def ablation(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Method]:
+def ablation(target: Target) -> dict[str, Method]:
     """The rows of the paper's ablation (table 4)."""
-    full: Any = start(CLVS, settings)
+    full = CLVS().filled(target)
     parts = [replace(full, early_termination=False), replace(full, unified_positions=False)]
-    return {"vanilla": start(METHODS["vanilla"], settings), "clvs": full, **{spec(one): one for one in parts}}
+    return {"vanilla": Vanilla(), "clvs": full, **{spec(one): one for one in parts}}
 
 
 def _runs(cls: type[Method], card: ModelCard) -> bool:
-    lacking = schema(cls, card.label, card.settings, None)["reason"]
+    lacking = schema(cls, card, None)["reason"]
     if lacking:
         say(f"Left out: {lacking}")
     return not lacking
@@ -212,8 +210,8 @@ def _seeded(one: Method, seed: int) -> Method:
     """With the run's seed where the method draws noise and its own is the usual one."""
     if isinstance(one, Combine):
         return Combine(*(_seeded(inner, seed) for inner in one.methods))
-    usual = next((f.default for f in fields(one) if f.name == "seed"), None)
-    return replace(one, seed=seed) if usual is not None and one.seed == usual else one  # type: ignore[attr-defined, call-arg]
+    left_out = isinstance(getattr(one, "seed", None), Usual)
+    return replace(one, seed=seed) if left_out else one  # type: ignore[call-arg]
 
 
 def _selected(options: argparse.Namespace, questions: list[Question]) -> list[Question]:
@@ -264,6 +262,9 @@ def command(options: argparse.Namespace) -> None:
     finally:
         if not isinstance(backend, Here):
             backend.close()
+    if options.key_objects:
+        for sentence in key_objects_told(read_run(options.out)):
+            say(sentence)
     print(options.out)
 
 
@@ -284,6 +285,20 @@ def _run(folder: Path, task: Task, plan: Plan, backend: Here | Processes | Clust
     finally:
         if bar is not None:
             bar.close()
+
+
+def key_objects_told(run: RunFolder) -> list[str]:
+    """How many questions that are answered yes had a key object, and why the first of the others had none."""
+    answered = {row["id"]: row for row in run.rows}
+    positive = [answered[q.id] for q in dict.fromkeys(run.questions) if q.label == "yes" and q.id in answered]
+    without = [row for row in positive if "attention" not in row]
+    doubtful = [row for row in positive if "attention" in row and row.get("mask_note")]
+    told = f"{len(positive) - len(without)} of {len(positive)} positive questions had a key object."
+    found = [told if len(without) < len(positive) else f"Warning: {told} Nothing was recorded of any."]
+    for rows, what in ((without, "without one"), (doubtful, "in doubt")):
+        if note := next((str(row["mask_note"]) for row in rows if row.get("mask_note")), ""):
+            found.append(f"{what.capitalize()}: {len(rows)}, the first because: {line(note)}")
+    return found
 
 
 def _preset(options: argparse.Namespace) -> argparse.Namespace:

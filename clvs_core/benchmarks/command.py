@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..commands.common import line, noted
+from ..commands.common import line, notes
 from ..errors import ClvsError
 from . import BENCHMARKS, PARSERS, Benchmark, BenchmarkWarning, Change, Estimate, Question, Score, get, read_answers
 from .pope import CATEGORIES, SOURCES
@@ -21,7 +21,10 @@ Answers are our runs (JSON lines with id, method and answer; each method is scor
   amber   [{"id": 1005, "response": "Yes"}, ...]
   rbench  lines {"question_id": 0, "text": "Yes"}
   pope    lines {"question": ..., "answer": "yes"} or {"question_id": 1, "text": "Yes"}, one file a part, named like it
+          LLaVA's one file for all three categories is taken apart by its prompts
   mme     a folder of existence.txt ..., lines image<TAB>question<TAB>Yes<TAB>response
+or as harnesses write them: lmms-eval's *_samples_*.jsonl, VLMEvalKit's sheets saved as .tsv (with its own sheet of
+questions as --data where the answers name no picture).
 --json prints what the authors' scorer prints: percent for amber, fractions for the others, as there.
 """
 
@@ -86,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
 
 def load(options: argparse.Namespace, pictures: bool | str = False) -> list[Question]:
     """The questions that the options name; known faults of their files go to stderr. pictures: see Benchmark.load."""
-    with noted(BenchmarkWarning):
+    with notes(BenchmarkWarning):
         questions: list[Question] = options.benchmark.load(options.data, pictures, **part(options))
     return questions
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import functools
 import io
 import json
@@ -18,6 +20,8 @@ from ..errors import ClvsError
 from ..text import is_text
 
 HUB = "hub:"
+_DIALECTS = {".tsv": "excel-tab", ".csv": "excel"}
+SHEETS, EXCEL = tuple(_DIALECTS), (".xlsx", ".xls")
 INSTALL = "Tables of the Hugging Face hub and parquet files need the library datasets; run: pip install datasets"
 # One thing has a different name in every mirror. The first column that a row has is taken.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -29,10 +33,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON array or of JSON lines; what the file is called does not matter.
+    """The objects of a JSON array or of JSON lines, whatever the file is called, or the rows of a sheet (.tsv, .csv).
 
     Takes a byte order mark and CRLF. Raises ClvsError for a file that cannot be read or is neither.
     """
+    if path.suffix.casefold() in (*SHEETS, *EXCEL):
+        # its own names for what others call so; a picture in a cell is none
+        return [
+            {**row, "question_id": row.get("index"), "image": row.get("image_path", "")} for row in read_sheet(path)
+        ]
     text = read_text(path)
     start = text.lstrip()[:1]
     if start == "[":
@@ -49,10 +58,29 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file without byte order mark. Raises ClvsError if it cannot be read."""
+def read_sheet(path: Path) -> list[dict[str, Any]]:
+    """The rows of a sheet of VLMEvalKit, by column; cells may hold line breaks and whole pictures."""
+    if path.suffix.casefold() in EXCEL:
+        raise excel_told(path)
+    text = read_text(path)
+    usual = csv.field_size_limit(max(len(text), 1 << 17))
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return list(csv.DictReader(io.StringIO(text, newline=""), dialect=_DIALECTS[path.suffix.casefold()]))
+    except csv.Error as error:
+        raise ClvsError(f"{path} is no sheet ({error}); save it again with tabs between its columns.") from error
+    finally:
+        csv.field_size_limit(usual)
+
+
+def excel_told(path: Path) -> ClvsError:
+    return ClvsError(f"{path} is a spreadsheet, as VLMEvalKit writes them; save it as .tsv (UTF-8) and give that.")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with its mark. Raises ClvsError if it cannot be read."""
+    try:
+        content = path.read_bytes()
+        return content.decode("utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
     except OSError as error:
         raise ClvsError(f"{path} cannot be read ({error.strerror or error}); check the path.") from error
     except UnicodeDecodeError as error:

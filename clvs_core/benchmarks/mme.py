@@ -15,6 +15,7 @@ from warnings import warn
 import numpy as np
 
 from ..errors import ClvsError
+from ..names import FileNames
 from .answers import answer_files, once
 from .base import Benchmark, BenchmarkWarning, Masks, Question, label_of, unique
 from .files import HUB, Table, existing, need, read_text, table, text_of
@@ -83,8 +84,8 @@ def _texts(folder: Path) -> list[Path]:
 
 def _picture(text: Path) -> Path | None:
     folders = (text.parent, text.parent.parent / _IMAGES if text.parent.name == _TEXTS else text.parent / _IMAGES)
-    paths = (folder / (text.stem + ending) for folder in folders for ending in _ENDINGS)
-    return next((path for path in paths if path.is_file()), None)
+    there = [path for folder in folders for path in sorted(folder.glob("*")) if path.suffix.lower() in _ENDINGS]
+    return next(iter(FileNames((path.name, path) for path in there).find(text.stem + _ENDINGS[0])), None)
 
 
 def _of_text(path: Path, task: str, image: str, picture: Path | None) -> list[Question]:
@@ -139,8 +140,9 @@ def _check_pairs(questions: Sequence[Question]) -> None:
 def responses(path: Path, questions: Sequence[Question]) -> dict[str, str]:
     """A folder of <task>.txt, or one of them: lines "image<TAB>question<TAB>Yes|No<TAB>response".
 
-    As in the official script, two lines after each other are of one picture; here they must be, and the question with
-    that label must be known. Raises ClvsError for anything else.
+    A response may hold tabs and go on over several lines. As in the official script, two answers after each other are
+    of one picture; here they must be, and the question with that label must be known. Raises ClvsError for anything
+    else.
     """
     known = {question.id: question for question in questions}
     answers: dict[str, str] = {}
@@ -148,12 +150,11 @@ def responses(path: Path, questions: Sequence[Question]) -> dict[str, str]:
     if not files:
         raise ClvsError(f"There is no {', '.join(task + '.txt' for task in TASKS)} in {path}; name the results folder.")
     for file in files:
-        lines = [line.rstrip("\r") for line in read_text(file).split("\n")]
-        lines = [line for line in lines if line.strip()]
-        images = [line.split("\t")[0] for line in lines]
-        for n, line in enumerate(lines, 1):
-            where = f"Line {n} of {file}"
-            if images[(n - 1) ^ 1 : ((n - 1) ^ 1) + 1] != [images[n - 1]]:
+        records = _records(read_text(file))
+        images = [line.split("\t")[0] for _, line in records]
+        for n, (number, line) in enumerate(records):
+            where = f"Line {number} of {file}"
+            if images[n ^ 1 : (n ^ 1) + 1] != [images[n]]:
                 raise ClvsError(f"{where} is not next to the other line of its picture; sort the file by pictures.")
             task = _TASK_OF[file.stem.lower()]
             key, answer = _response(line, task, where)
@@ -164,9 +165,22 @@ def responses(path: Path, questions: Sequence[Question]) -> dict[str, str]:
     return answers
 
 
+def _records(text: str) -> list[tuple[int, str]]:
+    """(line number from 1, answer) of a file, each with the lines over which its response goes on."""
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        fields = line.split("\t")
+        is_answer = len(fields) > 2 and PurePosixPath(fields[0].lower()).suffix in _ENDINGS
+        if found and not is_answer:
+            found[-1] = found[-1][0], f"{found[-1][1]}\n{line}"
+        elif line.strip():
+            found.append((number, line))
+    return [(number, record.strip("\r\n")) for number, record in found]
+
+
 def _response(line: str, task: str, where: str) -> tuple[str, str]:
     """The question's id, and the answer."""
-    fields = line.split("\t")
+    fields = line.split("\t", 3)
     if len(fields) != 4:
         raise ClvsError(f"{where} has {len(fields)} fields, not image, question, Yes or No, and response.")
     return _id(task, PurePosixPath(fields[0]).stem, label_of(fields[2], where)), fields[3]

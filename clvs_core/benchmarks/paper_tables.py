@@ -85,7 +85,7 @@ def paper_model(name: str) -> str | None:
 
 def beta(model: str) -> float:
     """CLVS's beta in the paper's runs of that model."""
-    return float(card_for(paper_models()[model]).settings["clvs"]["beta"])
+    return float(card_for(paper_models()[model]).paper_settings["clvs"]["beta"])
 
 
 # --- what departs -------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def settings_apart(method: Method, layers: int | None, model: str) -> list[str]:
 
     What a model's card fills in, such as heads and sink dimensions, is no setting here.
     """
-    usual: dict[str, Any] = {f.name: f.default for f in fields(method) if f.name not in ("seed", *OFF)}
+    usual: dict[str, Any] = {f.name: f.default for f in fields(method) if f.name not in ("seed", "preset", *OFF)}
     usual |= {name: value.scaled(layers) for name, value in usual.items() if isinstance(value, PaperLayers) and layers}
     if isinstance(method, CLVS):
         usual |= {"beta": beta(model), "first_check": layers // 2 + 1 if layers else None}
@@ -161,6 +161,8 @@ def settings_apart(method: Method, layers: int | None, model: str) -> list[str]:
 
 def in_words(name: str, value: Any) -> str:
     """("alpha", 0.5) -> "α 0.5"; "" where it goes without saying: a switch in its usual place, what is left open."""
+    if name == "preset":
+        return "" if value == "card" else "the paper's settings"
     if isinstance(value, bool):
         return "" if value == (name in OFF) else OFF.get(name, name.replace("_", " "))
     if value is None:

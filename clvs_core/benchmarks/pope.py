@@ -8,7 +8,7 @@ random file may hold 2910 questions. The CLVS paper pools the three sources of a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from warnings import warn
@@ -23,6 +23,7 @@ from .scores import Judged
 
 SOURCES = ("coco", "aokvqa", "gqa")
 CATEGORIES = ("random", "popular", "adversarial")
+Part = tuple[str, str]  # source and category
 OLD_RANDOM = 2910  # questions of COCO's random file before 2023-08
 
 
@@ -112,18 +113,20 @@ def _of_file(path: Path) -> list[Question]:
 
 
 def _of_table(found: Table) -> list[Question]:
-    """COCO's questions, of the category that each row, or its split, names."""
+    """COCO's questions, of the category, or categories with commas, that each row, or its split, names."""
     questions = []
     for n, row, where in found:
-        category = str(row.get("category") or row.get("split") or "")
-        if category not in CATEGORIES:
-            raise ClvsError(f"{where} has the category {category!r:.80}; POPE's are {', '.join(CATEGORIES)}.")
+        categories = str(row.get("category") or row.get("split") or "").split(",")
+        if other := [name for name in categories if name.strip() not in CATEGORIES]:
+            raise ClvsError(f"{where} has the category {other[0]!r:.80}; POPE's are {', '.join(CATEGORIES)}.")
         image = next((row[name] for name in ("image", "image_source") if isinstance(row.get(name), str)), "")
         if image and not PurePosixPath(image).suffix:
             image += ".jpg"
         label, number = label_of(need(row, "label", where), where), need(row, "id", where)
-        key, text = f"coco/{category}/{number}", text_of(row, "text", where)
-        questions.append(Question(key, image, text, label, category, "coco", found.picture(n), {"row": n}))
+        text = text_of(row, "text", where)
+        for category in map(str.strip, categories):
+            key = f"coco/{category}/{number}"
+            questions.append(Question(key, image, text, label, category, "coco", found.picture(n), {"row": n}))
     return unique(questions, found.name)
 
 
@@ -142,9 +145,12 @@ def responses(path: Path, questions: Sequence[Question]) -> dict[str, str]:
     """Lines {"question", "answer"} (POPE) or {"question_id", "text"} (LLaVA, VCD), one file a source and category.
 
     As in the official script the n-th line answers the n-th question of the file and ids are not looked at. Unlike
-    there, another number of lines, another question's text or ids in another order are an error.
+    there, another number of lines, another question's text or ids in another order are an error. One file for several
+    parts (LLaVA's) is taken apart by its category or, in the order of its ids, by its prompts.
     """
     loaded = parts(questions)
+    if path.is_file() and not _category(path) and len(rows := read_rows(path)) > max(map(len, loaded.values())):
+        return _taken_apart(path, rows, loaded)
     answers: dict[str, str] = {}
     used: dict[tuple[str, str], Path] = {}
     for file in answer_files(path):
@@ -178,8 +184,59 @@ def _answered_part(file: Path, loaded: dict[tuple[str, str], list[Question]], al
     return named[0] if named else None
 
 
-def _paired(file: Path, questions: Sequence[Question]) -> dict[str, str]:
-    rows = read_rows(file)
+def _taken_apart(file: Path, rows: list[dict[str, Any]], loaded: Mapping[Part, Sequence[Question]]) -> dict[str, str]:
+    """Answers of one file to several parts: of each category that its rows name, or of blocks by their prompts."""
+    ids = [row.get("question_id") for row in rows]
+    if all(type(id) is int for id in ids) and len(set(ids)) == len(ids):
+        rows = [row for _, row in sorted(zip(ids, rows, strict=True), key=lambda pair: pair[0])]  # type: ignore[arg-type, return-value]
+    total = sum(map(len, loaded.values()))
+    if len(rows) != total:
+        old = " (LLaVA's 8910 are of the time when random had 2910)" if len(rows) == 8910 else ""
+        raise ClvsError(
+            f"{file} has {len(rows)} answers{old}, and its parts {total} questions; use one version of POPE, and all "
+            "categories that the file is about."
+        )
+    if len({source for source, _ in loaded}) == 1 and all(row.get("category") in CATEGORIES for row in rows):
+        named: Mapping[Part, Sequence[dict[str, Any]]] = {
+            part: [row for row in rows if row["category"] == part[1]] for part in loaded
+        }
+    else:
+        named = _blocks(file, rows, loaded)
+    return {id: text for part, some in named.items() for id, text in _paired(file, loaded[part], some).items()}
+
+
+def _blocks(
+    file: Path, rows: Sequence[dict[str, Any]], loaded: Mapping[Part, Sequence[Question]]
+) -> dict[Part, Sequence[dict[str, Any]]]:
+    """Each part's rows, which stand together in the file, told apart by the prompts."""
+    found: dict[Part, Sequence[dict[str, Any]]] = {}
+    start = 0
+    while start < len(rows):
+        fitting = [
+            part
+            for part, questions in loaded.items()
+            if part not in found and _answer_all(rows[start : start + len(questions)], questions)
+        ]
+        if len(fitting) != 1:
+            raise ClvsError(
+                f"{file} does not say by category or prompt which of {', '.join(map('/'.join, loaded))} its rows from "
+                f"{start + 1} on answer; give one file a part, named like coco_pope_random.json."
+            )
+        found[fitting[0]] = rows[start : start + len(loaded[fitting[0]])]
+        start += len(loaded[fitting[0]])
+    return found
+
+
+def _answer_all(rows: Sequence[dict[str, Any]], questions: Sequence[Question]) -> bool:
+    prompts = [row.get("question", row.get("prompt")) for row in rows]
+    return len(rows) == len(questions) and all(
+        isinstance(prompt, str) and _same(prompt, question.text)
+        for prompt, question in zip(prompts, questions, strict=True)
+    )
+
+
+def _paired(file: Path, questions: Sequence[Question], rows: Sequence[dict[str, Any]] = ()) -> dict[str, str]:
+    rows = rows or read_rows(file)
     if len(rows) != len(questions):
         part = f"{questions[0].source}/{questions[0].kind}"
         raise ClvsError(

@@ -14,6 +14,7 @@ from ..errors import ClvsError
 from ..methods import Method
 from ..methods import method as read_method
 from ..methods import spec as spec_of
+from ..methods.base import unmarked
 from ..models.prompts import parse
 from .base import Benchmark, Question
 from .paper_tables import (
@@ -159,8 +160,16 @@ def _method(text: str) -> Method | None:
 
 
 def _canonical(text: str) -> str:
+    """A run says what its card set, so what it leaves out is the method's own value, as if that were written."""
     method = _method(text)
-    return spec_of(method) if method else text
+    if method is None:
+        return text
+    return "+".join(spec_of(_unwritten(part)) for part in method.parts)
+
+
+def _unwritten(part: Method) -> Method:
+    usual: dict[str, Any] = {f.name: f.default for f in fields(part) if getattr(part, f.name) == f.default}
+    return replace(part, **usual)
 
 
 def _check_questions(setup: Setup, runs: Sequence[RunFolder]) -> None:
@@ -246,7 +255,7 @@ def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
     for part in method.parts:
         whose = f"{part.label} " if len(method.parts) > 1 else ""
         for f in fields(part):
-            said = in_words(f.name, getattr(part, f.name))
+            said = in_words(f.name, unmarked(getattr(part, f.name)))
             yield (part.name, f.name), whose + said if said else ""
 
 

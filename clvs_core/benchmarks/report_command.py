@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..commands.common import drawing, noted, say
+from ..commands.common import drawing, notes, say
 from ..errors import ClvsError
+from ..files import write_whole
 from .answers import PARSERS
 from .paper_tables import MODEL, paper_models
 from .report import AS_PAPER, OFFICIAL, Table, csv_text, latex, markdown, tables
@@ -97,7 +98,7 @@ def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:
     for name, reason in figures.missing(runs).items():
         say(f"No figure {name}: {reason}")
     try:
-        with noted(drawing("fonts").FontWarning):
+        with notes(drawing("fonts").FontWarning):
             saved: list[Path] = figures.save_all(runs, folder)
     except OSError as error:
         raise ClvsError(
@@ -125,7 +126,7 @@ def write(found: Sequence[Table], folder: Path) -> list[Path]:
         for table in found:
             for ending, text in FORMATS.values():
                 written.append(folder / (table.name + ending))
-                written[-1].write_text(text([table]), encoding="utf-8", newline="")
+                write_whole(written[-1], text([table]))
     except OSError as error:
         raise ClvsError(f"The tables cannot be written to {folder} ({error.strerror}); name another folder.") from error
     return written

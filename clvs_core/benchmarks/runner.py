@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from ..errors import ClvsError
+from ..files import DRAFT, sweep, unwritten, write_whole
 from .asking import Plan, Row, named_object
 from .base import Benchmark, Question
 from .runs import ABOUT, ANSWERS, FORMAT, QUESTIONS, question_line, read_about, read_run
 
-_DRAFT = ".new"
 _DATA = (".json", ".jsonl", ".txt", ".parquet")
 _FILES_NAMED = 40  # more are told by one checksum of all
 # What must be the same for answers to belong together, and what to call it.
@@ -200,19 +200,26 @@ def _begin(folder: Path, task: Task, about: dict[str, Any], devices: list[str], 
         "versions": about["versions"],
         "devices": devices,
     }
+    sweep(folder, ABOUT, QUESTIONS)
     if not (folder / ABOUT).exists():
-        write_whole(folder / QUESTIONS, _text(map(question_line, task.questions)))
-        write_whole(folder / ABOUT, json.dumps(about | {"sessions": [session]}, indent=1) + "\n")
+        _write(folder, task, about | {"sessions": [session]})
         return
     before = read_about(folder)
     _check_same(folder, before, about)
     if before["versions"] != about["versions"]:
         note(f"{folder} was begun with other versions: {apart(before['versions'], about['versions'])}.")
     sessions = [*before.get("sessions", []), session]
-    write_whole(
-        folder / QUESTIONS, _text(map(question_line, task.questions))
-    )  # the same, but for where pictures are now
-    write_whole(folder / ABOUT, json.dumps(before | {"sessions": sessions}, indent=1) + "\n")
+    _write(folder, task, before | {"sessions": sessions})
+
+
+def _write(folder: Path, task: Task, about: Mapping[str, Any]) -> None:
+    """The questions, of which only where pictures are may differ from what was there; then what the run is."""
+    content = {QUESTIONS: _text(map(question_line, task.questions)), ABOUT: json.dumps(about, indent=1) + "\n"}
+    for name, text in content.items():
+        try:
+            write_whole(folder / name, text)
+        except OSError as error:
+            raise unwritten(folder / name, error) from error
 
 
 def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -266,7 +273,7 @@ def _begun(path: Path) -> bool:
     """Whether a run that was killed before its run.json was there leaves such a file behind."""
     if path.name == ANSWERS:
         return not path.stat().st_size
-    return path.name.removesuffix(_DRAFT) in (ABOUT, QUESTIONS)
+    return path.name in (ABOUT, QUESTIONS) or (path.name.endswith(DRAFT) and path.name.startswith((ABOUT, QUESTIONS)))
 
 
 def _append(file: FileIO, rows: Sequence[Row]) -> None:
@@ -277,20 +284,11 @@ def _append(file: FileIO, rows: Sequence[Row]) -> None:
             rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
     except OSError as error:
-        raise ClvsError(
-            f"{file.name} cannot be written ({error.strerror or error}); make room, then the same command goes on."
-        ) from error
+        raise unwritten(str(file.name), error) from error
 
 
 def _text(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """All or nothing."""
-    draft = path.with_name(path.name + _DRAFT)
-    draft.write_bytes(content.encode() if isinstance(content, str) else content)
-    draft.replace(path)
 
 
 # --- where it comes from ------------------------------------------------------------------------------

@@ -7,7 +7,8 @@
                      0-based layer after which the first token's smoothing ended, -1 for never. Where the run recorded
                      them, numbers of the first token by layer: attention, what falls on the key object (mean over
                      heads), with picture_attention, what falls on the picture; uncertainty, and converged, whether this
-                     layer and all later ones would say the answer.
+                     layer and all later ones would say the answer. mask_note: why there is no key object, or
+                     what is not certain about it.
 
 run.json: {"format": 1, "benchmark": "pope", "data": path, "files": {name: sha256}, "options": {"category": ...},
 "selection": {"limit", "positives"}, "records": ["key_objects", "lens"], "model": {"name", "label", "family",

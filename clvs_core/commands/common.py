@@ -8,18 +8,16 @@ import importlib
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
 
 from ..engine.model import Model
 from ..errors import ClvsError
-from ..methods import Combine, Method, load_method, method
-from ..methods.schema import start
+from ..methods import Method, load_method, method
 from ..models import prompts
 from ..models.loading import load_model
-from ..models.registry import card_for
 from ..text import shown
 
 WRONG_INPUT = 2  # exit code
@@ -28,10 +26,10 @@ _PARTS = re.compile(r"\+(?=\s*[a-zA-Z./~_\\])")
 _FILE = re.compile(r"\s*(.+\.py)\s*(?::(.*))?")
 
 METHOD_HELP = (
-    "a name (with what the model's card recommends), or a name with settings of your own, e.g. "
-    "clvs:alpha=0.7,gamma=0.4; several joined by + work together, e.g. pai+clvs; or a Python file with a method of "
-    "your own, e.g. my_method.py or my_method.py:strength=0.3 (it is run: see docs/methods.md); "
-    "the command methods lists the names"
+    "a name, or a name with settings, e.g. clvs:alpha=0.7,gamma=0.4; those that are left out come from the model's "
+    "card, or after preset=paper from the method's paper; several joined by + work together, e.g. pai+clvs; or a "
+    "Python file with a method of your own, e.g. my_method.py or my_method.py:strength=0.3 (it is run: see "
+    "docs/methods.md); the command methods lists the names"
 )
 
 
@@ -47,13 +45,22 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def noted(category: type[Warning]) -> Iterator[None]:
-    """Says warnings of this kind as notes."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", category)
+def notes(*kinds: type[Warning]) -> Iterator[None]:
+    """Says warnings of these kinds as notes, each once."""
+    with warnings.catch_warnings():
+        show, said = warnings.showwarning, set[str]()
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, kinds):
+                show(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                say(f"Note: {line(str(message))}")
+
+        warnings.showwarning = tell
+        for kind in kinds:
+            warnings.simplefilter("always", kind)
         yield
-    for warning in caught:
-        say(f"Note: {warning.message}")
 
 
 def line(text: str) -> str:
@@ -163,12 +170,6 @@ def _named(part: str) -> str:
     return part
 
 
-def chosen_method(wanted: str, settings: Mapping[str, Mapping[str, Any]]) -> Method:
-    """The method that `read_method` read; parts without settings get those of a model's card (by method name)."""
-    parts = [method(part) if ":" in part else start(type(method(part)), settings) for part in _PARTS.split(wanted)]
-    return parts[0] if len(parts) == 1 else Combine(*parts)
-
-
 def add_methods(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
@@ -180,6 +181,5 @@ def add_methods(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_methods(options: argparse.Namespace) -> list[Method]:
-    """What was asked for, or vanilla and CLVS; as the model's card recommends where no settings were given."""
-    settings = card_for(options.model).settings
-    return [chosen_method(wanted, settings) for wanted in options.method or ("vanilla", "clvs")]
+    """What was asked for, or vanilla and CLVS."""
+    return [method(wanted) for wanted in options.method or ("vanilla", "clvs")]

@@ -17,6 +17,7 @@ from ..analysis import sinks as searching
 from ..engine.images import read_picture
 from ..engine.model import Model
 from ..errors import ClvsError
+from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.registry import ASSETS
@@ -31,6 +32,7 @@ EARLY = 4  # the first quarter of the layers counts as early; the published list
 _CAPTIONS = """\
 A captions file has one JSON object a line:
   {"image": "a.jpg", "caption": "A dog on a bench.", "hallucinated": ["bench"], "grounded": ["dog"]}
+or {"image_id": 310196, "caption": ...} as CHAIR and OPERA write it, the id being one of --coco-annotations.
 "image" is a file in --images, words are those of the caption. Lines without both lists are judged by
 --coco-annotations: words for COCO's 80 categories (synonyms and plurals, too) are grounded where the picture has a mask
 of that category, else hallucinated. Without a captions file the model describes the pictures itself.
@@ -355,6 +357,6 @@ def _trust(found: ranking.HeadReport, listed: Heads) -> list[str]:
 def _write(path: Path, report: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
+        write_whole(path, json.dumps(report, indent=1, allow_nan=False))
     except OSError as error:
         raise ClvsError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error

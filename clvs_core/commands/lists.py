@@ -6,12 +6,13 @@ import argparse
 import json
 import textwrap
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import ClvsError
-from ..methods import METHODS, Method, load_method, spec
-from ..methods.schema import schema, start
+from ..methods import METHODS, Method, Target, load_method, spec
+from ..methods.schema import schema, unset
 from ..models import memory
 from ..models.loading import check_device
 from ..models.recommend import Recommendation, measure, recommend
@@ -142,7 +143,7 @@ def _method_report(cls: type[Method], card: ModelCard | None, layers: int | None
 
     Without a model these are None or "".
     """
-    about = schema(cls, card.label if card else "a model", card.settings if card else {}, layers)
+    about = schema(cls, card, layers)
     reason = about.pop("reason")
     known = {**about, "stage": cls.stage, "rows": cls.rows}
     if card is None:
@@ -151,9 +152,15 @@ def _method_report(cls: type[Method], card: ModelCard | None, layers: int | None
         **known,
         "runs": not reason,
         "reason": reason,
-        "recommended": None if reason else spec(start(cls, card.settings)),
+        "recommended": None if reason else _recommended_settings(cls, card),
         "note": card.method_notes.get(cls.name, ""),
     }
+
+
+def _recommended_settings(cls: type[Method], card: ModelCard) -> str:
+    """The spec with what the card sets otherwise than the method; what only a card can know stays left out."""
+    only_known: dict[str, Any] = {f.name: None for f in fields(cls) if f.default is None}
+    return spec(replace(unset(cls).filled(Target.of(card)), **only_known))
 
 
 def _method_lines(found: dict[str, Any], card: ModelCard | None) -> list[str]:

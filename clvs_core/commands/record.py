@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmarks.asking import device_name, model_facts
-from ..benchmarks.runner import apart, hold, sha256, versions, write_whole
+from ..benchmarks.runner import apart, hold, sha256, versions
 from ..errors import ClvsError
+from ..files import sweep, unwritten, write_whole
 from ..methods import spec
 from ..models import prompts
 from .common import add_methods, add_model, add_prompt, chosen_methods, drawing, line, load, positive, say
@@ -253,6 +254,9 @@ def _held(folder: Path) -> Iterator[None]:
         raise ClvsError(f"{folder} cannot be written ({error.strerror or error}); name another folder.") from error
     with file:
         hold(file, folder)
+        sweep(folder, ABOUT)
+        sweep(folder / PICTURES)
+        sweep(folder / QUESTIONS)
         yield
         (folder / _LOCK).unlink(missing_ok=True)
 
@@ -262,9 +266,7 @@ def _keep(path: Path, content: bytes) -> None:
         if not path.is_file() or path.read_bytes() != content:
             write_whole(path, content)
     except OSError as error:
-        raise ClvsError(
-            f"{path} cannot be written ({error.strerror or error}); make room, then the same command goes on."
-        ) from error
+        raise unwritten(path, error) from error
 
 
 def _kept(folder: Path, id: str) -> bool:

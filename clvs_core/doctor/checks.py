@@ -304,7 +304,7 @@ def clvs(subject: Subject) -> Finding:
     """Memory, mix, uncertainty and stop of CLVS against the paper's formulas on the rows that the engine recorded."""
     model = subject.loaded
     image = model.open_image(subject.picture)
-    usual = CLVS(**model.target.settings.get("clvs", {})).resolve(model.target)
+    usual = CLVS().resolve(model.target)
     first_check = min(usual.first_check or 0, model.layers - 1)  # of a model with very few layers
     endless = replace(usual, gamma=_NEVER, first_check=first_check, early_termination=True)
     (probe,) = image.ask(QUESTION, [endless], 1)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..methods import CLVS, METHODS, Method, Vanilla
-from ..methods.schema import start
+from ..methods.schema import unset
 from .findings import GREEN, YELLOW, Finding
 from .subject import QUESTION, Subject, attending
 
@@ -48,7 +48,7 @@ def runnable(subject: Subject) -> list[Method]:
     target, found = subject.loaded.target, []
     for kind in METHODS.values():
         with contextlib.suppress(ValueError):  # it says why it cannot; the command `methods` tells
-            chosen = start(kind, target.settings)
+            chosen = unset(kind)
             chosen.resolve(target)
             found.append(chosen)
     return found
@@ -56,7 +56,7 @@ def runnable(subject: Subject) -> list[Method]:
 
 def _work(subject: Subject, every: list[Method]) -> dict[str, Work]:
     """What is timed, by name; each starts from the picture's pixels."""
-    pair = [Vanilla(), start(CLVS, subject.loaded.target.settings)]
+    pair = [Vanilla(), CLVS()]
     model = subject.loaded
 
     def generate(count: int) -> None:

@@ -6,7 +6,7 @@ belongs to the engine: either the question segments of one picture (packed in on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from ..errors import ModelError
 from ..methods.base import Reading
 from ..models.positions import at_least_float32
 
@@ -84,30 +85,51 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
+def check_heard(decoder: Any, layers: int) -> None:
+    """ModelError where so many layers asked a tree for their attention and others did not.
+
+    Somebody has given the model another attention since it was loaded; what the tree would say is not known to anybody.
+    """
+    if layers != len(decoder.layers):
+        other = decoder.config._attn_implementation
+        raise ModelError(
+            f"The model's attention was set to {other!r} since it was loaded; set it back "
+            f"with hf.set_attn_implementation({{'text_config': {NAME!r}}}), which is SDPA for everybody else."
+        )
+
+
 def watch(decoder: Any) -> None:
     """Lets a tree see what enters and leaves each decoder layer, and a prefix what positions come in.
 
-    The hooks hold no state and idle in ordinary calls.
+    The hooks hold no state and idle in ordinary calls. A decoder that is watched already, because several models share
+    it, is left as it is: a tree would see everything twice.
     """
-
-    def before(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        if isinstance(tree := kwargs.get("tree"), Prefix):
-            tree.positions = kwargs.get("position_ids")
-
-    def entering(layer: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        tree: Tree | None = kwargs.get("tree")
-        if tree is not None:
-            tree.before_layer(layer.self_attn.layer_idx, args[0] if args else kwargs["hidden_states"])
-
-    def after(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        tree: Tree | None = kwargs.get("tree")
-        if tree is not None:
-            tree.after_layer(layer.self_attn.layer_idx, output[0] if isinstance(output, tuple) else output)
-
-    decoder.register_forward_pre_hook(before, with_kwargs=True)
+    _hook(decoder.register_forward_pre_hook, decoder._forward_pre_hooks, _before)
     for layer in decoder.layers:
-        layer.register_forward_pre_hook(entering, with_kwargs=True)
-        layer.register_forward_hook(after, with_kwargs=True)
+        _hook(layer.register_forward_pre_hook, layer._forward_pre_hooks, _entering)
+        _hook(layer.register_forward_hook, layer._forward_hooks, _after)
+
+
+def _hook(register: Callable[..., Any], there: Mapping[int, Any], hook: Callable[..., None]) -> None:
+    if hook not in there.values():
+        register(hook, with_kwargs=True)
+
+
+def _before(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+    if isinstance(tree := kwargs.get("tree"), Prefix):
+        tree.positions = kwargs.get("position_ids")
+
+
+def _entering(layer: Any, args: Any, kwargs: dict[str, Any]) -> None:
+    tree: Tree | None = kwargs.get("tree")
+    if tree is not None:
+        tree.before_layer(layer.self_attn.layer_idx, args[0] if args else kwargs["hidden_states"])
+
+
+def _after(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+    tree: Tree | None = kwargs.get("tree")
+    if tree is not None:
+        tree.after_layer(layer.self_attn.layer_idx, output[0] if isinstance(output, tuple) else output)
 
 
 def softmax_rows(scores: Tensor) -> Tensor:

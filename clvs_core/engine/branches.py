@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..methods.base import RECORDS, Method
+from ..methods.base import RECORDS, Method, MethodError
 from ..models.positions import at_least_float32, rerotate
 from .attention import Blocks, SharedKeys, softmax_rows
 from .editing import Rows, edited, groups
@@ -134,6 +134,7 @@ class Branches:
         self.maps = maps
         self.batch, self.device = len(branches), image.device
         self.wide = image.keys[0].dtype == torch.float64
+        self.readable = self.device.type == "cpu"  # else a look at a number waits for all that came before
         # those that share a question's keys stand together
         self.order = sorted(range(self.batch), key=lambda i: branches[i].method.on_questions() is not None)
         ordered = [branches[i] for i in self.order]
@@ -151,8 +152,8 @@ class Branches:
         self.groups = groups(self.methods, self.device, wide)
         self.top_k, self.normed, self.unified = self._settings()
         self.most = int(self.top_k.max())
-        layers = len(image.keys)
-        self.edited = [method.touched(layers) is not None for method in self.methods]
+        edited = {row for group in self.groups if group.editor.changes_attention for row in group.places}
+        self.edited = [row in edited for row in range(self.batch)]
         self.extras = list(dict.fromkeys(name for method in self.methods for name in method.records)) if maps else []
         self.length = 0  # own tokens so far, the running one included
 
@@ -198,6 +199,7 @@ class Branches:
             self.own = [own.grown(ROOM) for own in self.own]
             self.unified_keys = torch.cat([self.unified_keys, torch.empty_like(self.unified_keys[:, :, :ROOM])], 2)
         self.length += 1
+        self.heard = 0  # layers that have asked for their attention
         heads = self.decoder.config.num_attention_heads
         shape = (self.batch, len(self.own), heads, self.image.visual_tokens if self.maps else 0)
         self.record = Record(shape, self.wide, any(self.edited), self.extras, self.every_layer, self.device)
@@ -212,12 +214,13 @@ class Branches:
             if group.reading is not None:
                 own = group.reading(group.take(hidden[: self.batch, -1])).to(self.device)
                 prompt = self.stem.questions.readings(group.places, self.image.length, layer)
-                group.readings.append(torch.cat([prompt, own[:, None]], 1))
+                group.readings[layer] = torch.cat([prompt, own[:, None]], 1)
 
     def attend(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
         layer, rows, own = module.layer_idx, query[:, :, 0], self.own[module.layer_idx]
+        self.heard += 1
         own.keys[:, :, self.length - 1] = key[:, :, 0]
         own.values[:, :, self.length - 1] = value[:, :, 0]
         mixed = [self._main(layer, query, key, scaling, window)]
@@ -269,6 +272,8 @@ class Branches:
     def _record(self, layer: int) -> None:
         for group in self.groups if self.maps else ():
             for name, values in group.editor.recorded(layer).items():
+                if name not in group.records:
+                    raise MethodError(f"{group.methods[0].label} records {name!r}; name it in its `records`, too.")
                 into = self.record.extras[name]
                 into[group.index, layer] = values.to(into)
 
@@ -277,13 +282,14 @@ class Branches:
             into[:, layer] = weights[..., self.image.where(weights.device).visual]
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
-        rows = torch.arange(self.batch, device=self.device) if self.every_layer else self._wanted(layer)
-        if rows is None or not len(rows):
+        wanted = self._wanted(layer)
+        if wanted is None:
             return
+        rows, checked = wanted
         normed = None if self.normed is None else self.normed[rows].to(hidden.device)
         logits = self.lens.logits(hidden[rows.to(hidden.device), -1], normed)
         logits = logits.to(self.device)
-        measured = uncertainty(logits, self.top_k[rows], self.most)
+        measured = uncertainty(logits, self.top_k[rows], self.most).masked_fill(~checked, torch.nan)
         self.record.uncertainty[rows, layer] = measured.to(self.record.uncertainty)
         if self.record.lens_ids is not None and self.record.lens_probabilities is not None:
             top = logits.softmax(-1).topk(LENS_TOP, -1)
@@ -291,11 +297,22 @@ class Branches:
             self.record.lens_probabilities[rows, layer] = top.values.float()
         self._observe(layer)
 
-    def _wanted(self, layer: int) -> Tensor | None:
-        """Branches whose method needs the uncertainty after this layer; asks the device only where one may."""
-        checks = [(group, group.editor.checks(layer)) for group in self.groups]
-        found = [group.index[check] for group, check in checks if check is not None]
-        return torch.cat(found) if found else None
+    def _wanted(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """Branches of which the uncertainty after this layer is computed, and which of them it is wanted of (bool).
+
+        Who has stopped is known on the device: unless that is readable, all are measured that may be checked.
+        """
+        if self.every_layer:
+            rows = torch.arange(self.batch, device=self.device)
+            return rows, torch.ones_like(rows, dtype=torch.bool)
+        checks = [(group, check) for group in self.groups if (check := group.editor.checks(layer)) is not None]
+        if not checks:
+            return None
+        rows, checked = torch.cat([group.index for group, _ in checks]), torch.cat([check for _, check in checks])
+        if self.readable:
+            chosen = [place for place, wanted in enumerate(checked.tolist()) if wanted]
+            rows, checked = rows[chosen], checked[chosen]
+        return (rows, checked) if len(rows) else None
 
     def _observe(self, layer: int) -> None:
         for group in self.groups:

@@ -16,7 +16,8 @@ from ..errors import ModelError
 from ..methods import Method, spec
 from ..models.views import Views
 from ..trace import Trace
-from .branches import Branch, Branches
+from .attention import check_heard
+from .branches import ROOM, Branch, Branches
 from .lens import Lens
 from .room import Room
 from .segments import ImageSegment, QuestionSegment
@@ -94,7 +95,7 @@ class Step:
 
 
 class RunLog:
-    """Everything one branch has produced; arrays have room for all steps and are handed out as views.
+    """Everything one branch has produced, of at most `steps` tokens; arrays grow ahead and are handed out as views.
 
     This one is told what is new by the log that the engine keeps, and knows of the tokenizer what that said.
     """
@@ -115,10 +116,15 @@ class RunLog:
         self._keep(new.row, new.token, new.finished)
 
     def _keep(self, row: dict[str, np.ndarray], token: Token, end: bool) -> None:
+        count = len(self.tokens)
         for name, values in row.items():
-            if name not in self.arrays:
-                self.arrays[name] = np.empty((self.steps, *values.shape), values.dtype)
-            self.arrays[name][len(self.tokens)] = values
+            known = self.arrays.get(name)
+            if known is None or count == len(known):
+                grown = np.empty((min(self.steps, max(ROOM, 2 * count)), *values.shape), values.dtype)
+                if known is not None:  # those who hold views of it go on holding it
+                    grown[:count] = known
+                self.arrays[name] = known = grown
+            known[count] = values
         self.tokens.append(token)
         self.finished = end
 
@@ -271,7 +277,9 @@ class Passes:
         branches.begin(placed)
         embeddings = self.hf.get_input_embeddings()(ids)
         decoder = branches.decoder
-        return decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches).last_hidden_state
+        passed = decoder(inputs_embeds=embeddings, position_ids=placed, use_cache=False, tree=branches)
+        check_heard(decoder, branches.heard)
+        return passed.last_hidden_state
 
 
 def _no_numbers(dtype: torch.dtype) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..methods.base import Editor, Keys, Method
+from ..methods.base import Editor, Keys, Method, overrides
 from .attention import softmax_rows
 
 Rows = slice | Tensor
@@ -19,8 +19,8 @@ Mask = Callable[[Tensor, Rows | None], Tensor]  # scores of some rows, which row
 class Group:
     """The rows of one kind of method: where they stand in the batch, and the editor they share.
 
-    methods: one per row. readings: by layer, what the method's reading said of each row's prompt tokens so far
-    (rows, tokens), for the methods that have one.
+    methods: one per row. readings: by layer, as far as it is needed, what the method's reading said of each row's
+    prompt tokens so far (rows, tokens), for the methods that have one.
     """
 
     def __init__(self, rows: Sequence[int], methods: Sequence[Method], editor: Editor, batch: int, device: Any):
@@ -32,7 +32,7 @@ class Group:
         self.rows = None if every else self.index if evenly is None else evenly  # None: all
         self.records = methods[0].records
         self.reading = methods[0].reading()
-        self.readings: list[Tensor] = []
+        self.readings: dict[int, Tensor] = {}
 
     def take(self, tensor: Tensor) -> Tensor:
         """The group's rows, as a view where they are evenly spaced."""
@@ -98,7 +98,7 @@ def edited(parts: Sequence[Group], layer: int, scores: Tensor, weights: Tensor, 
 
 def _rescored(group: Group, layer: int, scores: Tensor, weights: Tensor, keys: Keys, mask: Mask) -> Tensor:
     """A group's weights after the edit of its scores, which for most methods is none."""
-    if type(group.editor).scores is Editor.scores:
+    if not overrides(group.editor, "scores"):
         return weights
     before = group.take(scores).to(weights.dtype)
     raised = group.editor.scores(layer, before, keys)

@@ -7,14 +7,15 @@ import os
 import struct
 import threading
 import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..depths import Depth
 from ..errors import ImageError, QuestionError
 from ..methods import CLVS, Method, Vanilla
 from ..methods.base import Contrast, NoisedPicture, Reading, check_range
@@ -31,6 +32,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # no for
 _DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError, KeyError, TypeError, struct.error)
 MAX_ASPECT = 100  # transformers refuses more elongated pictures in some families
 MAX_PIXELS = 100_000_000
+_ORIENTATION, _STORED = 0x0112, "stored orientation"  # EXIF's tag, and its name in `Image.info`
 _QUESTIONS_KEPT = 64  # question segments kept per picture, those of its contrasts apart
 _NOISED_KEPT = 2  # noised versions kept per picture, each as large as the picture itself
 _DEFAULT_METHODS = (Vanilla(), CLVS())
@@ -52,6 +54,12 @@ def read_picture(picture: Any) -> Image.Image:
     if not isinstance(picture, Image.Image):
         raise ImageError(f"A picture must be a path, a PIL image or an array, not {type(picture).__name__}.")
     return _upright(picture, "The picture")
+
+
+def stored_orientation(picture: Image.Image) -> int:
+    """How EXIF says that a picture is stored, 1 (upright) to 8; also of one that `read_picture` has turned upright."""
+    orientation = picture.info.get(_STORED) or picture.getexif().get(_ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _read_file(path: Path) -> Image.Image:
@@ -91,13 +99,16 @@ def _upright(picture: Image.Image, name: str) -> Image.Image:
     if not width or not height or max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(f"{name} is {width} x {height} pixels; crop it to sides of at most {MAX_ASPECT} : 1.")
     try:
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I;16"):
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        depth, orientation = Depth.of(picture), stored_orientation(picture)  # the second may load it
+        picture = depth.in_eight(ImageOps.exif_transpose(picture), name)
         if picture.has_transparency_data:
             rgba = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-        return picture.convert("RGB")
+        picture = picture.convert("RGB")
+        picture.info[_STORED] = orientation
+        return picture
+    except ImageError:
+        raise
     except _DAMAGED as error:
         raise ImageError(f"{name} is damaged ({error}); save it again or choose another one.") from None
 
@@ -112,7 +123,7 @@ class Root:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its keys and values, and of its questions'."""
+        """Bytes of what is kept of it and of its questions."""
         with self._lock:
             return self.segment.nbytes + sum(q.nbytes for q in self._questions.values())
 
@@ -160,10 +171,10 @@ class EncodedImage:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for this picture: keys and values of it, its contrasts and questions, and its pixels."""
+        """Bytes held for this picture: what is kept of it, its contrasts and questions, and its pixels, four each."""
         with self._lock:
             roots = [self.root, *self._contrasts.values()]
-        return sum(root.nbytes for root in roots) + 3 * self.width * self.height
+        return sum(root.nbytes for root in roots) + 4 * self.width * self.height
 
     @overload
     def ask(  # type: ignore[overload-overlap]
@@ -358,17 +369,20 @@ class ImageCache:
 
     def __init__(self, budget: int, spare: Callable[[], int] | None = None):
         self.budget, self.spare = budget, spare
-        self._images: OrderedDict[Hashable, EncodedImage] = OrderedDict()
+        self._images: OrderedDict[tuple[str, str], EncodedImage] = OrderedDict()
+        self._left: deque[str] = deque()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> EncodedImage | None:
+    def get(self, key: tuple[str, str]) -> EncodedImage | None:
+        """The picture of this content (see `fingerprint`) behind this text, if it is kept."""
         with self._lock:
             if key in self._images:
                 self._images.move_to_end(key)
             return self._images.get(key)
 
-    def put(self, key: Hashable, image: EncodedImage) -> None:
+    def put(self, key: tuple[str, str], image: EncodedImage) -> None:
         with self._lock:
+            self._drop_left()
             self._images[key] = image
             self._images.move_to_end(key)
         self.trim()
@@ -376,12 +390,31 @@ class ImageCache:
     def trim(self) -> None:
         """Forgets the oldest pictures until the rest fit the budget; pictures grow with their questions."""
         with self._lock:
+            self._drop_left()
             used = {key: image.nbytes for key, image in self._images.items()}
             held = sum(used.values())
             most = self.budget if self.spare is None else min(self.budget, held + self.spare())
             while sum(used.values()) > most and len(self._images) > 1:
                 oldest, _ = self._images.popitem(last=False)
                 del used[oldest]
+
+    def leave(self, content: str) -> None:
+        """Forgets the pictures of this content, which nobody will ask any more.
+
+        Now, or with the next picture where this interrupts one of the other calls: a finalizer may be who says it.
+        """
+        self._left.append(content)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._drop_left()
+            finally:
+                self._lock.release()
+
+    def _drop_left(self) -> None:
+        while self._left:
+            content = self._left.popleft()
+            for key in [key for key in self._images if key[0] == content]:
+                del self._images[key]
 
     def clear(self) -> None:
         with self._lock:

@@ -22,16 +22,18 @@ from .room import Room
 from .segments import ImageSegment, image_segment
 
 CACHE_BYTES = 2 << 30  # of kept pictures at most; less where less is free beside the model
+CACHE_LEAST = 256 << 20  # as much is allowed to any model; a larger one may keep as many bytes as it has weights
 
 
 class Model:
     """A vision-language model of transformers with its processor.
 
     name: the short name, hub id or folder it was loaded by. layers, heads: of the text decoder.
-    context: how many tokens prompt and answer may have together. cache: pictures already encoded.
+    context: how many tokens prompt and answer may have together. cache: pictures already encoded, in `cache_bytes`;
+    None for as many as suit the model's size.
     """
 
-    def __init__(self, hf: Any, processor: Any, card: ModelCard, cache_bytes: int = CACHE_BYTES):
+    def __init__(self, hf: Any, processor: Any, card: ModelCard, cache_bytes: int | None = None):
         register()
         hf.set_attn_implementation({"text_config": NAME})
         watch(hf.get_decoder())
@@ -43,11 +45,13 @@ class Model:
         self.layers: int = text.num_hidden_layers
         self.heads: int = text.num_attention_heads
         self.context: int = text.max_position_embeddings
-        self.target = Target(card.label, self.layers, self.heads, text.hidden_size, card.settings)
+        self.target = Target.of(card, self.layers, self.heads, text.hidden_size)
         self.end_ids = _ids(hf.generation_config.eos_token_id, self.tokenizer.eos_token_id)
         tokens = card.size.tokens if card.size else TOKENS
         self.room = Room(hf, tokens, self._forget)
-        self.cache = ImageCache(cache_bytes, self.room.spare)
+        weights = sum(parameter.nbytes for parameter in hf.parameters())
+        budget = min(CACHE_BYTES, max(CACHE_LEAST, weights)) if cache_bytes is None else cache_bytes
+        self.cache = ImageCache(budget, self.room.spare)
 
     @property
     def name(self) -> str:
@@ -64,6 +68,10 @@ class Model:
         """
         upright = read_picture(picture)
         return self.encoded(upright, fingerprint(upright), prompt)
+
+    def forget(self, content: str) -> None:
+        """Gives up what is kept for pictures of this content (the first part of `EncodedImage.key`)."""
+        self.cache.leave(content)
 
     def encoded(self, picture: Image.Image, content: str, prompt: str) -> EncodedImage:
         """The picture behind what this prompt says before it. picture: upright; content: its fingerprint."""

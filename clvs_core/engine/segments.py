@@ -20,8 +20,8 @@ from transformers import DynamicCache
 from ..methods.base import Keys, Method, Reading
 from ..models.activations import PACK, PACK_BYTES
 from ..models.positions import at_least_float32, rerotate, rotary_positions, unified_positions
-from .attention import Blocks, Enough, Prefix, SharedKeys, softmax_rows
-from .editing import Rows, edited, groups
+from .attention import Blocks, Enough, Prefix, SharedKeys, check_heard, softmax_rows
+from .editing import Group, Rows, edited, groups
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class ImageSegment:
 
     @property
     def nbytes(self) -> int:
-        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified))
+        read = (x for found in self.readings.values() for x in found)
+        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified, *read))
 
     def where(self, device: torch.device) -> Keys:
         """Where tokens stand in rows that begin with this segment."""
@@ -152,7 +153,7 @@ class QuestionSegment:
 
     @property
     def nbytes(self) -> int:
-        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified))
+        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified, *self.readings))
 
 
 Asked = tuple[tuple[int, ...], Method | None]  # a tail, and what edits its rows
@@ -184,14 +185,14 @@ def _run_pack(hf: Any, image: ImageSegment, asked: Sequence[Asked]) -> list[Ques
     steps = torch.cat([torch.arange(n) for n in lengths])
     positions = image.text((image.next + steps)[None].to(image.device))
     owner = torch.repeat_interleave(torch.arange(len(tails)), torch.tensor(lengths))
-    run = _QuestionPass(image, owner, steps, [method for _, method in asked], _last(hf.get_decoder()))
-    if len(asked) == 1 and not run.groups:
-        run.rows_at_once = _rows_within(PACK_BYTES, hf.get_decoder(), image, lengths[0])
+    at_once = len(steps) if len(asked) > 1 else _rows_within(PACK_BYTES, hf.get_decoder(), image, lengths[0])
+    run = _QuestionPass(image, owner, steps, [method for _, method in asked], _last(hf.get_decoder()), at_once)
     if len(steps):
         ids = torch.tensor([[t for tail in tails for t in tail[:-1]]], device=image.device)
         embeddings = hf.get_input_embeddings()(ids)
         with contextlib.suppress(Enough):
             hf.get_decoder()(inputs_embeds=embeddings, position_ids=positions, use_cache=False, tree=run)
+        check_heard(hf.get_decoder(), len(run.keys))
         unified = rerotate(hf.get_decoder(), run.keys[0], positions, positions - image.shift)
     else:  # the picture is followed by a single token
         run.keys = [k[:, :, :0] for k in image.keys]
@@ -225,8 +226,9 @@ class _QuestionPass:
     A token's row of scores has the picture's N keys and the n places of its own question, n being the longest one's
     length: no question looks at another one's keys.
     owner: (Q,) the question of each token; steps: (Q,) its place in that question. methods: what edits the rows of each
-    question, None for nothing. last: the layer after whose keys the pass ends, None for none. rows_at_once: how many
-    rows' scores exist at a time; fewer than Q only for a lone question without edits, which may remember rows.
+    question, None for nothing. last: the layer after whose keys the pass ends, None for none. at_once: how many rows'
+    scores exist at a time, fewer than Q only for a lone question; those of one time have editors of their own, which
+    may remember rows from layer to layer.
     """
 
     def __init__(
@@ -236,32 +238,31 @@ class _QuestionPass:
         steps: Tensor,
         methods: Sequence[Method | None],
         last: int | None,
+        at_once: int,
     ):
         self.image, self.last = image, last
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
-        self.steps = steps
         self.reach = image.length + max(steps.tolist(), default=0)  # the last token's place in the sequence
         self.places = _Places(owner, steps, image.device)
-        unseen = torch.arange(self.places.longest) > steps[:, None]
-        self.hidden = unseen[:, None].to(image.device)  # (Q, 1, n)
-        self.outside: dict[int, Tensor] = {}
+        self.steps = steps.to(image.device)
         self.methods = methods
         wide = at_least_float32(image.keys[0].dtype)
-        self.groups = groups([methods[question] for question in owner.tolist()], image.device, wide)
-        self.rows_at_once = len(owner)
-        self.read: dict[Reading, list[Tensor]] = {g.reading: [] for g in self.groups if g.reading}
+        edits = [methods[question] for question in owner.tolist()]
+        starts = range(0, len(owner), max(1, at_once))
+        places = [slice(start, min(start + at_once, len(owner))) for start in starts]
+        self.parts = [(place, groups(edits[place], image.device, wide)) for place in places]
+        self.read: dict[Reading, list[Tensor]] = {g.reading: [] for _, some in self.parts for g in some if g.reading}
 
     def before_layer(self, layer: int, hidden: Tensor) -> None:
         for reading, kept in self.read.items():
             own = reading(hidden[0]).to(self.image.device)
             kept.append(torch.cat([self.image.readings[reading][layer], own]))
-        for group in self.groups:
-            if group.reading is not None:
-                known = self.read[group.reading][-1]
-                picture = known[: self.image.length].expand(len(group.places), -1)
-                own = self.places.of_own(known[self.image.length :])
-                group.readings.append(torch.cat([picture, group.take(own)], 1))
+        for place, some in self.parts:
+            for group in some:
+                if group.reading is not None:
+                    rows = self.places.of_rows(self.read[group.reading][-1], self.image.length, place)
+                    group.readings = {layer: group.take(rows)}
 
     def readings(self, lengths: Sequence[int]) -> list[list[Tensor]]:
         """By question and layer, of the picture's and the question's own tokens."""
@@ -289,51 +290,54 @@ class _QuestionPass:
         # no copy of the picture's keys beside the new ones, as one SDPA call would need
         picture = SharedKeys(self.image.keys[layer], self.image.values[layer])
         own = SharedKeys(self.places.apart(key), self.places.apart(value))
-        narrow = window is not None and window <= self.reach
-        outside = self._outside(window).to(rows.device) if narrow and window is not None else None
-        starts = range(0, len(rows), self.rows_at_once)
-        some = (slice(start, start + self.rows_at_once) for start in starts)
-        return torch.cat([self._mixed(layer, rows, each, picture, own, scaling, outside) for each in some])[None]
+        narrow = window if window is not None and window <= self.reach else None
+        mixed = [self._mixed(layer, rows, *part, picture, own, scaling, narrow) for part in self.parts]
+        return torch.cat(mixed)[None]
 
     def _mixed(
         self,
         layer: int,
         rows: Tensor,
         place: slice,
+        editing: Sequence[Group],
         picture: SharedKeys,
         own: SharedKeys,
         scaling: float,
-        outside: Tensor | None,
+        window: int | None,
     ) -> Tensor:
         """What the rows at `place` read: (rows, H, D)."""
         rows, places = rows[place], self.places
         near = places.together(own.scores(places.padded(rows)))
         scores = torch.cat([picture.scores(rows), near], -1).mul_(scaling)
+        hidden = self._hidden(place, rows.device)
+        outside = None if window is None else self._outside(place, window, rows.device)
 
         def mask(some: Tensor, which: Rows | None) -> Tensor:
-            which = place if which is None else which
-            unseen, far = self.hidden.to(some.device)[which], None if outside is None else outside[which]
-            if far is not None:
-                some = some.masked_fill(far, -torch.inf)
-            elif self.groups:  # they still need the scores as they are
+            unseen = hidden if which is None else hidden[which]
+            if outside is not None:
+                some = some.masked_fill(outside if which is None else outside[which], -torch.inf)
+            elif editing:  # they still need the scores as they are
                 some = some.clone()
             some[..., self.image.length :].masked_fill_(unseen, -torch.inf)
             return some
 
         plain = softmax_rows(mask(scores, None))
-        used = edited(self.groups, layer, scores, plain, self.image.where(scores.device), mask)
+        used = edited(editing, layer, scores, plain, self.image.where(scores.device), mask)
         if used is not plain and outside is not None:
-            used = within(used, outside[place])
+            used = within(used, outside)
         far, near = used.split([picture.length, own.length], -1)
         return picture.mix(far) + places.together(own.mix(places.padded(near)))
 
-    def _outside(self, window: int) -> Tensor:
-        """(Q, 1, N + n) bool: what lies too far back for the rows of a layer that sees `window` tokens."""
-        if window not in self.outside:
-            rows = self.image.length + self.steps
-            keys = torch.arange(self.image.length + self.places.longest)
-            self.outside[window] = (rows[:, None] - keys >= window)[:, None].to(self.image.device)
-        return self.outside[window]
+    def _hidden(self, place: slice, device: torch.device) -> Tensor:
+        """(rows, 1, n) bool: the places of a row's own question that hold later tokens, or none."""
+        steps = self.steps[place].to(device)
+        return (torch.arange(self.places.longest, device=device) > steps[:, None])[:, None]
+
+    def _outside(self, place: slice, window: int, device: torch.device) -> Tensor:
+        """(rows, 1, N + n) bool: what lies too far back for the rows of a layer that sees `window` tokens."""
+        rows = self.image.length + self.steps[place].to(device)
+        keys = torch.arange(self.image.length + self.places.longest, device=device)
+        return (rows[:, None] - keys >= window)[:, None]
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         """Nothing to see: only branches are read with the lens."""
@@ -368,9 +372,13 @@ class _Places:
         """Keys or values (1, Hkv, Q, D) -> (G, Hkv, n, D)"""
         return keys[0][:, self.index.to(keys.device)].transpose(0, 1)
 
-    def of_own(self, values: Tensor) -> Tensor:
-        """What is known of the Q tokens, for every row of the places of its own question: (Q,) -> (Q, n)"""
-        return values[self.index.to(values.device)][self.owner.to(values.device)]
+    def of_rows(self, known: Tensor, picture: int, place: slice) -> Tensor:
+        """What is known of the picture's and the Q tokens, by row and key: (N + Q,) -> (rows, N + n)"""
+        owner = self.owner[place].to(known.device)
+        if len(self.index) == 1:  # all rows have the same keys
+            return known.expand(len(owner), -1)
+        own = known[picture:][self.index.to(known.device)][owner]
+        return torch.cat([known[:picture].expand(len(owner), -1), own], 1)
 
 
 def within(weights: Tensor, hidden: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .ad_hh import ADHH
-from .base import Dashed, Editor, Keys, Method, MethodError, PaperLayers, Target
+from .base import Dashed, Editor, Keys, Method, MethodError, Target, Usual, checked_preset
 from .clvs import CLVS
 from .combine import Combine
 from .pai import PAI
@@ -52,6 +52,7 @@ __all__ = [
 def method(text: str) -> Method:
     """Reads "name" or "name:setting=value,setting=value", e.g. "clvs:alpha=0.7,early_termination=false".
 
+    Settings that are left out come from the model's card, after "preset=paper" from the method's paper.
     Ranges and pairs are written 9-14, lists 16-29/26-9. Several methods joined by "+" are combined, e.g.
     "pai:alpha=0.2+clvs". Raises ValueError for an unknown method, an unknown setting or a value out of range.
     """
@@ -64,12 +65,12 @@ def _single(text: str) -> Method:
     cls = METHODS.get(name.strip().lower()) or METHODS.get(re.sub(r"[\s_-]", "", name).lower())
     if cls is None:
         raise ValueError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")
-    known = {f.name for f in dataclasses.fields(cls)}
+    known = settable(cls)
     settings: dict[str, Any] = {}
     for part in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, value = (p.strip() for p in part.partition("="))
         if not equals or key not in known:
-            hint = f"its settings are {', '.join(sorted(known))}" if known else "it has no settings"
+            hint = f"its settings are {', '.join(known)}" if known else "it has no settings"
             raise ValueError(f"{part!r} is not a setting of {cls.label}; {hint} (as name=value).")
         if key in settings:
             raise ValueError(f"{key} is given twice in {text!r}; give it once.")
@@ -77,7 +78,15 @@ def _single(text: str) -> Method:
     return cls(**settings)
 
 
+def settable(cls: type[Method]) -> list[str]:
+    """The names that may stand before a "=" in a method's string; preset only where there is something to replace."""
+    usual = any(isinstance(f.default, Usual) for f in dataclasses.fields(cls))
+    return sorted(f.name for f in dataclasses.fields(cls) if f.init and (f.name != "preset" or usual))
+
+
 def _value(name: str, text: str) -> Any:
+    if name == "preset":
+        return checked_preset(text.lower())
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if "/" in text:
@@ -96,17 +105,20 @@ def spec(chosen: Method) -> str:
     """The shortest string that `method` reads back as an equal object."""
     if isinstance(chosen, Combine):
         return "+".join(map(spec, chosen.methods))
-    changed = [f for f in dataclasses.fields(chosen) if _changed(getattr(chosen, f.name), f.default)]
+    changed = [f for f in dataclasses.fields(chosen) if _written(getattr(chosen, f.name), f.default)]
+    changed.sort(key=lambda f: f.name != "preset")
     values = (f"{f.name}={_text(getattr(chosen, f.name), f.name == 'layers')}" for f in changed)
     return chosen.name + (":" + ",".join(values) if changed else "")
 
 
-def _changed(value: Any, default: Any) -> bool:
-    """The paper's layers, given as plain numbers, are not scaled to another depth: they are worth saying."""
-    return value != default or isinstance(default, PaperLayers) is not isinstance(value, PaperLayers)
+def _written(value: Any, default: Any) -> bool:
+    """The usual value, where it was written, keeps a card from replacing it: it is worth saying."""
+    return value != default or isinstance(default, Usual) is not isinstance(value, Usual)
 
 
 def _text(value: Any, pair: bool = False) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, tuple):
         return ("-" if pair else "/").join(_text(part, pair=True) for part in value)
     return str(value).lower() if value is None or isinstance(value, bool) else repr(value)
@@ -131,7 +143,7 @@ def load_method(path: str | Path) -> type[Method]:
     sys.modules[name] = module  # dataclasses and pickle look it up there
     try:
         spec_.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         del sys.modules[name]
         raise ValueError(f"{path.name} cannot be run ({type(error).__name__}: {error}); correct it.") from error
     return _register(path.name, [cls for cls in vars(module).values() if _is_own(cls, module.__name__)])

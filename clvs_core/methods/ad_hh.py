@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Dashed, Editor, Keys, Method, MethodError, Pair, Target, check_range, column, is_index
+from .base import Dashed, Editor, Keys, Method, MethodError, Pair, Target, check_range, column, is_index, usual
 
 HELP = "python -m clvs_core find-heads"
 
@@ -40,7 +40,7 @@ class ADHH(Method):
     place: ClassVar[int] = 50
     records: ClassVar[tuple[str, ...]] = ("acted_heads",)
 
-    threshold: float = 0.5
+    threshold: float = usual(0.5)
     heads: tuple[Pair, ...] | None = None
 
     def __post_init__(self) -> None:

@@ -8,15 +8,17 @@ key; the engine calls it once per layer and does everything else. docs/methods.m
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import ClvsError
+from ..plain import plain
 
 Visual = slice | Tensor  # where the visual tokens stand in a row of attention weights
 Pair = tuple[int, int]
@@ -71,15 +73,46 @@ Contrast = NoisedPicture | NoPicture
 Reading = Callable[[Tensor], Tensor]  # hidden states (n, d) entering a layer -> one number each (n,); hashable
 
 
+Preset = Literal["card", "paper"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+CardSettings = Mapping[str, Mapping[str, Any]]  # by method name
+FAR = 1 << 20  # stands for what is not known of a model: deeper and wider than any
+
+
+class Described(Protocol):
+    """What a target takes from a model's card."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def settings(self) -> CardSettings: ...
+    @property
+    def paper_settings(self) -> CardSettings: ...
+
+
 @dataclass(frozen=True)
 class Target:
-    """The model that settings are for. settings: the model card's, by method name; hidden: width of its states."""
+    """The model that settings are for.
+
+    settings: what its card says of settings that are left out, by method name; paper: the same under the preset
+    "paper". hidden: width of its states.
+    """
 
     label: str
-    layers: int
-    heads: int
-    hidden: int
-    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    layers: int = FAR
+    heads: int = FAR
+    hidden: int = FAR
+    settings: CardSettings = dataclasses.field(default_factory=dict)
+    paper: CardSettings = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, card: Described, layers: int = FAR, heads: int = FAR, hidden: int = FAR) -> Target:
+        """A model's card with what is known of its shape."""
+        return cls(card.label, layers, heads, hidden, card.settings, card.paper_settings)
+
+    def usual(self, method: str, preset: Preset) -> Mapping[str, Any]:
+        """What settings of this method are where they are left out and the card knows better than the method."""
+        return (self.paper if preset == "paper" else self.settings).get(method, {})
 
 
 class Editor:
@@ -96,6 +129,11 @@ class Editor:
     unified: Tensor | None = None
     top_k: Tensor | None = None
     lens_norm: Tensor | None = None
+
+    @property
+    def changes_attention(self) -> bool:
+        """Whether it may change attention: what it does decides, and not what its method says of itself."""
+        return self.unified is not None or overrides(self, "scores") or overrides(self, "weights")
 
     def begin(self) -> None:
         """The next calls belong to a new token."""
@@ -125,7 +163,13 @@ class Editor:
         return {}
 
 
+def overrides(editor: Editor, name: str) -> bool:
+    """Whether an editor has this edit itself, in its class or as an attribute."""
+    return getattr(getattr(editor, name), "__func__", None) is not getattr(Editor, name)
+
+
 SomeMethod = TypeVar("SomeMethod", bound="Method")
+Plain = TypeVar("Plain", bool, int, float)
 
 
 @dataclass(frozen=True)
@@ -136,6 +180,8 @@ class Method:
     rows: whose rows it edits, those of the tokens being generated ("last") or also those of the prompt's words after
     the picture. stage: what it changes, for the page. place: its turn among combined methods. records: names of
     `RECORDS` that its editor keeps. remembers: carries a vision memory, of which there can be only one.
+
+    preset: where settings that are left out come from, the model's card or the method's paper.
     """
 
     name: ClassVar[str] = ""
@@ -148,25 +194,49 @@ class Method:
     records: ClassVar[tuple[str, ...]] = ()
     remembers: ClassVar[bool] = False
 
+    preset: Preset = dataclasses.field(default="card", kw_only=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Settings are plain numbers before a method looks at them, also where it has a `__post_init__` of its own."""
+        super().__init_subclass__(**options)
+        own = cls.__dict__.get("__post_init__")
+        if own is not None:
+
+            @functools.wraps(own)
+            def checked(self: Method) -> None:
+                Method.__post_init__(self)
+                own(self)
+
+            cls.__post_init__ = checked  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if not isinstance(value, Usual):
+                object.__setattr__(self, f.name, plain(value))
+
+    def filled(self: SomeMethod, target: Target) -> SomeMethod:
+        """With what the preset says of settings that are left out; those it says nothing new of stay as they are."""
+        usual = target.usual(self.name, checked_preset(self.preset))
+        left_out = {f.name: value for f in dataclasses.fields(self) if is_left_out(value := getattr(self, f.name))}
+        news = {name: usual[name] for name, value in left_out.items() if usual.get(name) not in (None, value)}
+        return dataclasses.replace(self, **news)
+
     def resolve(self: SomeMethod, target: Target) -> SomeMethod:
-        """Fills settings left at None from the model's card, and scales layer ranges that were left as they are.
+        """Fills settings that are left out, and scales layer ranges that are the paper's.
 
         Raises ValueError for settings that this model cannot have, MethodError for a model the method cannot run on.
         """
-        given = target.settings.get(self.name, {})
-        filled: dict[str, Any] = {}
-        for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
-            if value is None and given.get(f.name) is not None:
-                filled[f.name] = given[f.name]
-            elif isinstance(value, PaperLayers):
-                filled[f.name] = value.scaled(target.layers)
-            elif f.name == "layers" and value is not None and value[1] >= target.layers:
-                raise ValueError(
-                    f"layers must lie between 0 and {target.layers - 1} in this model of {target.layers} layers, "
-                    f"not {value[0]} to {value[1]}."
-                )
-        return dataclasses.replace(self, **filled)
+        found = self.filled(target)
+        layers = getattr(found, "layers", None)
+        if isinstance(layers, PaperLayers):
+            return dataclasses.replace(found, layers=layers.scaled(target.layers))  # type: ignore[call-arg]
+        if layers is not None and layers[1] >= target.layers:
+            raise ValueError(
+                f"layers must lie between 0 and {target.layers - 1} in this model of {target.layers} layers, "
+                f"not {layers[0]} to {layers[1]}."
+            )
+        return found
 
     def termination(self) -> tuple[float | None, int | None]:
         """(uncertainty threshold, first checked layer) of a method that stops by uncertainty, else (None, None)."""
@@ -208,7 +278,48 @@ class Dashed(tuple):
     """Two numbers that were written 9-14: a range or a pair, and no list of two."""
 
 
-class PaperLayers(tuple):
+class Usual:
+    """A default: it equals the plain value, and what a model's card says takes its place, as it does None's.
+
+    So what was left out can be told from what was written, be it the same value.
+    """
+
+    __slots__ = ()
+
+
+class UsualFloat(Usual, float):
+    __slots__ = ()
+
+
+class UsualInt(Usual, int):
+    __slots__ = ()
+
+
+class UsualSwitch(Usual, int):  # bool cannot be subclassed
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
+def usual(value: Plain) -> Plain:
+    """The default of a setting that gives way to a model's card."""
+    kind: Any = {bool: UsualSwitch, int: UsualInt, float: UsualFloat}[type(value)]
+    return kind(value)
+
+
+def unmarked(value: Any) -> Any:
+    """A setting without the mark of a default."""
+    kinds = {UsualSwitch: bool, UsualInt: int, UsualFloat: float, PaperLayers: tuple}
+    return kinds.get(type(value), lambda same: same)(value)
+
+
+def is_left_out(value: Any) -> bool:
+    """Whether a setting's value is nobody's choice."""
+    return value is None or isinstance(value, Usual)
+
+
+class PaperLayers(Usual, tuple):
     """A range of layers (first, last), both included, of the paper's 32-layer models; other depths in proportion."""
 
     DEPTH = 32
@@ -244,19 +355,27 @@ class LayerRanges:
         return self._flags[layer].reshape(-1, *[1] * axes)
 
 
+def checked_preset(name: Any) -> Preset:
+    """Raises ValueError for what is no preset's name."""
+    if name not in PRESETS:
+        raise ValueError(f"preset must be {' or '.join(PRESETS)}, not {name!r}.")
+    return name
+
+
 def check_range(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
     """Raises ValueError naming the setting, its range and what was given."""
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    good = good and (kind is float or float(value).is_integer()) and low <= value <= high
+    number = plain(value)
+    good = isinstance(number, (int, float)) and not isinstance(number, bool) and abs(number) < math.inf
+    good = good and (kind is float or number == int(number)) and low <= number <= high
     if not good:
         what = "a whole number" if kind is int else "a number"
         limit = f"between {low:g} and {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-        raise ValueError(f"{name} must be {what} {limit}, not {value!r}.")
+        raise ValueError(f"{name} must be {what} {limit}, not {value!r:.60}.")
 
 
 def check_bool(name: str, value: Any) -> None:
     """Raises ValueError naming the switch and what was given."""
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, UsualSwitch)):
         raise ValueError(f"{name} must be true or false, not {value!r}.")
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, Method, Target, Visual, check_bool, check_range, column
+from .base import Editor, Keys, Method, Target, Visual, check_bool, check_range, column, usual
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ class CLVS(Method):
     records: ClassVar[tuple[str, ...]] = ("memory",)
     remembers: ClassVar[bool] = True
 
-    alpha: float = 0.8
+    alpha: float = usual(0.8)
     beta: float | None = None
-    gamma: float = 0.5
-    top_k: int = 10
+    gamma: float = usual(0.5)
+    top_k: int = usual(10)
     first_check: int | None = None
-    unified_positions: bool = True
-    early_termination: bool = True
-    lens_norm: bool = False
+    unified_positions: bool = usual(True)
+    early_termination: bool = usual(True)
+    lens_norm: bool = usual(False)
 
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha, 0, 1)
         check_range("gamma", self.gamma, 0, 2)
-        check_range("top_k", self.top_k, 2, math.inf, int)
+        check_range("top_k", self.top_k, 2, 2**63 - 1, int)
         if self.beta is not None:
             check_range("beta", self.beta, 0, 1)
         if self.first_check is not None:
@@ -68,7 +68,7 @@ class CLVS(Method):
         settings, layers = super().resolve(target), target.layers
         if settings.first_check is None:
             settings = replace(settings, first_check=layers // 2 + 1)
-        if settings.beta is None:  # a model without a card of its own
+        if settings.beta is None:  # a target that says nothing of CLVS
             settings = replace(settings, beta=0.8)
         if self.first_check is not None:
             check_range(f"first_check, in this model of {layers} layers,", self.first_check, 0, layers - 1, int)

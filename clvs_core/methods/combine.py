@@ -68,6 +68,9 @@ class Combine(Method):
     def parts(self) -> tuple[Method, ...]:
         return self.methods
 
+    def filled(self, target: Target) -> Combine:
+        return Combine(*(m.filled(target) for m in self.methods))
+
     def resolve(self, target: Target) -> Combine:
         return Combine(*(m.resolve(target) for m in self.methods))
 
@@ -105,6 +108,10 @@ class CombinedEditor(Editor):
         self.editors = editors
         for name in ("unified", "top_k", "lens_norm"):  # of the one that has them
             setattr(self, name, next((v for e in editors if (v := getattr(e, name)) is not None), None))
+
+    @property
+    def changes_attention(self) -> bool:
+        return any(editor.changes_attention for editor in self.editors)
 
     def begin(self) -> None:
         for editor in self.editors:

@@ -13,7 +13,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Contrast, Editor, Keys, LayerRanges, Method, NoPicture, Pair, Target, Visual, check_range, column
+from .base import (
+    Contrast,
+    Editor,
+    Keys,
+    LayerRanges,
+    Method,
+    NoPicture,
+    Pair,
+    Target,
+    Visual,
+    check_range,
+    column,
+    usual,
+)
 from .vcd import plausible
 
 CUT = 0.1  # words less likely than this share of the likeliest one are ruled out; fixed in the released code
@@ -40,9 +53,9 @@ class PAI(Method):
     stage: ClassVar[Any] = "scores"
     place: ClassVar[int] = 20
 
-    alpha: float = 0.5
-    gamma: float = 1.1
-    start_layer: int = 2
+    alpha: float = usual(0.5)
+    gamma: float = usual(1.1)
+    start_layer: int = usual(2)
 
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha, 0, 10)

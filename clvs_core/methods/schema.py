@@ -22,10 +22,10 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from ..plain import plain
 from . import spec
-from .base import Method, NoisedPicture, Pair, PaperLayers, Target
+from .base import FAR, Described, Method, NoisedPicture, Pair, PaperLayers, Preset, Target, unmarked
 
-FAR = 1 << 20  # stands for what is not known of a model: deeper and wider than any
 MAIN = 3  # so many numbers of a method that says nothing about it are in sight at once
 KINDS = ("number", "integer", "layer", "layers", "switch", "list")
 _TEXTS, _NUMBERS = ("label", "hint", "about"), ("low", "high", "step")
@@ -169,30 +169,23 @@ BUILT_IN: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 
 
-def start(cls: type[Method], settings: Mapping[str, Mapping[str, Any]]) -> Method:
-    """A method as a model's card recommends it; what it leaves to the card by itself stays at None.
-
-    settings: the card's, by method name. Raises ValueError for a method that cannot do without settings of its own.
-    """
-    given = settings.get(cls.name, {})
-    names = {f.name for f in dataclasses.fields(cls) if f.default is not None}
-    missing = [f.name for f in dataclasses.fields(cls) if _default(f) is dataclasses.MISSING and f.name not in given]
+def unset(cls: type[Method], preset: Preset = "card") -> Method:
+    """A method with every setting left out. Raises ValueError for one that cannot do without settings of its own."""
+    missing = [f.name for f in dataclasses.fields(cls) if _default(f) is dataclasses.MISSING]
     if missing:
         raise ValueError(f"{cls.label} has no usual {' and '.join(missing)}; give its fields a default.")
-    return cls(**{name: value for name, value in given.items() if name in names and value is not None})
+    return cls(preset=preset)
 
 
-def schema(
-    cls: type[Method], label: str, settings: Mapping[str, Mapping[str, Any]], layers: int | None
-) -> dict[str, Any]:
+def schema(cls: type[Method], card: Described | None, layers: int | None) -> dict[str, Any]:
     """What a page needs to know of a method for one model, ready for JSON.
 
-    label, settings: of the model's card. layers: the model's depth, None where it is not known yet.
+    card: None for any model. layers: the model's depth, None where it is not known yet.
 
     {name, label, summary, paper, reason: why it cannot run on this model or "", noised: whether it looks at a noised
-    picture, start: the settings it starts with, fields: [{name, label, hint, about, kind (one of `KINDS`), main,
-    low, high, step (None where there is no limit, or it is not known), value: what it is where it is not set, None
-    where only the model knows}]}. Layers are 0-based, ranges are [first, last], lists are text as in a spec.
+    picture, fields: [{name, label, hint, about, kind (one of `KINDS`), main, low, high, step (None where there is no
+    limit, or it is not known), value: what it is where it is left out, None where only the model knows, paper: the
+    same under the preset "paper"}]}. Layers are 0-based, ranges are [first, last], lists are text as in a spec.
     Raises ValueError, one sentence, for a field whose metadata make no sense.
     """
     about = {"name": cls.name, "label": cls.label or cls.name, "summary": cls.summary, "paper": cls.paper}
@@ -200,16 +193,16 @@ def schema(
     _choose_main(fields)
     told = [name for method, name in BUILT_IN if method == cls.name]
     fields.sort(key=lambda entry: told.index(entry["name"]) if entry["name"] in told else len(told))
+    target = Target("a model") if card is None else Target.of(card)
     try:
-        chosen = start(cls, settings)
-        usual = _usual(chosen, label, settings, layers)
+        presets = {"value": unset(cls), "paper": unset(cls, "paper")}
+        usual = {key: _usual(chosen, target, layers) for key, chosen in presets.items()}
     except ValueError as error:
-        return about | {"reason": str(error), "noised": False, "start": {}, "fields": []}
+        return about | {"reason": str(error), "noised": False, "fields": []}
     for entry in fields:
-        entry["value"] = _plain(entry["kind"], usual.get(entry["name"]))
-    noised = isinstance(chosen.contrasted(), NoisedPicture)
-    reason = _reason(chosen, label, settings, layers)
-    return about | {"reason": reason, "noised": noised, "start": explicit(chosen), "fields": fields}
+        entry |= {key: _plain(entry["kind"], values.get(entry["name"])) for key, values in usual.items()}
+    noised = isinstance(presets["value"].contrasted(), NoisedPicture)
+    return about | {"reason": _reason(presets["value"], target, layers), "noised": noised, "fields": fields}
 
 
 def explicit(chosen: Method) -> dict[str, Any]:
@@ -219,37 +212,30 @@ def explicit(chosen: Method) -> dict[str, Any]:
     return {name: _plain(kinds[name] or "list", getattr(chosen, name)) for name in names}
 
 
-def _target(label: str, settings: Mapping[str, Mapping[str, Any]], layers: int) -> Target:
-    return Target(label, layers, FAR, FAR, settings)
-
-
-def _reason(chosen: Method, label: str, settings: Mapping[str, Mapping[str, Any]], layers: int | None) -> str:
+def _reason(chosen: Method, target: Target, layers: int | None) -> str:
     try:
-        chosen.resolve(_target(label, settings, layers or FAR))
+        chosen.resolve(dataclasses.replace(target, layers=layers or FAR))
     except ValueError as error:
         return str(error)
     return ""
 
 
-def _usual(chosen: Method, label: str, settings: Mapping[str, Mapping[str, Any]], layers: int | None) -> dict[str, Any]:
+def _usual(chosen: Method, target: Target, layers: int | None) -> dict[str, Any]:
     """What each setting is where nobody sets it; None where that depends on a depth that is not known."""
-    needed = [f.name for f in dataclasses.fields(chosen) if _default(f) is dataclasses.MISSING]
-    alone = type(chosen)(**{name: getattr(chosen, name) for name in needed})
-    if layers is not None:
-        return vars(_resolved(alone, _target(label, settings, layers)))
-    near, far = (vars(_resolved(alone, _target(label, settings, depth))) for depth in (FAR, 2 * FAR))
+    depths = (FAR, 2 * FAR) if layers is None else (layers, layers)
+    near, far = (vars(_resolved(chosen, dataclasses.replace(target, layers=depth))) for depth in depths)
     return {name: value if far[name] == value else None for name, value in near.items()}
 
 
 def _resolved(alone: Method, target: Target) -> Method:
     try:
         return alone.resolve(target)
-    except ValueError:  # only what the card recommends, or nothing, makes it run
+    except ValueError:  # nothing that is known makes it run
         return alone
 
 
 def _default(f: dataclasses.Field) -> Any:
-    return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+    return plain(f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default)
 
 
 def _field(cls: type[Method], f: dataclasses.Field, layers: int | None) -> dict[str, Any] | None:
@@ -275,7 +261,7 @@ def _field(cls: type[Method], f: dataclasses.Field, layers: int | None) -> dict[
 
 def _kind(cls: type[Method], f: dataclasses.Field) -> str | None:
     """Which control a field gets; None for what a spec cannot say, which gets none."""
-    if not f.init:
+    if not f.init or f.name == "preset":  # a preset is chosen for all settings of a method at once
         return None
     default = _default(f)
     types_ = _types(_hints(cls).get(f.name, type(default)))
@@ -298,8 +284,8 @@ def _types(hint: Any) -> tuple[Any, ...]:
 
 
 def _is_tuple(t: Any) -> bool:
-    plain = typing.get_origin(t) or t
-    return isinstance(plain, type) and issubclass(plain, tuple)
+    bare = typing.get_origin(t) or t
+    return isinstance(bare, type) and issubclass(bare, tuple)
 
 
 def _hints(cls: type[Method]) -> dict[str, Any]:
@@ -324,7 +310,7 @@ def _range(kind: str, default: Any, layers: int | None) -> tuple[float | None, f
 
 def _checked(cls: type[Method], f: dataclasses.Field) -> Mapping[str, Any]:
     """The metadata of a field. ValueError where they are not of the right kind."""
-    given = {name: f.metadata[name] for name in (*_TEXTS, *_NUMBERS, "main", "layer") if name in f.metadata}
+    given = {name: plain(f.metadata[name]) for name in (*_TEXTS, *_NUMBERS, "main", "layer") if name in f.metadata}
     good = all(isinstance(given.get(name, ""), str) for name in _TEXTS)
     numbers = [given[name] for name in _NUMBERS if name in given]
     good = good and all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers)
@@ -351,6 +337,7 @@ def _choose_main(fields: list[dict[str, Any]]) -> None:
 
 def _plain(kind: str, value: Any) -> Any:
     """A setting's value for JSON."""
+    value = unmarked(value)
     if kind == "list" and isinstance(value, tuple):
         return "/".join("-".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
     if isinstance(value, tuple):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, Visual, as_layers, check_range, column
+from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, Visual, as_layers, check_range, column, usual
 from .clvs import strongest_head
 
 PAPER_LAYERS = PaperLayers((9, 15))
@@ -41,8 +41,8 @@ class TARAC(Method):
     records: ClassVar[tuple[str, ...]] = ("accumulation",)
     remembers: ClassVar[bool] = True
 
-    alpha: float = 0.5
-    beta: float = 0.5
+    alpha: float = usual(0.5)
+    beta: float = usual(0.5)
     layers: Pair = PAPER_LAYERS
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, as_layers, check_range, column
+from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, as_layers, check_range, column, usual
 
 PAPER_LAYERS = PaperLayers((9, 14))
 
@@ -42,8 +42,8 @@ class VAF(Method):
     stage: ClassVar[Any] = "scores"
     place: ClassVar[int] = 10
 
-    enhance: float = 1.15
-    suppress: float = 0.95
+    enhance: float = usual(1.15)
+    suppress: float = usual(0.95)
     layers: Pair = PAPER_LAYERS
 
     def __post_init__(self) -> None:

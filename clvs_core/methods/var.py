@@ -26,6 +26,7 @@ from .base import (
     check_range,
     column,
     is_index,
+    usual,
 )
 
 HELP = "python -m clvs_core find-sinks"
@@ -60,12 +61,12 @@ class VAR(Method):
     place: ClassVar[int] = 30
     records: ClassVar[tuple[str, ...]] = ("sinks", "acted_heads")
 
-    tau: float = 20
-    rho: float = 0.5
-    p: float = 0.6
-    summ: float = 0.2
+    tau: float = usual(20.0)
+    rho: float = usual(0.5)
+    p: float = usual(0.6)
+    summ: float = usual(0.2)
     dims: tuple[int, ...] | None = None
-    paper_convention: bool = False
+    paper_convention: bool = usual(False)
 
     def __post_init__(self) -> None:
         check_range("tau", self.tau, 0, float("inf"))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Contrast, Editor, Method, NoisedPicture, check_range, column
+from .base import Contrast, Editor, Method, NoisedPicture, check_range, column, usual
 
 STEPS = 1000  # of the diffusion
 
@@ -39,10 +39,10 @@ class VCD(Method):
     stage: ClassVar[Any] = "logits"
     place: ClassVar[int] = 60
 
-    alpha: float = 1.0
-    beta: float = 0.1
-    noise_step: int = 500
-    seed: int = 0
+    alpha: float = usual(1.0)
+    beta: float = usual(0.1)
+    noise_step: int = usual(500)
+    seed: int = usual(0)
 
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha, 0, 10)

@@ -46,7 +46,10 @@ class _File:
         """Bytes that are on this machine."""
         if self.blob.exists():
             return self.size
-        return self.part.stat().st_size if self.part.exists() else 0
+        try:
+            return self.part.stat().st_size
+        except FileNotFoundError:  # not begun, or complete: then it has just taken the blob's name
+            return self.size if self.blob.exists() else 0
 
 
 def fetch(source: str, commit: str, names: Sequence[str], told: Told) -> None:
@@ -76,7 +79,14 @@ def fetch(source: str, commit: str, names: Sequence[str], told: Told) -> None:
 def kept(source: str) -> int:
     """Bytes of a repository's files that are on this machine already, finished or not."""
     blobs = _folder(source) / "blobs"
-    return sum(path.stat().st_size for path in blobs.glob("*") if path.suffix != ".incomplete")
+    return sum(_size(path) for path in blobs.glob("*") if path.suffix != ".incomplete")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # complete since it was listed
+        return path.with_suffix("").stat().st_size if path.suffix == ".part" else 0
 
 
 def cache() -> Path:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from ..plain import plain
 
 KINDS = ("full", "base", "tiles")
 MAX_GRIDS = 64
@@ -42,6 +44,7 @@ class View:
     kind: str = "full"
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         if self.stride == 0:
             object.__setattr__(self, "stride", self.cols)
         x0, y0, x1, y1 = self.region
@@ -83,6 +86,7 @@ class Views:
     grids: tuple[View, ...]
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         if self.width < 1 or self.height < 1:
             raise ValueError(f"The picture's size must be positive, but got {self.width} x {self.height}.")
         if not 1 <= self.visual <= _MAX_TOKENS or not self.grids:
@@ -146,6 +150,12 @@ class Views:
             raise ValueError(f"Views need a list of at most {MAX_GRIDS} grids.")
         width, height, visual = (_integer(data, key) for key in ("width", "height", "visual"))
         return cls(width, height, visual, tuple(map(_view_from_json, grids)))
+
+
+def _make_plain(view: View | Views) -> None:
+    """Sizes come from arrays, tensors and image processors, and go into files."""
+    for f in fields(view):
+        object.__setattr__(view, f.name, plain(getattr(view, f.name)))
 
 
 def _integer(data: Mapping[str, Any], key: str) -> int:

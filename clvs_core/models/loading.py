@@ -22,7 +22,7 @@ import torch
 from ..engine.model import Model
 from ..engine.room import ran_out
 from ..errors import ModelError
-from . import hub, memory
+from . import foreign, hub, memory
 from .memory import Size, gigabytes
 from .pictures import cap_visual_tokens, complete, set_image_mode
 from .prompts import Prompts
@@ -141,9 +141,13 @@ def _family(card: ModelCard, folder: Path) -> ModelCard:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind = found["model_type"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        if told := foreign.told_of_folder(folder, card.source):
+            raise ModelError(f"{card.label} {told}.") from None
         raise ModelError(
             f"{card.label} has no config.json that says what kind of model it is; give {hub.known()}."
         ) from None
+    if told := foreign.told_of_folder(folder, card.source, found):
+        raise ModelError(f"{card.label} {told}.")
     _refuse(card, _odd_kind(found))
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise ModelError(

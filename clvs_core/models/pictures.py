@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from PIL import Image
+
 from ..errors import ModelError
+from ..plain import plain
 
 MODES = ("crop", "pad")
+PADDED = 8192  # pixels
 _KEPT = ("resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std", "do_convert_rgb")
 
 
@@ -77,6 +81,18 @@ def set_image_mode(processor: Any, mode: Literal["crop", "pad"]) -> None:
     )
 
 
+def unpadded(processor: Any, picture: Image.Image) -> Image.Image:
+    """The picture as the processor may pad it: shrunk to sides of at most `PADDED` where it would become a square.
+
+    That square is then shrunk to a few hundred pixels. Of 99,000 x 1,000 pixels it would take 30 GB.
+    """
+    if image_mode(processor) != "pad" or max(picture.size) <= PADDED:
+        return picture
+    small = picture.copy()
+    small.thumbnail((PADDED, PADDED))
+    return small
+
+
 def cap_visual_tokens(processor: Any, tokens: int) -> None:
     """Limits how many visual tokens a picture gives under Qwen's dynamic grid, by shrinking larger pictures.
 
@@ -88,6 +104,7 @@ def cap_visual_tokens(processor: Any, tokens: int) -> None:
     size = dict(getattr(images, "size", None) or {})
     if not hasattr(images, "merge_size") or not {"shortest_edge", "longest_edge"} <= set(size):
         raise ModelError("This model's number of visual tokens does not follow the pixels; leave the limit out.")
+    tokens = plain(tokens)
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 16:
         raise ModelError(f"The limit of visual tokens must be a whole number of at least 16, not {tokens!r}.")
     area = (images.patch_size * images.merge_size) ** 2  # pixels a token

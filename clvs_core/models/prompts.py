@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..errors import ModelError, QuestionError
 from ..text import is_text, mended
 from .hub import first_line
+from .pictures import unpadded
 
 # LLaVA-1.5's own prompt without its system sentence, as the llava-hf checkpoints' chat template writes it.
 LLAVA = "USER: {image}\n{question} ASSISTANT:"
@@ -200,7 +201,7 @@ class Prompts:
     @functools.cached_property
     def _image_token(self) -> str:
         number = self.image_token_id
-        known = isinstance(number, int) and 0 <= number < len(self.tokenizer)
+        known = isinstance(number, int) and number in self.tokenizer.get_vocab().values()  # which may have gaps
         token = self.tokenizer.convert_ids_to_tokens(number) if known else None
         if token is None:
             raise ModelError(
@@ -274,7 +275,8 @@ class Prompts:
         Raises ModelError where the processor writes something else after the picture than `tail` says.
         """
         text = self.text(question, prompt)
-        inputs = self.processor(text=text, images=picture, return_tensors="pt", add_special_tokens=self._special(text))
+        given = unpadded(self.processor, picture)
+        inputs = self.processor(text=text, images=given, return_tensors="pt", add_special_tokens=self._special(text))
         ids, tail = inputs["input_ids"][0].tolist(), self.tail(question, prompt)
         if self.image_token_id in tail or ids[-len(tail) - 1 :] != [self.image_token_id, *tail]:
             raise ModelError(

@@ -42,17 +42,20 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+Settings = Mapping[str, Mapping[str, Any]]
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """What is known about one checkpoint.
 
     name: the short name that `load_model` takes. label: the name for people. source: hub id or folder.
-    family: transformers' model_type. settings: by method name, what a setting left at None becomes, and the values a
-    page starts from. note: a plain sentence about the model's limits, or "". size: None where only loading tells.
-    licence: of the weights, as their page names it. revision: commit, tag or branch of the hub. paper: whether the CLVS
-    paper used it. gated: the hub gives it out only after its licence was accepted. vision: how it sees a picture.
-    photographs: whether it is made for them, and not for drawn scenes alone.
-    method_notes: by method name, a sentence about what that method can mean on this model.
+    family: transformers' model_type. settings: by method name, what settings that are left out become. note: a plain
+    sentence about the model's limits, or "". size: None where only loading tells. licence: of the weights, as their
+    page names it. revision: commit, tag or branch of the hub. paper: whether the CLVS paper used it. gated: the hub
+    gives it out only after its licence was accepted. vision: how it sees a picture. photographs: whether it is made for
+    them, and not for drawn scenes alone. method_notes: by method name, a sentence about what that method can mean on
+    this model.
     """
 
     name: str
@@ -71,15 +74,21 @@ class ModelCard:
     method_notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def paper_settings(self) -> Settings:
+        """The CLVS paper's settings for this model or the family nearest to it, with what is a fact about the model."""
+        facts = {name: {fact: self.settings.get(name, {}).get(fact)} for name, fact in _FACTS.items()}
+        return {**settings_for(self.family)[0], **facts}
+
+    @property
     def parameters(self) -> float | None:
         """In billions, vision tower included."""
         return self.size.parameters if self.size else None
 
 
-Settings = Mapping[str, Mapping[str, Any]]
-# The CLVS paper's settings: beta 0.8 for LLaVA-1.5, 0.7 for LLaVA-NeXT and Qwen2.5-VL; gamma 0.5 for every model.
-_LLAVA_15: Settings = {"clvs": {"beta": 0.8, "gamma": 0.5}}
-_LATER: Settings = {"clvs": {"beta": 0.7, "gamma": 0.5}}
+_FACTS = {"var": "dims", "adhh": "heads"}  # published of a model or found in it, and no choice
+# The CLVS paper's settings: beta 0.8 for LLaVA-1.5, 0.7 for LLaVA-NeXT and Qwen2.5-VL; CLVS itself has the others.
+_LLAVA_15: Settings = {"clvs": {"beta": 0.8}}
+_LATER: Settings = {"clvs": {"beta": 0.7}}
 # The nearest model of the paper, for families it did not use: dynamic resolution or several views of a picture.
 _NEAREST = {
     "llava_onevision": "LLaVA-NeXT",
@@ -427,7 +436,9 @@ CARDS: dict[str, ModelCard] = {card.name: card for card in _CARDS if card.family
 
 
 def card_for(name: str) -> ModelCard:
-    """The card of a short name, a hub id or a folder; others get the settings of their family, as far as it is known.
+    """The card of a short name or a hub id, in any capitals, or of a folder.
+
+    Others get the settings of their family, as far as it is known.
 
     A folder's family is read from its config.json; of a hub id without a card it is known once it is loaded.
     """
@@ -436,6 +447,10 @@ def card_for(name: str) -> ModelCard:
     for card in CARDS.values():
         if name == card.source:
             return card
+    if not Path(name).is_dir():  # whose name is exact
+        for card in CARDS.values():
+            if name.strip().casefold() in (card.name.casefold(), card.source.casefold()):
+                return card
     family = _family(Path(name)) or "llava"
     settings, note = settings_for(family)
     return ModelCard(name, Path(name).name or name, name, family, settings, note)

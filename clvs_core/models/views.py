@@ -257,8 +257,11 @@ def _anyres(
         rows, cols = int(rows // ratio), int(cols // ratio)
     base = _Frame(width, height).resize(side, side).region(n * vision.patch_size, n * vision.patch_size)
     start = n * n
+    visual = start + rows * (cols + 1)
+    if not rows or not cols:  # of a picture so narrow the model drops every token of the finer grid, not its newlines
+        return Views(width, height, visual, (View(0, n, n, base),))
     tiles = View(start, rows, cols, region, cols + 1, "tiles")
-    return Views(width, height, start + rows * (cols + 1), (View(0, n, n, base, kind="base"), tiles))
+    return Views(width, height, visual, (View(0, n, n, base, kind="base"), tiles))
 
 
 def _llava_next(model: Any, processor: Any, image_inputs: Mapping[str, Any], height: int, width: int) -> Views:

@@ -26,8 +26,8 @@ from clvs_core import benchmarks
 from clvs_core.benchmarks.asking import Plan
 from clvs_core.benchmarks.runner import Job, Task
 from clvs_core.benchmarks.workers import Here, Processes
-from clvs_core.methods import METHODS, spec
-from clvs_core.methods.schema import start
+from clvs_core.methods import METHODS, Target, spec
+from clvs_core.methods.schema import unset
 from clvs_core.models.registry import ASSETS, CARDS
 
 FOLDER = ASSETS / "scenes_model"
@@ -77,8 +77,8 @@ def on_threads(count: int, work: Callable[[], tuple[Any, float]]) -> tuple[Any, 
 
 def rounds(jobs: Sequence[Job], pictures: int) -> list[dict[str, float]]:
     """Answers a second by way, of each round."""
-    settings = CARDS["scenes"].settings
-    every = {name: spec(start(cls, settings)) for name, cls in METHODS.items()}
+    target = Target.of(CARDS["scenes"])
+    every = {name: spec(unset(cls).filled(target)) for name, cls in METHODS.items()}
     eight, one = Plan("scenes", every), Plan("scenes", {"vanilla": "vanilla"})
     loop, all_here, one_here, spread = Loop(), Here(eight), Here(one), Processes(eight, 2)
     threads, found = torch.get_num_threads(), []

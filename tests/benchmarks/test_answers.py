@@ -112,7 +112,7 @@ def test_ids_of_runs_may_be_numbers(tmp_path, amber):
         ([{"id": "2", "method": "m", "answer": 1}], "Row 1 of .* has no text as answer: 1"),
         ([{"id": "2", "method": "m", "answer": "a"}, {"id": "3", "answer": "a"}], "Row 2 of .* has no text as method"),
         ([{"id": 2, "response": "Yes"}, {"id": 2, "response": "No"}], "answers question 2 a second time"),
-        ([{"id": 2, "response": None}], "has no text as response: null"),
+        ([{"id": 2, "response": None}], "has no text as response or text or answer: null"),
         ([{"response": "Yes"}], "has no 'question_id' or 'id'"),
         ([1], "Row 1 of .* is not a JSON object"),
     ],
@@ -214,3 +214,181 @@ def test_mme_results_need_a_file_of_a_task(tmp_path):
     (tmp_path / "readme.txt").write_text("hello")
     with pytest.raises(ClvsError, match=r"There is no existence\.txt"):
         read_answers(MME, tmp_path / "readme.txt", questions)
+
+
+# --- other formats of the field -----------------------------------------------------------------------------------
+
+CATEGORIES = ("adversarial", "popular", "random")
+
+
+def _three_parts(folder):
+    """COCO's three files, whose questions differ as the real ones' do, and their questions."""
+    for place, category in enumerate(CATEGORIES):
+        rows = files.pope_rows(2)
+        for row in rows:
+            if row["label"] == "no":
+                row["text"] = row["text"].replace("thing", f"thing {place} ")
+        files.lines(folder / f"coco_pope_{category}.json", rows)
+    return POPE.load(folder)
+
+
+def _llava(questions, order, **columns):
+    """LLaVA's single file: ids go on through the categories in some order."""
+    ordered = [question for category in order for question in questions if question.kind == category]
+    prompt = "{}\nAnswer the question using a single word or phrase."
+    rows = [
+        {"question_id": n, "prompt": prompt.format(q.text), "text": files.odd(q.id), "answer_id": "x", **columns}
+        for n, q in enumerate(ordered)
+    ]
+    return ordered, rows
+
+
+@pytest.mark.parametrize("order", [CATEGORIES, CATEGORIES[::-1]])
+def test_one_file_of_llava_s_answers_three_categories_of_pope(tmp_path, order):
+    questions = _three_parts(tmp_path / "pope")
+    _, rows = _llava(questions, order)
+    path = files.lines(tmp_path / "llava-v1.5-7b.jsonl", rows[::-1])  # several GPUs write in any order
+    found = read_answers(POPE, path, questions)
+    assert found.methods == {"": {question.id: files.odd(question.id) for question in questions}}
+
+
+def test_categories_that_are_named_need_no_prompts(tmp_path):
+    questions = _three_parts(tmp_path / "pope")
+    ordered, rows = _llava(questions, CATEGORIES)
+    rows = [
+        {"question_id": r["question_id"], "text": r["text"], "category": q.kind}
+        for r, q in zip(rows, ordered, strict=True)
+    ]
+    found = read_answers(POPE, files.lines(tmp_path / "all.jsonl", rows), questions)
+    assert found.methods == {"": {question.id: files.odd(question.id) for question in questions}}
+
+
+def test_one_file_that_does_not_say_what_it_answers_is_not_guessed(tmp_path):
+    questions = _three_parts(tmp_path / "pope")
+    _, rows = _llava(questions, CATEGORIES)
+    for row in rows:
+        del row["prompt"]
+    path = files.lines(tmp_path / "all.jsonl", rows)
+    with pytest.raises(ClvsError, match=r"does not say by category or prompt which of .* its rows from 1 on answer"):
+        read_answers(POPE, path, questions)
+    with pytest.raises(ClvsError, match="has 30 answers, and its parts 36 questions"):
+        read_answers(POPE, files.lines(path, rows[:30]), questions)
+
+
+def _lmms(question, **doc):
+    """A line of lmms-eval's samples."""
+    said = files.odd(question.id)
+    gold = question.label.capitalize()
+    return {
+        "doc_id": 0,
+        "target": gold,
+        "doc": {"question": question.text, "answer": gold, **doc},
+        "resps": [[said]],
+        "filtered_resps": [said],
+    }
+
+
+def test_samples_of_lmms_eval_are_read(tmp_path):
+    questions = _three_parts(tmp_path / "pope")
+    rows = [
+        _lmms(q, question_id=q.id.split("/")[-1], image_source=q.image.removesuffix(".jpg"), category=q.kind)
+        for q in questions
+    ]
+    found = read_answers(POPE, files.lines(tmp_path / "20250101_samples_pope.jsonl", rows), questions)
+    assert found.methods == {"": {question.id: files.odd(question.id) for question in questions}}
+    assert found.official
+
+
+def test_samples_of_lmms_eval_s_mme_leave_other_tasks_aside(tmp_path):
+    questions = MME.load(files.write_mme(tmp_path / "mme"))
+    rows = [_lmms(q, question_id=q.image, category=q.kind) for q in questions]
+    rows.append(rows[0] | {"doc": {"question": "Is it art?", "question_id": "artwork/1.jpg", "category": "artwork"}})
+    files.lines(tmp_path / "out" / "1_samples_mme.jsonl", rows)
+    files.dump(tmp_path / "out" / "1_results.json", {"results": {"mme": 1}})
+    found = read_answers(MME, tmp_path / "out", questions).methods[""]
+    assert {id: found[id] for id in found if not id.startswith("?")} == {q.id: files.odd(q.id) for q in questions}
+    assert MME.score(questions, found).extra == 1
+
+
+def _sheet(path, rows):
+    path.write_text("\n".join(["\t".join(rows[0]), *("\t".join(f'"{v}"' for v in row.values()) for row in rows)]))
+    return path
+
+
+def test_sheets_of_vlmevalkit_are_read_against_their_own_questions(tmp_path):
+    """A question of several categories is one row there, and no picture has a name."""
+    rows = [
+        {
+            "index": n,
+            "image": "/9j/4AAQ" * 40_000,
+            "question": "Is there a thing in the image?",
+            "answer": "Yes",
+            "category": c,
+        }
+        for n, c in enumerate(("adversarial,popular,random", "random", "popular"))
+    ]
+    questions = POPE.load(_sheet(tmp_path / "POPE.tsv", rows))
+    assert len(questions) == 5
+    said = [
+        {**row, "image": "", "prediction": answer} for row, answer in zip(rows, ("Yes", "No\nline", "Yes"), strict=True)
+    ]
+    found = read_answers(POPE, _sheet(tmp_path / "model_POPE.tsv", said), questions).methods[""]
+    expected = {
+        "adversarial/0": "Yes",
+        "popular/0": "Yes",
+        "random/0": "Yes",
+        "random/1": "No\nline",
+        "popular/2": "Yes",
+    }
+    assert found == {f"coco/{key}": answer for key, answer in expected.items()}
+    assert POPE.score(questions, found).missing == 0
+
+
+def test_what_a_sheet_does_not_say_is_told(tmp_path):
+    questions = _three_parts(tmp_path / "pope")
+    rows = [{"index": "900", "question": questions[0].text, "answer": "Yes", "category": "random"}]
+    with pytest.raises(ClvsError, match="has no column 'prediction'; give the sheet that VLMEvalKit wrote"):
+        read_answers(POPE, _sheet(tmp_path / "POPE.tsv", rows), questions)
+    rows[0]["prediction"] = "Yes"
+    with pytest.raises(ClvsError, match="does not say which picture it is about, and several have its question"):
+        read_answers(POPE, _sheet(tmp_path / "a.tsv", rows), questions)
+    rows[0] |= {"image_path": questions[0].image}
+    assert len(read_answers(POPE, _sheet(tmp_path / "b.tsv", rows), questions).methods[""]) == 1
+    rows[0] |= {"question": "Is it art?"}
+    with pytest.raises(ClvsError, match=r"Row 1 of .* answers 'Is it art\?', which the data does not ask"):
+        read_answers(POPE, _sheet(tmp_path / "c.tsv", rows), questions)
+    (tmp_path / "POPE.xlsx").write_bytes(b"PK\3\4")
+    with pytest.raises(ClvsError, match=r"POPE\.xlsx is a spreadsheet, as VLMEvalKit writes them; save it as \.tsv"):
+        read_answers(POPE, tmp_path / "POPE.xlsx", questions)
+    with pytest.raises(ClvsError, match="no pictures and does not name them"):
+        POPE.load(_sheet(tmp_path / "q.tsv", [{**rows[0], "image_path": "", "prediction": ""}]), tmp_path)
+
+
+def test_mme_responses_may_hold_lines_and_tabs(tmp_path):
+    questions = MME.load(files.write_mme(tmp_path / "mme", tasks=("existence",), images=1))
+    path = tmp_path / "existence.txt"
+    yes = "0000.jpg\tq\tYes\tYes, it is.\r\n\nIt is\tred\t(a\tb).\n"
+    path.write_text(yes + "0000.jpg\tq\tNo\tNo\t(sure)\n")
+    found = read_answers(MME, path, questions).methods[""]
+    assert found["existence/0000/yes"].split() == ["Yes,", "it", "is.", "It", "is", "red", "(a", "b)."]
+    assert found["existence/0000/no"] == "No\t(sure)"
+
+
+def test_amber_s_answers_in_llava_s_form(tmp_path):
+    questions = AMBER.load(files.write_amber(tmp_path / "amber"))
+    path = files.dump(tmp_path / "answers.json", [{"question_id": "2", "text": "Yes"}, {"id": 3, "answer": "No"}])
+    assert read_answers(AMBER, path, questions).methods[""] == {"2": "Yes", "3": "No"}
+
+
+def test_files_of_windows_are_read(tmp_path):
+    questions = AMBER.load(files.write_amber(tmp_path / "amber"))
+    path = tmp_path / "answers.json"
+    path.write_bytes('[{"id": 2, "response": "Yes"}]'.encode("utf-16"))
+    assert read_answers(AMBER, path, questions).methods[""] == {"2": "Yes"}
+
+
+def test_captions_are_told_from_answers(tmp_path):
+    questions = _three_parts(tmp_path / "pope")
+    path = files.lines(tmp_path / "opera.jsonl", [{"image_id": 310196, "caption": "A dog flies a kite."}])
+    with pytest.raises(ClvsError, match=r"holds captions, as CHAIR scores them, .*find-heads reads them"):
+        read_answers(POPE, path, questions)

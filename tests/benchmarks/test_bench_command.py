@@ -399,6 +399,54 @@ def test_other_masks_or_another_method_file_are_another_run(data, tmp_path, caps
     assert "holds a run with other files of masks or methods: own.py" in capsys.readouterr().err
 
 
+def test_masks_that_cannot_be_used_stop_no_run_and_are_counted(tmp_path, capsys):
+    """One is damaged, one picture is of another shape, one is there twice, one is named otherwise and usable."""
+    data = scenes.write_pope(tmp_path / "pope", questions=2)
+    masks = json.loads(scenes.INSTANCES.read_text())
+    images = {entry["file_name"]: entry for entry in masks["images"]}
+    kite, savanna, farmyard, car = (images[name] for name in scenes.PICTURES)
+    next(one for one in masks["annotations"] if one["image_id"] == kite["id"])["segmentation"] = None
+    savanna["width"] //= 2
+    for one in masks["annotations"]:
+        if one["image_id"] == savanna["id"]:
+            one["segmentation"] = [[0, 0, 9, 0, 9, 9]]
+    masks["images"].append({**farmyard, "id": 10**6, "file_name": f"b/{farmyard['file_name']}"})
+    farmyard["file_name"] = f"a/{farmyard['file_name']}"
+    car["file_name"] = f"D:\\scenes\\{car['file_name'].upper()}"
+    path = tmp_path / "masks.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(masks).encode())
+    call = ("--methods", "vanilla", "--key-objects", path)
+    assert bench(data, tmp_path / "run", *call) == 0
+    err = capsys.readouterr().err
+    assert err.count("has entries that cannot be used (masks: 1 of") == 1
+    rows = runs.read_run(tmp_path / "run").rows
+    recorded = [row["id"] for row in rows if "attention" in row]
+    assert (
+        f"{len(recorded)} of 4 positive questions had a key object.\nWithout one: {4 - len(recorded)}, the first" in err
+    )
+    assert "coco/random/7" in recorded
+    notes = {row["id"]: row["mask_note"] for row in rows if "mask_note" in row}
+    assert "another shape" in notes["coco/random/3"]
+    assert "'a/farmyard.jpg' and 'b/farmyard.jpg'" in notes["coco/random/5"]
+
+
+def test_a_run_in_which_no_question_has_a_key_object_warns(data, tmp_path, capsys):
+    masks = tmp_path / "masks.json"
+    masks.write_text('{"images": [], "annotations": [], "categories": []}')
+    assert bench(data, tmp_path / "run", "--methods", "vanilla", "--limit", 1, "--key-objects", masks) == 0
+    err = capsys.readouterr().err
+    assert "Warning: 0 of 2 positive questions had a key object. Nothing was recorded of any.\n" in err
+    assert "Without one: 2, the first because: masks.json does not know 'kite-weather.jpg'.\n" in err
+
+
+def test_pictures_are_found_in_other_spellings(tmp_path, capsys, blind):
+    data = scenes.write_pope(tmp_path / "pope", pictures=scenes.PICTURES[:1])
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "Kite-Weather.JPG").write_bytes((scenes.FOLDER / scenes.PICTURES[0]).read_bytes())
+    assert main(["bench", "pope", "--data", str(data), "--images", str(folder), "--out", str(tmp_path / "run")]) == 0
+
+
 def test_a_folder_with_another_run_costs_no_model(data, tmp_path, capsys, monkeypatch):
     call = ["bench", "pope", "--data", str(data), "--images", str(scenes.FOLDER), "--limit", "1"]
     assert main([*call, "--out", str(tmp_path / "run")]) == 0

@@ -39,7 +39,7 @@ def test_arrays_and_lines_are_told_apart_by_what_they_hold(tmp_path, mark, end, 
     [
         (b"", "neither a JSON array nor JSON lines"),
         (b"question,answer", "neither a JSON array nor JSON lines"),
-        (b"\xff\xfe[\x00", "not a UTF-8 text file"),
+        (b"\xff\xfe[", "not a UTF-8 text file"),
         (b'{"id": 1}\n{"id": ', "not valid JSON at line 2"),
         (b'[{"id": 1},\n{"id"', "not valid JSON at line 2"),
         (b"[" * 100_000, "not valid JSON"),

@@ -248,21 +248,35 @@ def test_a_folder_that_is_read_only(task, tmp_path):
         run(task, PLAN, tmp_path / "out", scenes.Fake())
 
 
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(task, tmp_path, monkeypatch):
-    full = whole(task, tmp_path / "whole")
+@pytest.mark.parametrize("begun", [False, True], ids=["new", "begun"])
+@pytest.mark.parametrize(("call", "name"), enumerate((runs.QUESTIONS, runs.ABOUT, runs.ANSWERS, runs.ANSWERS), 1))
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(task, tmp_path, monkeypatch, begun, call, name):
+    """Full from some moment on, and still full when the run is gone on with."""
+    full, out = whole(task, tmp_path / "whole"), tmp_path / "out"
+    if begun:
+        with pytest.raises(KeyboardInterrupt):
+            run(task, PLAN, out, scenes.Fake(until=1))
     synced = []
 
     def fsync(number):
         synced.append(number)
-        if len(synced) == 2:
+        if len(synced) >= call:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
-        with pytest.raises(ClvsError, match=r"answers\.jsonl cannot be written \(No space left on device\); make room"):
-            run(task, PLAN, tmp_path / "out", scenes.Fake())
-    run(task, PLAN, tmp_path / "out", scenes.Fake())
-    assert answers(tmp_path / "out") == full
+        with pytest.raises(ClvsError, match=rf"{name} cannot be written \(No space left on device\); make room"):
+            run(task, PLAN, out, scenes.Fake())
+        synced[:] = [0] * call
+        before = snapshot(out)
+        with pytest.raises(
+            ClvsError, match=rf"{runs.QUESTIONS} cannot be written \(No space left on device\); make room"
+        ):
+            run(task, PLAN, out, scenes.Fake())
+        assert snapshot(out) == before
+    run(task, PLAN, out, scenes.Fake())
+    assert answers(out) == full
+    assert sorted(path.name for path in out.iterdir()) == sorted(NAMES)
 
 
 def test_two_processes_do_not_write_to_one_folder(task, tmp_path):

@@ -156,6 +156,33 @@ def test_settings_move_the_curves_and_reset_takes_them_back(open_page, url):
     assert reset.is_disabled()
 
 
+@pytest.mark.parametrize("press", ["click", "Enter", "tap"])
+def test_the_papers_settings_are_one_press_away(open_page, url, press):
+    page = drawn(open_page(url, has_touch=press == "tap"))
+    paper = page.get_by_role("button", name="The paper’s settings of CLVS")
+    assert paper.get_attribute("aria-pressed") == "false"
+    act = {"click": paper.click, "tap": paper.tap, "Enter": lambda: paper.press("Enter")}[press]
+    act()
+    when(page, "m.status === 'done' && m.methods[1].spec.includes('preset=paper')")
+    assert page.get_by_role("slider", name=re.compile("γ")).input_value() == "0.5"
+    assert paper.get_attribute("aria-pressed") == "true"
+    slide(page, "α", "0.3")
+    when(page, "m.methods[1].spec.includes('alpha=0.3')")
+    link = page.evaluate("document.querySelector('#viewer .cv').__clvs.model.link")
+    assert "method=clvs:preset=paper,alpha=0.3" in link
+    other = drawn(open_page(f"{url}?{link}"))
+    when(other, "m.methods[1].spec.includes('preset=paper') && m.methods[1].spec.includes('alpha=0.3')")
+    again = other.get_by_role("button", name="The paper’s settings of CLVS")
+    assert again.get_attribute("aria-pressed") == "true"
+    act()
+    when(page, "!m.methods[1].spec.includes('paper')")
+    assert page.get_by_role("slider", name=re.compile("γ")).input_value() == "0.25"
+    chip(page, "VCD").click()
+    when(page, "m.methods.length === 3")
+    page.locator("#methods").get_by_role("tab", name="VCD").click()
+    assert page.get_by_role("button", name=re.compile("The paper’s settings")).count() == 0, "they are the card's"
+
+
 def test_every_kind_of_setting_reaches_the_answer(open_page, url):
     page = drawn(open_page(url))
     chip(page, "TARAC").click()
@@ -219,6 +246,8 @@ def test_everything_by_keyboard_alone(open_page, url):
     page.keyboard.press("ArrowLeft")
     assert page.evaluate(focused) == "CLVS"
     assert page.locator("#methods").get_by_role("tab", selected=True).inner_text() == "CLVS"
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused) == "Paper"
     page.keyboard.press("Tab")
     assert page.evaluate(focused) == "More"
     page.keyboard.press("Enter")

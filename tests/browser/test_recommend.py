@@ -120,9 +120,7 @@ def open_menu(page):
 def ask_about_a_photograph(page):
     content = io.BytesIO()
     Image.effect_noise((320, 240), 90).convert("RGB").save(content, "PNG")
-    page.locator("#picture button[aria-label='Remove Image']").click()
     files = page.locator("#picture input[type=file]")
-    files.wait_for(state="attached")
     files.set_input_files({"name": "mine.png", "mimeType": "image/png", "buffer": content.getvalue()})
     page.locator("#viewer .cv-offer").wait_for()
     page.wait_for_function("document.querySelector('#viewer .cv').dataset.state === 'done'")

@@ -1,6 +1,5 @@
 """The command line, on a tiny random model: what is printed where, and the exit codes."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -13,9 +12,8 @@ from PIL import Image
 
 from clvs_core import cli
 from clvs_core import key_objects as ko
-from clvs_core.commands import common, lists
-from clvs_core.commands.common import chosen_method
-from clvs_core.methods import METHODS, VAR, method
+from clvs_core.commands import lists
+from clvs_core.methods import METHODS, method
 from clvs_core.models import memory
 from clvs_core.models.recommend import Speed
 from clvs_core.models.registry import CARDS
@@ -181,6 +179,57 @@ def test_a_coco_picture_of_another_shape_is_refused(run, photo):
     assert "annotated at 48 x 32 pixels, but this picture is 90 x 32" in err.splitlines()[-1]
 
 
+def _changed(photo, change):
+    """The annotations beside the photo after `change(data)`."""
+    path = photo.with_name("instances.json")
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def test_a_mask_that_cannot_be_read_is_said_once_and_the_rest_is_used(run, photo):
+    _changed(photo, lambda data: data["annotations"].append({"id": 3, "image_id": 42, "category_id": 18}))
+    code, out, err = run("ask", "--json", *_coco(photo))
+    assert (code, json.loads(out)["key_object"]["names"]) == (0, ["dog"])
+    note = "Note: instances.json has entries that cannot be used (masks: 1 of 3); the first is annotation 3 (it has no "
+    assert err.count(note) == 1
+
+
+def test_masks_of_stored_pixels_turn_with_a_turned_photo(run, photo):
+    stored = Image.open(photo).transpose(Image.Transpose.ROTATE_90)  # orientation 6: turn it clockwise to see it
+    exif = stored.getexif()
+    exif[0x0112] = 6
+    turned = photo.with_suffix(".jpg")
+    stored.save(turned, exif=exif)
+    stored_dog = [0, 28, 32, 28, 32, 48, 0, 48]  # the left 20 columns lie at the bottom of the stored photo
+
+    def change(data):
+        data["images"][0] |= {"width": HEIGHT, "height": WIDTH}
+        data["annotations"][0]["segmentation"] = [stored_dog]
+
+    upright = json.loads(run("ask", "--json", *_coco(photo))[1])["key_object"]
+    _changed(photo, change)
+    assert json.loads(run("ask", "--json", *_coco(photo), image=turned)[1])["key_object"] == upright
+
+
+@pytest.mark.parametrize(
+    ("category", "wanted"), [("traffic_light", "Traffic light"), ("tvmonitor", "tv"), ("dogs", "dog"), ("dog", "puppy")]
+)
+def test_objects_are_found_in_other_spellings(run, photo, category, wanted):
+    _changed(photo, lambda data: data["categories"][1].update(name=category))
+    for how in ({"question": f"Is there a {wanted}?"}, {}):
+        named = () if how else ("--object", wanted)
+        assert json.loads(run("ask", "--json", *named, *_coco(photo), **how)[1])["key_object"]["names"] == [category]
+
+
+def test_an_object_that_could_be_two_is_not_guessed(run, photo):
+    for entry, name in enumerate(("bow_(weapon)", "bow_(tie)")):
+        _changed(photo, lambda data, entry=entry, name=name: data["categories"][entry].update(name=name))
+    code, _, err = run("ask", "--object", "bow", *_coco(photo))
+    assert code == 2
+    assert "'bow' may be 'bow_(tie)' or 'bow_(weapon)'; give one of them as it is written." in err
+
+
 def test_the_chosen_token_is_shown(run, photo):
     second = run("ask", "--token", 2, *_coco(photo))[1]
     assert "Token 2, layer by layer" in second
@@ -255,17 +304,6 @@ def own(tmp_path):
 
 def _asked(*methods):
     return [part for one in methods for part in ("--method", one)]
-
-
-def test_a_bare_name_takes_what_the_card_recommends(run, photo, monkeypatch):
-    card = dataclasses.replace(CARDS["scenes"], settings={"clvs": {"alpha": 0.3, "beta": 0.4}})
-    monkeypatch.setattr(common, "card_for", lambda name: card)
-    found = json.loads(run("ask", "--json", *_asked("clvs", "clvs:gamma=0.6", "pai+clvs"))[1])["methods"]
-    assert [m["method"] for m in found[:2]] == ["clvs:alpha=0.3", "clvs:gamma=0.6"]
-    assert [m["method"] for m in json.loads(run("ask", "--json")[1])["methods"]] == ["vanilla", "clvs:alpha=0.3"]
-    assert found[2]["method"] == "pai+clvs:alpha=0.3"
-    settings = {"var": {"dims": (3,), "tau": 4}}
-    assert chosen_method("var", settings) == VAR(tau=4), "what only the card can know is left to it"
 
 
 def test_methods_can_work_together(run):
@@ -515,7 +553,7 @@ def test_a_plain_name_is_kept_for_one_method_and_split_for_several(tmp_path):
 
 
 def test_a_method_given_twice_would_overwrite_its_trace(run):
-    code, _, err = run("trace", "--method", "clvs", "--method", "clvs:alpha=0.8")
+    code, _, err = run("trace", "--method", "clvs", "--method", "CLVS")
     assert code == 2
     assert "'clvs' is given twice" in err
 

@@ -240,6 +240,30 @@ def test_lines_that_cannot_be_used_are_named(coco, line, message):
     assert str(caught.value).startswith("Line 2 of captions.jsonl")
 
 
+def test_captions_of_chair_name_pictures_by_their_id(coco):
+    (coco / "a.png").rename(coco / "A.PNG")
+    annotations = CocoInstances(coco / "instances.json")
+    caption = {"image_id": 1, "caption": "A dog and a cat."}
+    for text in (
+        json.dumps(caption),
+        json.dumps([caption, caption]),
+        json.dumps([{**caption, "image_id": "1"}], indent=1),
+    ):
+        found = read_captions(_write(coco, text), coco, annotations)[0]
+        assert found.picture == coco / "A.PNG"
+        assert (found.words(found.hallucinated), found.words(found.grounded)) == (["cat"], ["dog"])
+    with pytest.raises(ClvsError, match=r"Line 1 .* its picture is the id 7, and instances\.json does not know it\."):
+        read_captions(_write(coco, {**caption, "image_id": 7}), coco, annotations)
+    with pytest.raises(ClvsError, match=r"the id 1, and give --coco-annotations, which knows it\."):
+        read_captions(_write(coco, caption), coco)
+
+
+def test_captions_are_judged_by_other_data_sets_names_too():
+    found = judged("a.jpg", "A television, a person and a car.", ["tvmonitor", "woman", "dogs"])
+    assert found.words(found.grounded) == ["television", "person"]
+    assert found.words(found.hallucinated) == ["car"]
+
+
 # --- the command ------------------------------------------------------------------------------------------------
 
 

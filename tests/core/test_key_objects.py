@@ -16,6 +16,7 @@ import clvs_core.key_objects as key_objects
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import (
     CocoInstances,
+    MaskWarning,
     coverage,
     key_object_attention,
     mentioned,
@@ -341,7 +342,7 @@ def test_two_pictures_of_one_name_need_their_extension(coco):
     data = coco([_annotation([SQUARE], image=8)], images)
     assert data.find("room.jpg") == []
     assert [item.name for item in data.find("room.png")] == ["dog"]
-    with pytest.raises(ClvsError, match=r"several pictures named 'room\.webp'"):
+    with pytest.raises(ClvsError, match=r"pictures that 'room\.webp' may be, 'a/room\.jpg' and 'b/room\.png'; name"):
         data.find("room.webp")
 
 
@@ -349,24 +350,37 @@ BROKEN_MASKS = [
     [[1, 1, 2, 2]],
     [[1, 1, 2, 2, 3]],
     [[1, 1, 2, 2, 3, float("nan")]],
-    [5, 6, 7, 8, 9, 10],
+    [[1, 1, 2, 2, 3, "x"]],
+    [[[1, 1], [2, 2]], [[3, 3], [1]]],
+    [5, 6, 7, 8],
+    [],
+    [[]],
+    "polygon",
+    7,
     {"size": [8, 10]},
     {"size": [8, 10], "counts": [80, 1]},
     {"size": [8, 10], "counts": [81, -1]},
     {"size": [8, 10], "counts": [40.5, 39.5]},
     {"size": [10, 8], "counts": [80]},
+    {"size": "8x10", "counts": [80]},
+    {"counts": [80]},
     {"size": [8, 10], "counts": ""},
     {"size": [8, 10], "counts": "é"},
     {"size": [8, 10], "counts": "o" * 40},
     {"size": [8, 10], "counts": "000"},
+    {"size": [8, 10], "counts": "b'`2"},
 ]
 
 
 @pytest.mark.parametrize("segmentation", BROKEN_MASKS, ids=str)
-def test_a_damaged_mask_is_named(coco, segmentation):
-    data = coco([_annotation(segmentation, id=42)])
-    with pytest.raises(ClvsError, match=r"mask of annotation 42 is damaged: .*\.$"):
-        data.find(IMAGE["file_name"])
+def test_a_mask_that_cannot_be_read_costs_that_mask_and_is_named(coco, segmentation):
+    good = _annotation([SQUARE], id=41)
+    with pytest.warns(
+        MaskWarning, match=r"instances\.json has .*\(masks: 1 of 2\); the first is annotation 42 \(it.*\)\.$"
+    ):
+        data = coco([_annotation(segmentation, id=42), good])
+    assert len(data.lost) == 1
+    assert [item.mask.sum() for item in data.find(IMAGE["file_name"])] == [16]
 
 
 def test_a_corner_far_outside_does_not_take_for_ever(coco):
@@ -379,30 +393,13 @@ def test_a_corner_far_outside_does_not_take_for_ever(coco):
     [
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
-        ("[]", "no proper list 'images'"),
-        ('{"images": [], "categories": []}', "no proper list 'annotations'"),
-        ('{"images": [], "annotations": [{"id": 1, "caption": "a dog"}], "categories": []}', "'annotations'"),
-        ('{"images": [{"id": 1}], "annotations": [], "categories": []}', "an entry of 'images' lacks one of"),
-        (
-            json.dumps({"images": [{**IMAGE, "width": 0}], "annotations": [], "categories": []}),
-            "impossible size",
-        ),
-        (
-            json.dumps({"images": [IMAGE], "annotations": [_annotation([SQUARE], 99)], "categories": CATEGORIES}),
-            "annotation 1 belongs to no listed image or category",
-        ),
-        (
-            json.dumps({"images": [IMAGE], "annotations": [_annotation(None)], "categories": CATEGORIES}),
-            "annotation 1 has no segmentation",
-        ),
-        (
-            json.dumps({"images": [IMAGE], "annotations": [_annotation([["x"]])], "categories": CATEGORIES}),
-            "annotation 1 has a polygon that is not a list of numbers",
-        ),
-        (
-            json.dumps({"images": [IMAGE], "annotations": [_annotation([SQUARE], [1])], "categories": CATEGORIES}),
-            "neither numbers nor words",
-        ),
+        ("\x89PNG", "not valid JSON"),
+        ("7", "no list 'images'"),
+        ("[]", "a list without names of pictures"),
+        ('{"images": {"1": {}}, "annotations": [], "categories": []}', "no list 'images'"),
+        ('{"images": [], "categories": []}', "no list 'annotations'"),
+        ('{"images": [], "annotations": [{"image_id": 1, "caption": "a dog"}]}', "a caption without a mask"),
+        ('{"images": [], "annotations": [{"image_id": 1, "segments_info": []}]}', "a panoptic file"),
     ],
     ids=lambda text: text[:40],
 )

@@ -9,8 +9,11 @@ from transformers import CLIPImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
+from clvs_core.engine.model import Model
 from clvs_core.errors import ModelError
-from clvs_core.models.pictures import cap_visual_tokens, image_mode, set_image_mode
+from clvs_core.models import pictures
+from clvs_core.models.pictures import cap_visual_tokens, image_mode, set_image_mode, unpadded
+from clvs_core.models.registry import card_for
 from clvs_core.models.views import llava_views, views_for
 from tests import tiny
 from tests.tiny_families import FAMILIES
@@ -60,6 +63,29 @@ def test_pad_shows_the_whole_picture_between_bars_in_the_mean_colour(kind):
     assert pixels[:, [0, 1, -2, -1]].abs().max() < 0.016
     assert (pixels[:, 12:20] - pixels[:, 16:17, 16:17]).abs().max() < 1e-5
     assert pixels[0, 16, 16] > 3.0  # white is (1 - 0.1) / 0.27
+
+
+@pytest.mark.parametrize("kind", [CLIPImageProcessor, CLIPImageProcessorPil])
+def test_a_long_picture_is_small_before_it_becomes_a_square(kind, monkeypatch):
+    """Padded as it comes, one of 99,000 x 1,000 pixels would take 30 GB; what the model sees is the same."""
+    _, processor = _llava(kind)
+    model = Model(tiny.llava(), processor, card_for("tiny"))
+    set_image_mode(processor, "pad")
+    picture = Image.fromarray(tiny.picture(0, 40, 900))
+    monkeypatch.setattr(pictures, "PADDED", 900)
+    expected = model.prompts.encode(picture, "?")["pixel_values"]
+    assert unpadded(processor, picture) is picture, "as long as it may be"
+    monkeypatch.setattr(pictures, "PADDED", 300)
+    assert unpadded(processor, picture).size == (300, 13)
+    assert picture.size == (900, 40)
+    found = model.prompts.encode(picture, "?")["pixel_values"]
+    assert (found - expected).abs().mean() < 0.02 * expected.std()
+    views = model.open_image(picture).views
+    assert (views.width, views.height) == (900, 40)
+    assert views.seen() == (0, 0, 900, 40)
+    set_image_mode(processor, "crop")
+    assert unpadded(processor, picture) is picture, "nothing is padded"
+    assert unpadded(FAMILIES["qwen2_vl"]()[1], picture) is picture
 
 
 def test_wrong_modes_and_families_are_refused_in_one_sentence():

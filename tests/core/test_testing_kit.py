@@ -116,6 +116,79 @@ def test_neutral_settings_that_change_something_and_edits_that_never_run(model, 
         check_method(clvs.CLVS(), model=clvs.load_model("scenes"))
 
 
+class Noisy(Editor):
+    """Edits the layers from `first` on, and records what it is told to."""
+
+    def __init__(self, first, records):
+        self.first, self.records = first, records
+
+    def weights(self, layer, weights, keys):
+        self.seen = weights
+        return weights.flip(-1) if layer >= self.first else weights
+
+    def recorded(self, layer):
+        kept = {"memory": self.seen[..., 1:145].amax(1), "acted_heads": self.seen[..., 0] > 0, "mood": self.seen}
+        return {name: kept[name] for name in self.records}
+
+
+def noisy(first=0, records=(), **said):
+    @classmethod
+    def editor(cls, methods, device, dtype):
+        return Noisy(first, records)
+
+    return dataclass(frozen=True)(
+        type("Mine", (Method,), {"name": "mine", "label": "Mine", "editor": editor, **said})
+    )()
+
+
+UNSAID = {
+    "edits weights, but names no layer; set its stage to 'weights'": noisy(),
+    "edits weights, but names no layer": noisy(stage="logits"),
+    "changes layer 2, which is not among those that touched\\(\\) names, \\(3, 11\\)": noisy(
+        2, stage="weights", touched=lambda self, layers: (3, layers - 1)
+    ),
+    "records 'acted_heads', which its `records` does not name": noisy(stage="weights", records=("acted_heads",)),
+    "records 'mood', of which traces know nothing; choose among memory": noisy(stage="weights", records=("mood",)),
+}
+
+
+@pytest.mark.parametrize("words", UNSAID)
+def test_what_a_method_does_and_does_not_say_is_named(model, words):
+    with pytest.raises(MethodCheckError, match=words):
+        check_method(UNSAID[words], model=model)
+
+
+def test_what_is_recorded_and_not_named_is_one_sentence_of_the_engine_s_too(model):
+    image = model.open_image("assets/scenes/kite-weather.jpg")
+    with pytest.raises(clvs.MethodError, match=r"^Mine records 'acted_heads'; name it in its `records`, too\.$"):
+        image.ask("Where is the kite?", [clvs.ADHH(heads=HEADS), noisy(stage="weights", records=("acted_heads",))], 1)
+
+
+def test_a_contrast_that_never_comes_is_named(model):
+    class Contrast(Editor):
+        def contrast(self, logits, other):
+            return logits - other
+
+    said = {"name": "mine", "label": "Mine", "editor": classmethod(lambda cls, methods, device, dtype: Contrast())}
+    with pytest.raises(
+        MethodCheckError, match=r"ever called; return NoPicture\(\) or NoisedPicture\(\) from contrasted"
+    ):
+        check_method(dataclass(frozen=True)(type("Mine", (Method,), said))(), model=model)
+
+
+@pytest.mark.parametrize("stage", ["", "logits", "weights"])
+@pytest.mark.parametrize("beside", [[], [clvs.CLVS()]], ids=["alone", "beside another"])
+def test_the_attention_before_an_edit_is_kept_whatever_a_method_says(model, stage, beside):
+    image = model.open_image("assets/scenes/kite-weather.jpg")
+    vanilla = image.ask("Where is the kite?", [clvs.Vanilla()], 1)[0].trace
+    for given in (noisy(11, stage=stage), clvs.Combine(noisy(11, stage=stage), clvs.VCD())):
+        trace = image.ask("Where is the kite?", [given, *beside], 1)[0].trace
+        assert trace.original is not trace.attention
+        assert abs(trace.original - vanilla.attention).max() < 1e-12
+        assert abs(trace.attention - vanilla.attention)[0, 11].max() > 1e-3
+    assert vanilla.original is vanilla.attention
+
+
 @dataclass(frozen=True)
 class Silent(Method):
     name = "silent"

@@ -12,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from clvs_core import CLVS, PAI, VCD, Vanilla
+from clvs_core import CLVS, PAI, VCD, ModelError, Vanilla
+from clvs_core.engine.branches import Branches
 from clvs_core.methods import spec
 from tests import tiny
+from tests.close import assert_close
 
 from .reference import Row, StockReference
 from .reference_methods import contrasted, kept_share
@@ -265,7 +267,7 @@ def test_an_answer_that_ends_leaves_the_others_going(monkeypatch):
             length = ids.index(end) + 1 if end in ids else 6
             assert [t.id for t in run.tokens] == ids[:length]
             assert len(run.trace.contrast_ids) == length
-            np.testing.assert_array_equal(run.logits, other.logits[:length])
+            assert_close(run.logits, other.logits[:length])
             lengths.add(length)
     assert 6 in lengths
     assert min(lengths) < 6
@@ -281,3 +283,24 @@ def test_a_lone_contrast_says_the_same_as_amid_others():
         finite = np.isfinite(alone.logits)
         np.testing.assert_array_equal(np.isfinite(amid.logits), finite)
         np.testing.assert_allclose(amid.logits[finite], alone.logits[finite], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", [VCD(), VCD(beta=0), PAI(), PAI(alpha=0, gamma=3)], ids=spec)
+@pytest.mark.parametrize("stream", ["picture", "contrast"])
+def test_no_numbers_in_either_stream_are_one_sentence(method, stream, monkeypatch):
+    """A word that is ruled out must not hide that nothing was computed."""
+    image = double("llava").open_image(PICTURE)
+    contrasted = Branches.contrasted
+
+    def broken(self, logits):
+        logits = logits.clone()
+        if stream == "picture":
+            logits[: self.batch, 9] = torch.nan
+        else:
+            logits[self.batch :] = torch.nan
+        return contrasted(self, logits)
+
+    monkeypatch.setattr(Branches, "contrasted", broken)
+    for several in ([method], [Vanilla(), method, CLVS()]):
+        with pytest.raises(ModelError, match=r"^The model computes no numbers \(NaN\) in float64; load it with"):
+            image.ask(QUESTIONS[0], several, 2)

@@ -9,8 +9,12 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, Combine
 from clvs_core.engine.attention import SharedKeys
+from clvs_core.engine.editing import Group
 from clvs_core.engine.lens import Lens
+from clvs_core.engine.segments import within
+from clvs_core.methods import Keys, spec
 from clvs_core.models.positions import rerotate
 from tests.engine.test_families import FAMILIES, built
 
@@ -46,6 +50,44 @@ def test_norm_and_unembedding_are_on_another_gpu(fake):
     hidden, normed = torch.empty(3, 8, device=FIRST), torch.ones(3, dtype=torch.bool, device=FIRST)
     for wanted in (None, normed):
         assert lens.logits(hidden, wanted).shape == (3, 20)
+
+
+EVERY = [
+    *(CLVS(beta=0.7, first_check=1), TARAC(layers=(1, 3)), VAF(layers=(1, 3)), VAR(dims=(1,)), PAI(), VCD()),
+    *(ADHH(heads=((1, 0), (3, 2))), Combine(VAF(layers=(0, 3)), VAR(dims=(1,)), CLVS(beta=0.7, first_check=0), PAI())),
+]
+
+
+@pytest.mark.parametrize("visual", ["slice", "index"])
+@pytest.mark.parametrize("method", EVERY, ids=spec)
+def test_an_editor_follows_the_layers_from_gpu_to_gpu(fake, method, visual):
+    """Its settings, and what it remembers, come from the first one; the words' logits from the last."""
+    editor = type(method).editor([method, method], FIRST, torch.float32)
+    for _ in range(2):
+        editor.begin()
+        for layer, device in enumerate((FIRST, LAST, FIRST, LAST)):
+            rows = torch.rand(2, 4, 20, device=device)
+            picture = slice(2, 12) if visual == "slice" else torch.arange(2, 12, device=device)
+            keys = Keys(slice(0, 2), picture, slice(12, None), reading=torch.rand(2, 20, device=FIRST))
+            assert editor.scores(layer, rows, keys).device == device
+            assert editor.weights(layer, rows, keys).device == device
+            editor.observe(layer, torch.rand(2, device=FIRST))
+            for values in editor.recorded(layer).values():
+                assert values.to(FIRST).shape[0] == 2
+        logits = torch.rand(2, 30, device=LAST)
+        assert editor.contrast(logits, logits).device == LAST
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3], [1, 3], [0, 1, 3]], ids=str)
+def test_a_group_takes_its_rows_from_any_gpu(fake, rows):
+    method = VAF(layers=(0, 3))
+    group = Group(rows, [method] * len(rows), VAF.editor([method] * len(rows), FIRST, torch.float32), 4, FIRST)
+    for device in (FIRST, LAST):
+        weights = torch.rand(4, 2, 10, device=device)
+        taken = group.take(weights)
+        assert (taken.device, len(taken)) == (device, len(rows))
+        assert group.put(weights, taken * 2).device == device
+        assert within(weights, torch.ones(4, 1, 10, dtype=torch.bool, device=FIRST)).device == device
 
 
 def test_fake_devices_refuse_to_mix(fake):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
@@ -88,6 +90,26 @@ def test_a_connection_that_breaks_is_taken_up_again(server, monkeypatch):
     fetch(lambda *come: told.append(come))
     assert server.ranges == [0, 400_000, 800_000]
     assert told[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_a_file_that_is_complete_while_it_is_measured(tmp_path, monkeypatch):
+    """Another thread gives it its name between one look and the next."""
+    file = download._File("", tmp_path / "models--some--model" / "blobs" / "etag", tmp_path / "lock", len(CONTENT))
+    file.part.parent.mkdir(parents=True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    look = Path.stat
+
+    def stat(path, **options):
+        if path == file.part:
+            os.rename(file.part, file.blob)
+        return look(path, **options)
+
+    for measure in (lambda: file.come, lambda: download.kept("some/model")):
+        file.blob.unlink(missing_ok=True)
+        file.part.write_bytes(CONTENT)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "stat", stat)
+            assert measure() == len(CONTENT)
 
 
 def test_a_server_that_sends_everything_again_spoils_nothing(server):

@@ -15,6 +15,7 @@ from clvs_core.methods import METHODS, load_method, spec
 from clvs_core.methods.base import RECORDS, Keys, NoisedPicture, NoPicture, PaperLayers, Target
 from clvs_core.models.positions import rerotate, unified_positions
 from tests import tiny
+from tests.close import assert_close
 
 # Two heads; keys are two prefix tokens, three visual tokens, one text token.
 ROWS = torch.tensor([[[0.30, 0.10, 0.05, 0.25, 0.10, 0.20], [0.50, 0.05, 0.02, 0.03, 0.30, 0.10]]], dtype=torch.float64)
@@ -35,7 +36,7 @@ def test_an_index_works_where_a_slice_does():
         for layer in range(3):
             for name in ("scores", "weights"):
                 a, b = getattr(ours, name)(layer, ROWS, keys), getattr(theirs, name)(layer, ROWS, index)
-                assert torch.equal(a, b)
+                assert_close(a, b)
                 changed |= not torch.equal(a, ROWS)
         assert changed, settings
 
@@ -255,12 +256,13 @@ def test_layers_left_as_they_are_follow_the_depth_and_others_do_not(cls):
 
 def test_settings_left_open_come_from_the_model_s_card():
     card = {"adhh": {"heads": ((2, 3),), "threshold": 0.4}, "var": {"dims": (1, 2)}, "clvs": {"beta": 0.7}}
-    assert ADHH().resolve(target(4, **card)) == ADHH(heads=((2, 3),)), "only what was left open"
+    assert ADHH().resolve(target(4, **card)) == ADHH(threshold=0.4, heads=((2, 3),))
+    assert ADHH(threshold=0.5).resolve(target(4, **card)).threshold == 0.5, "written, if to the usual value"
     assert ADHH(heads=((0, 1),)).resolve(target(4, **card)).heads == ((0, 1),)
     assert VAR().resolve(target(4, **card)).dims == (1, 2)
     assert CLVS().resolve(target(4, **card)) == CLVS(beta=0.7, first_check=3)
     both = Combine(ADHH(), CLVS()).resolve(target(4, **card))
-    assert both == Combine(ADHH(heads=((2, 3),)), CLVS(beta=0.7, first_check=3))
+    assert both == Combine(ADHH(threshold=0.4, heads=((2, 3),)), CLVS(beta=0.7, first_check=3))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from clvs_core.engine.model import Model
 from clvs_core.models.prompts import SUFFIXES, parse, presets
 from clvs_core.models.registry import FAMILIES, card_for
 from tests import tiny, tiny_families
+from tests.close import assert_close
 
 VICUNA = (
     "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, "
@@ -97,8 +98,8 @@ def test_a_picture_is_encoded_once_for_each_head_and_never_mixed_up():
         (direct.ask(QUESTION, methods, STEPS, True), plain),  # the prompt is asked for, not the picture's
         (direct.ask(QUESTION, methods, STEPS, True, prompt="vicuna"), vicuna),
     ]:
-        np.testing.assert_array_equal(again.logits, expected[0].logits)
-        np.testing.assert_array_equal(other.trace.attention, expected[1].trace.attention)
+        assert_close(again.logits, expected[0].logits)
+        assert_close(other.trace.attention, expected[1].trace.attention)
     steps = list(image.stream(QUESTION, methods, STEPS, prompt="vicuna"))
     assert [t.id for t in steps[-1].runs[1].tokens] == [t.id for t in vicuna[1].tokens]
 

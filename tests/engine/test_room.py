@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import weakref
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,6 +14,7 @@ from clvs_core.engine.room import Room, ran_out
 from clvs_core.errors import ClvsError, OutOfMemory
 from clvs_core.models import memory
 from tests import tiny
+from tests.close import assert_close
 from tests.engine.test_streams import Sized, same
 
 METHODS = [Vanilla(), CLVS(beta=0.7, gamma=0.5, first_check=1), VCD(), PAI(), VAR(dims=(1, 2), tau=1), TARAC()]
@@ -73,7 +73,7 @@ def test_a_token_is_computed_again_as_if_nothing_had_happened(model, monkeypatch
     for runs, others in zip(found, expected, strict=True):
         for run, other in zip(runs, others, strict=True):
             same(run, other)
-            np.testing.assert_array_equal(run.logits, other.logits)
+            assert_close(run.logits, other.logits)
 
 
 def test_own_keys_that_could_not_grow_grow_at_the_second_try(model, monkeypatch):
@@ -192,3 +192,58 @@ def test_a_model_on_a_small_gpu_keeps_what_fits(model, monkeypatch):
     for seed in range(6):
         model.open_image(tiny.picture(seed))
     assert len(model.cache) == 2
+
+
+# --- how much is kept, and for how long -------------------------------------------------------------------------------
+
+
+def test_what_is_kept_for_a_picture_is_counted_as_it_is_held(model):
+    image = model.open_image(tiny.picture())
+    image.ask("Is there a dog?", METHODS, 2)
+    held = [image.segment, *image.root._questions.values()]
+    for contrast in image._contrasts.values():
+        held += [contrast.segment, *contrast._questions.values()]
+    tensors = {x.data_ptr(): x.nbytes for part in held for x in _tensors(part) if x.nbytes}
+    pixels = 4 * image.width * image.height  # Pillow takes four bytes for three
+    assert image.nbytes >= sum(tensors.values()) + pixels
+    assert image.nbytes == pytest.approx(sum(tensors.values()) + pixels, rel=0.02)
+
+
+def _tensors(part):
+    read = part.readings
+    rows = [row for rows in read.values() for row in rows] if isinstance(read, dict) else read
+    return [*part.keys, *part.values, part.unified, *rows]
+
+
+@pytest.mark.parametrize(("weights", "budget"), [(32e6, 256 << 20), (1e9, int(1e9)), (14e9, 2 << 30)])
+def test_a_small_model_keeps_few_pictures(tiny_folder, monkeypatch, weights, budget):
+    class Weighed:
+        nbytes = int(weights)
+
+    loaded = load_model(tiny_folder)
+    monkeypatch.setattr(type(loaded.hf), "parameters", lambda self, recurse=True: iter([Weighed()]))
+    monkeypatch.setattr("clvs_core.engine.model.Room", lambda *args: type("Beside", (), {"spare": lambda self: 0})())
+    assert type(loaded)(loaded.hf, loaded.processor, loaded.card).cache.budget == budget
+    assert type(loaded)(loaded.hf, loaded.processor, loaded.card, cache_bytes=7).cache.budget == 7
+
+
+def test_a_picture_is_forgotten_behind_every_prompt(model):
+    first, other = (model.open_image(tiny.picture(seed)) for seed in range(2))
+    model.cache.put((first.key[0], "another prompt"), first)
+    model.forget(first.key[0])
+    assert model.cache.get(first.key) is None
+    assert len(model.cache) == 1
+    assert model.cache.get(other.key) is other
+    model.forget("no such picture")
+    assert len(model.cache) == 1
+
+
+def test_a_picture_may_be_forgotten_at_any_moment(model):
+    """A finalizer runs wherever Python collects garbage, also in the middle of the cache's own work."""
+    first = model.open_image(tiny.picture(0))
+    with model.cache._lock:
+        model.forget(first.key[0])
+        assert len(model.cache) == 1, "later, since somebody is at work"
+    model.open_image(tiny.picture(1))
+    assert len(model.cache) == 1
+    assert model.cache.get(first.key) is None

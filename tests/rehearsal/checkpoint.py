@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,25 @@ def cut(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
+def narrow(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with widths that cost nothing: what pictures become (patches, sizes, grids, tokens) stays."""
+    config = cut(config)
+    text, vision = config.get("text_config", config), config["vision_config"]
+    text |= {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    text["head_dim"] = 16
+    for part in (config, text):
+        for rope in (part.get("rope_scaling"), part.get("rope_parameters")):
+            if isinstance(rope, dict) and "mrope_section" in rope:
+                rope["mrope_section"] = [2, 3, 3]
+    sizes = {"hidden_size": 32, "embed_dim": 32, "num_attention_heads": 2, "num_heads": 2, "intermediate_size": 32}
+    vision |= {name: size for name, size in sizes.items() if name in vision}
+    if "embed_dim" in vision:  # Qwen2-VL: the other is the decoder's
+        vision["hidden_size"] = 64
+    if "out_hidden_size" in vision:
+        vision["out_hidden_size"] = 64
+    return config
+
+
 _SPECIAL_LAYERS = {"fullatt_block_indexes": [1], "deepstack_visual_indexes": [0, 1]}
 
 
@@ -53,12 +73,12 @@ def config_of(settings: dict[str, Any], folder: Path) -> Any:
     return AutoConfig.from_pretrained(folder)
 
 
-def write(name: str, cache: Path) -> Path:
+def write(name: str, cache: Path, smaller: Callable[[dict[str, Any]], dict[str, Any]] = cut) -> Path:
     """The checkpoint of a card, as huggingface_hub would have stored it; returns the folder of its files."""
     published, card = PUBLISHED[name], CARDS[name]
     repository = cache / f"models--{card.source.replace('/', '--')}"
     folder = repository / "snapshots" / _COMMIT
-    config = config_of(cut(published.config), folder)
+    config = config_of(smaller(published.config), folder)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(_COMMIT)
     small_files(published, folder)

@@ -59,7 +59,7 @@ def _onevision(published: Published, height: int, width: int, most: int) -> Piec
 def _qwen(published: Published, height: int, width: int, most: int) -> Pieces:
     unit = published.images["patch_size"] * published.images["merge_size"]
     least = published.images.get("min_pixels") or published.images["size"]["shortest_edge"]
-    rows, columns = (max(1, round(x / unit)) for x in (height, width))
+    rows, columns = (round(x / unit) for x in (height, width))  # 0 of a thin one, which then grows
     if rows * columns > most:
         shrink = math.sqrt(height * width / (most * unit**2))
         rows, columns = (max(1, math.floor(x / shrink / unit)) for x in (height, width))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 
@@ -13,6 +14,7 @@ from clvs_core.methods import Target, spec
 from clvs_core.models.registry import card_for
 from clvs_core.models.views import llava_views
 from tests import viewer_fakes
+from viz.ui import build
 
 
 class FakeModel:
@@ -25,7 +27,7 @@ class FakeModel:
         self.name, self.card = name, card_for(name)
         self.layers, self.heads = viewer_fakes.LAYERS, viewer_fakes.HEADS
         self.opened = self.closed = self.finished = self.steps = 0
-        self.asked, self.prompts = [], []
+        self.asked, self.prompts, self.forgotten = [], [], []
 
     @property
     def target(self):
@@ -37,12 +39,15 @@ class FakeModel:
 
     def open_image(self, picture, prompt="chat"):
         side = viewer_fakes.SIDE * 8
-        return FakeImage(self, llava_views(picture.height, picture.width, side, 8, "squash"))
+        return FakeImage(self, llava_views(picture.height, picture.width, side, 8, "squash"), f"{id(picture)}")
+
+    def forget(self, content):
+        self.forgotten.append(content)
 
 
 class FakeImage:
-    def __init__(self, model, views):
-        self.model, self.views = model, views
+    def __init__(self, model, views, content):
+        self.model, self.views, self.key = model, views, (content, "")
         self.width, self.height = views.width, views.height
 
     def ask(self, question, methods, max_new_tokens=16, lens=False, prompt="chat"):
@@ -101,3 +106,21 @@ def _run(method, words, question, views):
         if part.name == "clvs":
             trace.attention = trace.original = (trace.attention * part.alpha).astype("float16")
     return run
+
+
+@contextlib.contextmanager
+def served(page):
+    """The address of a page that is served meanwhile."""
+    _, address, _ = page.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **build.launch_settings()
+    )
+    yield address
+    page.close()
+
+
+def when(condition, seconds=5):
+    """Waits until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -6,29 +6,33 @@ import json
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+from gradio.context import LocalContext
+from PIL import Image
 from starlette.datastructures import QueryParams
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError, ModelError
+from clvs_core.errors import ClvsError, ModelError, Stopped
 from clvs_core.key_objects import relative_gain, together
 from clvs_core.methods import METHODS
 from clvs_core.models.prompts import SUFFIXES
+from clvs_core.models.registry import CARDS
 from tests import viewer_fakes
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
+from tests.ui.test_limits import png_header
 from viz import figures
-from viz.ui import limits
+from viz.ui import build, limits
 from viz.ui.exports import KINDS, Exports
 from viz.ui.library import Library
+from viz.ui.listeners import GONE
 from viz.ui.models import Models
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import MethodPicker, Setting
+from viz.ui.widgets import MethodPicker, PictureInput, Setting
 from viz.viewer.payload import decode
 
 CONTROLS = {"model": "scenes", "methods": ["vanilla", "clvs"], "tokens": 16, "prompt": "chat"}
@@ -133,8 +137,7 @@ def test_a_setting_that_comes_after_a_newer_request_changes_nothing(handlers, mo
 
 
 def test_usual_settings_are_left_to_the_card():
-    card = SimpleNamespace(name="scenes", settings={"clvs": {"beta": 0.7, "gamma": 0.4}})
-    assert Settings.of(card).methods == ("vanilla", "clvs:gamma=0.4")
+    assert Settings.of(CARDS["scenes"]).methods == ("vanilla", "clvs")
 
 
 def test_only_the_method_that_came_is_asked(handlers, fake):
@@ -402,8 +405,11 @@ def test_one_model_call_at_a_time(library):
 
     class Watched:
         layers, heads = 8, 2
-        views = SimpleNamespace(visual=36)
+        views, key = SimpleNamespace(visual=36), ("", "")
         inside = 0
+
+        def forget(self, content):
+            pass
 
         def unknown_words(self, question, prompt="chat"):
             return []
@@ -420,7 +426,8 @@ def test_one_model_call_at_a_time(library):
 
     watched = Watched()
     models = Models(load=lambda name, **settings: watched)
-    threads = [threading.Thread(target=models.ask, args=("scenes", None, "?", [], 1)) for _ in range(6)]
+    picture = Image.new("RGB", (8, 8))
+    threads = [threading.Thread(target=models.ask, args=("scenes", picture, "?", [], 1)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -434,9 +441,53 @@ def test_no_more_than_the_queue_may_wait(models, library, monkeypatch):
     with pytest.raises(ClvsError, match="Too many people"):
         models.ask("scenes", None, "?", [], 1)
     models._room.release()
-    picture = SimpleNamespace(width=96, height=96)
+    picture = Image.new("RGB", (96, 96))
     assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
     assert models._room.acquire(blocking=False), "a place is given back"
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked(models, fake):
+    gone = threading.Event()
+    request = SimpleNamespace(request=SimpleNamespace(scope={GONE: gone}), session_hash="somebody")
+    token = LocalContext.request.set(request)
+    picture = Image.new("RGB", (96, 96))
+    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    gone.set()
+    before = fake.opened
+    with pytest.raises(Stopped):
+        models.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4)
+    assert fake.opened == before
+    LocalContext.request.reset(token)
+
+
+def test_a_picture_is_opened_before_its_turn(handlers, tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
+    session, path = Session(), str(tmp_path / "mine.png")
+    told = handlers.look(session, session.begin(), path, "Why?", *controls())
+    assert [each["is_valid"] for each in told] == [True] * 8, "one for each input"
+    monkeypatch.setattr(limits, "open_picture", lambda path: pytest.fail("opened in the model's time"))
+    assert run(handlers, session, path=path)[-1]["error"] == ""
+
+
+def test_a_picture_that_cannot_be_opened_is_not_tried_again_in_the_models_time(handlers, tmp_path, monkeypatch):
+    (tmp_path / "x.png").write_bytes(b"nothing")
+    session, path = Session(), str(tmp_path / "x.png")
+    handlers.look(session, session.begin(), path, "Why?", *controls())
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "open_picture", lambda path: pytest.fail("opened in the model's time"))
+        assert "not a picture" in run(handlers, session, path=path)[-1]["error"]
+    Image.new("RGB", (64, 64)).save(tmp_path / "x.png")
+    handlers.look(session, session.begin(), path, "Why?", *controls())
+    assert run(handlers, session, path=path)[-1]["error"] == "", "another file may lie there by now"
+
+
+def test_running_looks_first(library, models, recording):
+    page = build.build(models, library, recording)
+    (running,) = (fn for fn in page.fns.values() if fn.name == "run")
+    assert running.validator.__name__ == "look"
+    assert running.concurrency_limit == 1
+    asking = [fn for fn in page.fns.values() if fn.name in ("ask", "key_object_curve")]
+    assert {fn.concurrency_id for fn in asking} == {"api"}, "they open pictures, too"
 
 
 def test_a_model_is_loaded_once_and_only_if_offered():
@@ -585,29 +636,63 @@ def test_a_link_with_a_first_check_that_is_too_deep_is_told(handlers):
     assert "has 8 layers; set First check of CLVS" in last["error"]
 
 
-def test_a_new_picture_is_checked_when_it_comes(handlers, tmp_path):
-    bad = tmp_path / "bad.svg"
-    bad.write_text("<svg/>")
-    session = Session()
-    payload, chips, chosen, ticket = handlers.new_picture(session, str(bad), "Is there a dog?")
-    assert "PNG, JPEG or WebP" in payload["error"]
-    assert (len(chips), chosen) == (3, "")
-    assert "value" not in ticket, "nothing runs"
+def bring(handlers, session, content, question="Is there a dog?", name="mine.png"):
+    """A file is uploaded while the street is shown."""
+    path = handlers.store(content, name)
+    shown = str(handlers.library.named("street").path)
+    return str(path), handlers.new_picture(session, shown, question, event(path=str(path)))
 
 
-def test_a_new_picture_is_asked_the_question_that_stands_there(handlers, tmp_path):
-    good = tmp_path / "good.png"
-    good.write_bytes(viewer_fakes.png())
+@pytest.mark.parametrize("content", [b"<svg/>", b"", viewer_fakes.png()[:60], png_header(20_000, 20_000)])
+def test_a_new_picture_that_is_refused_changes_nothing_but_the_sentence(handlers, content):
     session = Session()
-    payload, _, chosen, ticket = handlers.new_picture(session, str(good), "Is there a dog?")
-    assert (payload["status"], payload["error"], chosen) == ("running", "", "")
-    last = list(handlers.run(session, ticket, str(good), "Is there a dog?", *controls()))[-1]
+    run(handlers, session)
+    kept, ticket = session.picture, session.ticket
+    path, (payload, picture, *others) = bring(handlers, session, content)
+    assert all("value" not in part for part in (payload, *others)), "nothing runs, and what runs goes on"
+    assert (picture["path"], picture["of"]) == (kept.path, path)
+    assert picture["error"].endswith(".")
+    assert (session.picture, session.ticket) == (kept, ticket)
+    shown = PictureInput(handlers.library, "").postprocess(picture)
+    assert shown["url"] == handlers.library.named("street").url
+    assert shown["title"] == "The street <b>&\"'"
+
+
+def test_a_new_picture_is_asked_the_question_that_stands_there(handlers):
+    session = Session()
+    path, (payload, picture, chips, chosen, ticket) = bring(handlers, session, viewer_fakes.png())
+    assert (payload["status"], payload["error"], chosen, len(chips)) == ("running", "", "", 3)
+    assert picture == {"path": path, "of": path}
+    last = list(handlers.run(session, ticket, path, "Is there a dog?", *controls()))[-1]
     assert last["image"]["url"] == session.picture.url
     assert any("drawn scenes only" in note for note in last["notes"])
-    payload, *_, ticket = handlers.new_picture(session, str(good), "  ")
+    path, (payload, picture, *_, ticket) = bring(handlers, session, viewer_fakes.png(), "  ")
     assert "ask something about it" in payload["error"]
+    assert picture["path"] == path, "it is shown all the same"
     assert "value" not in ticket
     assert not session.running
+
+
+@pytest.mark.parametrize("data", [
+    None, {}, {"path": 5}, {"path": "/etc/passwd"}, {"path": "x" * 5000}, {"path": "\0"}, {"path": "\ud800"},
+    {"path": __file__}, {"path": {"path": "/etc/passwd"}},
+])  # fmt: skip
+def test_a_picture_that_was_not_uploaded_is_not_opened(handlers, data):
+    _, picture, *_ = handlers.new_picture(Session(), None, "Why?", SimpleNamespace(_data=data))
+    assert "no picture" in picture["error"]
+    assert PictureInput(handlers.library).preprocess(data) is None
+
+
+def test_the_page_names_only_pictures_that_it_may_open(handlers):
+    picture = PictureInput(handlers.library)
+    scene, own = handlers.library.named("table"), handlers.store(viewer_fakes.png(), "mine.png")
+    for path, title in ((scene.path, scene.title), (own, "Your own picture")):
+        shown = picture.postprocess(str(path))
+        assert (shown["title"], shown["error"], picture.preprocess(shown)) == (title, "", str(path))
+    link = own.parent / "link.png"
+    link.symlink_to("/etc/hostname")
+    assert picture.preprocess({"path": str(link)}) is None
+    assert picture.postprocess(str(own))["turn"] != picture.postprocess(str(own))["turn"], "else it would not be heard"
 
 
 def test_a_region_stays_while_the_picture_does(handlers):
@@ -868,18 +953,6 @@ def test_a_models_folder_is_told_by_its_name_only(handlers, tmp_path):
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(ClvsError, match="rename one"):
         Models(list(map(str, folders)))
-
-
-def test_files_may_come_while_they_are_looked_through(handlers):
-    addresses = [handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file=") for _ in range(2)]
-    for _ in handlers.files:
-        addresses.append(handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file="))
-    assert handlers.files == set(addresses)
-    for path in addresses:
-        Path(path).unlink()
-    handlers.files -= set(addresses)
-    assert not handlers.files
-    assert not any(Path(path).parent.exists() for path in addresses)
 
 
 def test_a_library_says_what_is_wrong(tmp_path, library):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import json
 import subprocess
 import sys
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -178,57 +175,3 @@ def test_token_limit(value):
     assert limits.new_tokens(64.0) == 64
     with pytest.raises(ClvsError, match="1 to 64"):
         limits.new_tokens(value)
-
-
-def respond(body_size, declared=None, limit=1000):
-    """Status the middleware gives to a body of this size in chunks of 100 bytes, and how much the app was handed."""
-    handed, sent = [], []
-
-    async def app(scope, receive, send):
-        more = True
-        while more:
-            message = await receive()
-            handed.append(len(message["body"]))
-            more = message["more_body"]
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    chunks = [100] * (body_size // 100) + [body_size % 100]
-    messages = iter(
-        {"type": "http.request", "body": b"x" * size, "more_body": i < len(chunks) - 1} for i, size in enumerate(chunks)
-    )
-
-    async def receive():
-        return next(messages)
-
-    async def send(message):
-        sent.append(message)
-
-    headers = [] if declared is None else [(b"content-length", str(declared).encode())]
-    scope = {"type": "http", "path": "/", "headers": headers}
-    served = limits.LimitBody(app, limit)(scope, receive, send)
-    with ThreadPoolExecutor(1) as thread:  # the browser tests leave an event loop running in this one
-        thread.submit(asyncio.run, served).result()
-    return sent[0]["status"], sum(handed)
-
-
-def test_bodies_are_cut_off_while_they_arrive():
-    assert respond(1000, declared=1000) == (200, 1000)
-    assert respond(1001, declared=1001) == (413, 0)
-    assert respond(950) == (200, 950)
-    status, handed = respond(100_000)  # declares nothing, as a chunked body does
-    assert status == 413
-    assert handed <= 1000
-    assert respond(5000, declared=10)[0] == 413
-    assert respond(10, declared="-5")[0] == 413
-
-
-def test_launch_settings_hold_the_limits():
-    settings = limits.launch_settings()
-    assert settings["show_error"] is False
-    assert settings["enable_monitoring"] is False
-    assert settings["strict_cors"] is True
-    assert settings["allowed_paths"] == []
-    assert settings["max_file_size"] == limits.MAX_BYTES
-    assert settings["app_kwargs"]["middleware"][0].cls is limits.LimitBody
-    json.dumps({k: v for k, v in settings.items() if k != "app_kwargs"})

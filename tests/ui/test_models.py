@@ -8,7 +8,9 @@ import weakref
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
+import app
 import clvs_core as clvs
 from clvs_core.errors import ModelError, Stopped
 from clvs_core.models import download, loading, memory
@@ -18,11 +20,21 @@ from tests.ui.fake import FakeModel
 from viz.ui import limits, models, record
 from viz.ui.explore import explore
 from viz.ui.handlers import Handlers
-from viz.ui.models import Models
+from viz.ui.models import Models, Shown
 from viz.ui.session import Session
 from viz.ui.widgets import ModelMenu
 
-HERE = SimpleNamespace(headers={"host": "127.0.0.1:7860"}, client=SimpleNamespace(host="127.0.0.1"))
+BROWSER = {"host": "127.0.0.1:7860", "connection": "keep-alive", "origin": "http://127.0.0.1:7860"}
+
+
+def request(client="127.0.0.1", version="1.1", **headers):
+    """A request from a browser, with other headers; None takes one away."""
+    sent = {name: value for name, value in (BROWSER | headers).items() if value is not None}
+    scope = SimpleNamespace(scope={"http_version": version})
+    return SimpleNamespace(headers=sent, client=SimpleNamespace(host=client), request=scope)
+
+
+HERE = request()
 QUESTION = ("Is there a dog?", [clvs.Vanilla()], 4)
 
 
@@ -184,7 +196,7 @@ def test_methods_are_taken_along_to_a_model_that_can_run_them(library):
 def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
     monkeypatch.setattr(models, "PATIENCE", 0.05)
     found = own(Loader())
-    answers = found.stream("scenes", SimpleNamespace(width=64, height=64), *QUESTION)
+    answers = found.stream("scenes", Image.new("RGB", (64, 64)), *QUESTION)
     next(answers)
     with pytest.raises(ModelError, match="answer is still coming"):
         list(found.switch("llava-1.5-7b"))
@@ -196,11 +208,15 @@ def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
 
 
 @pytest.mark.parametrize("request_", [
-    SimpleNamespace(headers={"host": "127.0.0.1:7860"}, client=SimpleNamespace(host="10.0.0.7")),
-    SimpleNamespace(headers={"host": "clvs.example.org"}, client=SimpleNamespace(host="127.0.0.1")),
-    SimpleNamespace(
-        headers={"host": "localhost", "x-forwarded-for": "10.0.0.7"}, client=SimpleNamespace(host="127.0.0.1")
-    ),
+    request(client="10.0.0.7"), request(host="clvs.example.org"), request(host=None),
+    request(host="127.0.0.1.example.org"),
+    request(origin="https://clvs.example.org"), request(origin="null"), request(referer="https://clvs.example.org/"),
+    *(request(**{name: "10.0.0.7"}) for name in (
+        "x-forwarded-for", "X-Forwarded-Host", "x-forwarded-proto", "forwarded", "x-real-ip", "via", "cf-connecting-ip",
+        "cf-ray", "true-client-ip", "x-client-ip", "fly-client-ip", "x-amzn-trace-id", "x-envoy-external-address",
+    )),
+    request(version="1.0", connection="close"), request(connection=None),  # nginx as it comes, and of newer versions
+    request(connection="upgrade"),
 ])  # fmt: skip
 def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
     loader = Loader()
@@ -220,15 +236,64 @@ def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
     assert last[2]["name"] == "llava-1.5-7b", "what is loaded may be asked by anybody"
 
 
-@pytest.mark.parametrize(("host", "share", "space", "mine"), [
-    ("127.0.0.1", False, False, True), ("localhost", False, False, True), ("0.0.0.0", False, False, False),
-    ("127.0.0.1", True, False, False), ("127.0.0.1", False, True, False),
+@pytest.mark.parametrize("who", [
+    HERE, request(host="localhost"), request(host="[::1]:7860", client="::1"), request(origin=None),
+    request(origin="http://localhost:7860", referer="http://127.0.0.1:7860/?x"), request(connection="Keep-Alive"),
 ])  # fmt: skip
-def test_a_page_is_ones_own_where_nobody_else_comes(monkeypatch, host, share, space, mine):
+def test_who_sits_at_the_machine_is_its_owner(who):
+    assert limits.is_owner(who)
+
+
+@pytest.mark.parametrize(("host", "share", "public", "space", "mine"), [
+    ("127.0.0.1", False, False, False, True), ("localhost", False, False, False, True),
+    ("0.0.0.0", False, False, False, False), ("127.0.0.1", True, False, False, False),
+    ("127.0.0.1", False, True, False, False), ("127.0.0.1", False, False, True, False),
+])  # fmt: skip
+def test_a_page_is_ones_own_where_nobody_else_comes(monkeypatch, host, share, public, space, mine):
     monkeypatch.delenv("SPACE_ID", raising=False)
     if space:
         monkeypatch.setenv("SPACE_ID", "somebody/clvs")
-    assert limits.is_own(host, share) is mine
+    assert limits.is_own(host, share, public) is mine
+
+
+def test_a_public_page_loads_and_opens_nothing_for_anybody(monkeypatch, library):
+    monkeypatch.delenv("CLVS_PUBLIC", raising=False)
+    assert app.parse([]).public is False
+    monkeypatch.setenv("CLVS_PUBLIC", "1")
+    assert app.parse([]).public is True
+    _, found = app.make(app.parse(["--public"]))
+    assert found.own is False
+    assert list(found.cards) == ["scenes"], "nothing else can be chosen"
+    assert found.recommended() is None
+
+
+def test_what_is_kept_for_a_picture_goes_with_the_last_visitor_who_has_it():
+    fake, found = FakeModel(), Shown()
+    mine, yours, other = (Image.new("RGB", (8, 8)) for _ in range(3))
+    for picture in (mine, yours, mine):
+        found.note(fake, picture, "same")
+    found.note(fake, other, "other")
+    del mine, picture
+    assert fake.forgotten == []
+    del yours
+    assert fake.forgotten == ["same"]
+    del other
+    assert fake.forgotten == ["same", "other"]
+
+
+def test_a_visitors_picture_is_forgotten_with_the_visitor_and_an_example_stays(library, tmp_path):
+    fake = FakeModel()
+    found = Models(load=lambda name, **settings: fake)
+    handlers = Handlers(found, library, record.make(found, library))
+    Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
+    controls = vars(handlers.defaults("scenes")).values()
+    for path in (tmp_path / "mine.png", library.named("street").path):
+        session = Session()
+        assert list(handlers.run(session, session.begin(), str(path), "Why?", *controls))[-1]["error"] == ""
+        pictured = f"{id(session.picture.image)}"
+        del session
+        gc.collect()
+        assert fake.forgotten.count(pictured) == (path.name == "mine.png")
 
 
 def test_options_that_cannot_be_are_told_at_start(monkeypatch):
@@ -442,7 +507,7 @@ def test_only_the_owner_is_asked(library, gpu, monkeypatch):
     _, asked = handlers.ask_first(session, event, HERE)
     again = handlers.ask_first(session, event, HERE)[1]
     assert (asked["label"], asked["asked"] == again["asked"]) == ("LLaVA-1.5 7B", False)
-    elsewhere = SimpleNamespace(headers={"host": "clvs.example.org"}, client=SimpleNamespace(host="127.0.0.1"))
+    elsewhere = request(host="clvs.example.org")
     shown, nothing = handlers.ask_first(session, event, elsewhere)
     assert "Only who runs this page" in shown["error"]
     assert "facts" not in nothing

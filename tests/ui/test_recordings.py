@@ -34,7 +34,7 @@ from viz.ui.widgets import ModelMenu
 from viz.viewer import received
 from viz.viewer.payload import decode
 
-OWN = {"id", "link", "recorded"}  # what only the page can say, beside the picture's address
+OWN = {"id", "link", "recorded", "run"}  # what only the page can say, beside the picture's address
 
 
 def event(**data):

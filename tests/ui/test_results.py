@@ -28,7 +28,9 @@ from viz.ui.results import Results
 from viz.ui.runs import Choice, Runs
 from viz.ui.session import Session
 
-OWN = SimpleNamespace(headers={"host": "127.0.0.1:7860"}, client=SimpleNamespace(host="127.0.0.1"))
+OWN = SimpleNamespace(
+    headers={"host": "127.0.0.1:7860", "connection": "keep-alive"}, client=SimpleNamespace(host="127.0.0.1")
+)
 VISITOR = SimpleNamespace(headers={"host": "example.org"}, client=SimpleNamespace(host="10.0.0.1"))
 FOUR = {"vanilla": "vanilla", "clvs": "clvs:beta=0.8", "vcd": "vcd", "pai": "pai"}
 FIVE = FOUR | {"vaf": "vaf"}
@@ -560,3 +562,95 @@ def test_options_name_folders(tmp_path, monkeypatch, capsys):
         error = capsys.readouterr().err
         assert option in error
         assert len(error.splitlines()) == 1
+
+
+# --- runs of any size, with anything in them ------------------------------------------------------------
+
+
+STRANGE = [  # ids, picture names and questions that a file may have
+    ("x" * 5000, "y" * 5000 + ".png", "Is there a dog? " * 300),
+    ("x" * 4999 + "z", "street.png", "Is there a cat?"),
+    ("\u202e<b>dog</b>\u202c", "\0.png", "${alert(1)} {{constructor}}"),
+    ("\ud800", "\ud801.png", "\x1b[31mIs\tit\nred?\u2066"),
+    ("a/../b", "a/" * 400 + "b.png", ""),
+]
+
+
+@pytest.fixture
+def strange(tmp_path):
+    questions = [Question(id, image, text, "yes", "k" * 900, "s" * 5000) for id, image, text in STRANGE]
+    methods = {"vanilla": "vanilla", "m" * 5000: "clvs:beta=0.8", "m" * 4999 + "n": "clvs:beta=0.7"}
+    folder = made_run(tmp_path / "runs/strange", "pope", questions, methods, lambda *_: "Yes, " + "\u202e" * 10_000)
+    return Runs([folder])
+
+
+@pytest.mark.parametrize("request_", [OWN, VISITOR], ids=["owner", "visitor"])
+def test_whatever_a_run_holds_its_answers_are_shown(handlers, strange, request_):
+    tab = Results(handlers, strange)
+    board = tab.look(event(run="strange"), request_)
+    assert "error" not in board
+    assert len({row["id"] for row in board["rows"]}) == len(board["rows"]) == len(STRANGE)
+    assert len({name for name, _ in board["methods"]}) == len({label for _, label in board["methods"]}) == 3
+    assert list(board["thumbs"]) == ["street.png"]
+    assert len(json.dumps(board, ensure_ascii=False).encode()) < 100_000, "nothing of it is sent in full length"
+    for row in board["rows"]:  # each can be found, and opened where its picture is here
+        found = tab.look(event(run="strange", id=row["id"], kind=row["kind"], method=board["methods"][1][0]), request_)
+        assert found["marked"] == row["id"]
+        assert found["count"] == len(STRANGE)
+        chosen = event(run="strange", id=row["id"])
+        told, _, path, question, suggested, *_ = tab.open(Session(), "scenes", chosen, request_)
+        if row["image"] == "street.png":
+            assert (Path(path).name, question, told["id"]) == ("street.png", "Is there a cat?", row["id"])
+            assert all(len(text) <= limits.MAX_QUESTION for text in suggested)
+        else:
+            assert "is not on this machine" in told["error"]
+            assert len(told["error"]) < 300
+
+
+def test_a_filter_by_a_method_with_a_long_name(handlers, tmp_path):
+    heads = "adhh:heads=" + "/".join(f"{n}-{n}" for n in range(300))
+    right = {"vanilla": "No", heads: "Yes"}
+    questions = [Question("1", "a.png", "Is it?", "yes", "random", "coco")]
+    folder = made_run(tmp_path / "run", "pope", questions, dict(zip(right, right, strict=True)), lambda _, m: right[m])
+    tab = Results(handlers, Runs([folder]))
+    name = tab.look(event(run="run"), VISITOR)["methods"][1][0]
+    assert tab.look(event(run="run", show="gained", method=name), VISITOR)["count"] == 1
+    assert tab.look(event(run="run", show="lost", method=name), VISITOR)["count"] == 0
+
+
+def test_a_run_of_very_many_methods_is_cut_and_says_so(handlers, tmp_path):
+    methods = {f"clvs:alpha={n / 20_000}": f"clvs:alpha={n / 20_000},beta=0.8" for n in range(20_000)}
+    methods |= {"vanilla": "vanilla"}
+    questions = [Question("1", "street.png", "Is it?", "yes", "random", "coco")]
+    tab = Results(handlers, Runs([made_run(tmp_path / "run", "pope", questions, methods, lambda *_: "Yes")]))
+    start = time.process_time()
+    board = tab.look(event(run="run"), VISITOR)
+    tables = tab.draw(event(run="run", part="tables"), VISITOR)[1]
+    assert time.process_time() - start < 15, "it took 114 s to look"
+    assert "20,001 methods, of which 200 are shown here and the command report takes all" in board["about"]["line"]
+    assert board["about"]["state"] == "Complete: 20,001 answers."
+    assert len(board["methods"]) == len(board["rows"][0]["cells"]) == runs.MOST
+    assert board["vanilla"] == "vanilla", "what all are compared with is there in any case"
+    assert board["methods"][1][1] == "CLVS (α 0)"
+    assert len(json.dumps(board)) < 100_000
+    assert len([row for row in tables.splitlines() if row.startswith("| CLVS")]) >= runs.MOST - 1
+
+
+def test_what_a_run_calls_its_model_turns_no_other_words_around(handlers, tmp_path):
+    folder = street(tmp_path / "run", label="Mine\u202e\x1b[2J\nand more")
+    assert "Mine  [2J and more" in Results(handlers, Runs([folder])).look(event(run="run"), VISITOR)["about"]["line"]
+
+
+LINES = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000, "digits": "1" * 5000, "id": f'{{"id": {"9" * 5000}}}'}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+@pytest.mark.parametrize("name", [ANSWERS, "questions.jsonl", "run.json"])
+def test_a_line_that_no_reader_takes_is_one_sentence(handlers, tmp_path, line, name):
+    folder = street(tmp_path / "run")
+    with (folder / name).open("a") as file:
+        file.write(line + "\n")
+    board = Results(handlers, Runs([folder])).look(event(run="run"), OWN)
+    assert "damaged" in board["error"]
+    assert board["error"].count("\n") == 0
+    assert len(board["error"]) < 300

@@ -13,8 +13,8 @@ import pytest
 import app
 from clvs_core.errors import ClvsError
 from clvs_core.methods import METHODS, Method, Target, load_method, method, spec
-from clvs_core.methods.schema import BUILT_IN, KINDS, explicit, schema, start
-from clvs_core.models.registry import CARDS
+from clvs_core.methods.schema import BUILT_IN, KINDS, explicit, schema, unset
+from clvs_core.models.registry import CARDS, ModelCard
 from tests.ui.fake import FakeModel
 from viz.ui.handlers import Handlers
 from viz.ui.models import Models
@@ -24,8 +24,12 @@ GAIN = Path(__file__).resolve().parents[2] / "docs/examples/gain.py"
 LISTS = {"var": {"dims": (3, 11)}, "adhh": {"heads": ((2, 1), (4, 0))}}  # settings without which they cannot run
 
 
+def card(settings=None, family="llava"):
+    return ModelCard("tiny", "Tiny", "", family, settings or {})
+
+
 def of(name, settings=None, layers=8):
-    return schema(METHODS[name], "Tiny", settings or {}, layers)
+    return schema(METHODS[name], card(settings), layers)
 
 
 def fields(found):
@@ -46,7 +50,7 @@ def forget():
 def test_every_setting_has_a_control_with_a_name_a_range_and_a_sentence(name, layers):
     found = of(name, LISTS, layers)
     json.dumps(found, allow_nan=False)
-    assert set(fields(found)) == {f.name for f in dataclasses.fields(METHODS[name])}
+    assert {*fields(found), "preset"} == {f.name for f in dataclasses.fields(METHODS[name])}
     assert found["reason"] == ""
     for entry in found["fields"]:
         assert entry["kind"] in KINDS
@@ -62,7 +66,7 @@ def test_every_setting_has_a_control_with_a_name_a_range_and_a_sentence(name, la
 
 
 def test_the_table_names_settings_that_there_are():
-    known = {(cls.name, f.name) for cls in METHODS.values() for f in dataclasses.fields(cls)}
+    known = {(cls.name, f.name) for cls in METHODS.values() for f in dataclasses.fields(cls) if f.name != "preset"}
     assert set(BUILT_IN) == known
 
 
@@ -76,11 +80,11 @@ def test_ends_of_every_range_are_settings_that_the_method_takes(name):
 
 def test_what_is_usual_is_the_cards_or_else_the_methods_own():
     settings = {"clvs": {"alpha": 0.6, "beta": 0.9, "first_check": 3}}
-    found = of("clvs", settings)
-    assert found["start"] == {"alpha": 0.6}, "beta and first_check are left to the card by themselves"
-    values = {name: entry["value"] for name, entry in fields(found).items()}
-    assert (values["alpha"], values["beta"], values["gamma"], values["first_check"]) == (0.8, 0.9, 0.5, 3)
-    assert start(METHODS["clvs"], settings) == method("clvs:alpha=0.6")
+    found = fields(of("clvs", settings))
+    names = ("alpha", "beta", "gamma", "first_check", "early_termination")
+    assert [found[name]["value"] for name in names] == [0.6, 0.9, 0.5, 3, True]
+    assert [found[name]["paper"] for name in names] == [0.8, 0.8, 0.5, 5, True]
+    assert type(found["early_termination"]["value"]) is bool
 
 
 def test_what_depends_on_a_depth_that_is_not_known_is_left_open():
@@ -99,7 +103,6 @@ def test_a_method_that_cannot_run_says_why_and_still_has_its_settings():
     assert fields(found)["threshold"]["value"] == 0.5
     given = of("adhh", LISTS)
     assert given["reason"] == ""
-    assert given["start"] == {}
     assert fields(given)["heads"]["value"] == "2-1/4-0"
     assert of("var", LISTS)["fields"][-2]["value"] == "3/11"
 
@@ -141,7 +144,7 @@ class Bare(Method):
 
 
 def test_fields_without_metadata_get_controls_from_type_and_default():
-    found = fields(schema(Bare, "Tiny", {}, 8))
+    found = fields(schema(Bare, None, 8))
     kinds = {name: entry["kind"] for name, entry in found.items()}
     assert kinds == {
         "share": "number", "size": "number", "below": "number", "often": "integer", "on": "switch",
@@ -165,10 +168,11 @@ class Needy(Method):
     strength: float
 
 
-def test_a_method_without_defaults_needs_a_cards_settings():
-    assert schema(Needy, "Tiny", {}, 8)["reason"] == "Needy has no usual strength; give its fields a default."
-    given = schema(Needy, "Tiny", {"needy": {"strength": 0.5}}, 8)
-    assert (given["reason"], given["start"], fields(given)["strength"]["value"]) == ("", {"strength": 0.5}, 0.5)
+def test_a_method_without_defaults_cannot_be_picked():
+    sentence = "Needy has no usual strength; give its fields a default."
+    assert schema(Needy, card(), 8)["reason"] == sentence
+    with pytest.raises(ValueError, match=sentence):
+        unset(Needy)
 
 
 @pytest.mark.parametrize(("metadata", "told"), [
@@ -183,7 +187,7 @@ def test_metadata_that_make_no_sense_are_told(metadata, told):
         "Odd", [("s", float, field(default=0.5, metadata=metadata))], bases=(Method,), frozen=True
     )
     with pytest.raises(ValueError, match=told) as caught:
-        schema(cls, "Tiny", {}, 8)
+        schema(cls, None, 8)
     assert str(caught.value).count(".") == 1
 
 
@@ -228,7 +232,7 @@ def test_a_wrong_file_ends_the_command_with_one_sentence(forget, capsys, tmp_pat
 def test_every_models_page_can_be_made():
     for card in CARDS.values():
         for cls in METHODS.values():
-            found = schema(cls, card.label, card.settings, None)
+            found = schema(cls, card, None)
             assert found["reason"] == "" or cls.name in ("var", "adhh")
 
 

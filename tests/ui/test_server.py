@@ -14,7 +14,6 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image
 
 import app
 from clvs_core.errors import ModelError
@@ -41,11 +40,8 @@ def page(library, model):
 
 @pytest.fixture(scope="module")
 def url(page):
-    _, address, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **build.launch_settings()
-    )
-    yield address
-    page.close()
+    with fakes.served(page) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +202,7 @@ def test_a_picture_on_another_machine_is_not_fetched(url, client, monkeypatch):
         client.predict(there, "Why?", api_name="/ask")
     for address in ("https://example.org/x.png", "HTTP://127.0.0.1:1/", "http%3A//example.org"):
         answer = httpx.get(f"{url}gradio_api/file={address}")
-        assert (answer.status_code, answer.text) == (404, "There is no such file.")
+        assert (answer.status_code, answer.text) == (404, "There is nothing at this address.")
 
 
 def event(page, name):
@@ -271,14 +267,13 @@ def test_the_page_names_no_other_machine(url):
 def test_visitors_files_are_known_to_gradios_clean_up(library, tmp_path):
     models = Models(load=lambda name, **settings: fakes.FakeModel())
     page = build.build(models, library, record.make(models, library))
-    assert page.delete_cache == (build.KEEP_SECONDS // 4, build.KEEP_SECONDS)
-    handlers = next(fn.fn.__self__ for fn in page.fns.values() if fn.name == "run")
-    assert any(files is handlers.files for files in page.temp_file_sets)
-    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
-    address = handlers.publish(b"x", "x.bin").removeprefix("gradio_api/file=")
-    assert Path(address).read_bytes() == b"x"
+    assert page.delete_cache == (limits.KEEP_SECONDS // 4, limits.KEEP_SECONDS)
+    assert any(files is page.files for files in page.temp_file_sets)
+    assert page.upload_file_set is page.files
+    written = page.files.put(b"x", "x.bin")
+    assert written.read_bytes() == b"x"
     gr.route_utils.delete_files_created_by_app(page, age=None)
-    assert not Path(address).exists()
+    assert not written.parent.exists()
 
 
 @pytest.mark.parametrize(("arguments", "code", "told"), [

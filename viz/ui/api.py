@@ -1,22 +1,22 @@
 """The typed endpoints for scripts: `ask` and `key_object_curve`, for `gradio_client` or plain HTTP.
 
-They run with the page's limits and queue, keep nothing, and answer with plain JSON. Layers are 0-based.
+They run with the page's limits, keep nothing but the latest pictures, and answer with plain JSON. Layers are 0-based.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.data_classes import ImageData
-from gradio.utils import get_upload_folder
 
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
+from clvs_core.key_objects import category as key_category
 from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
 from clvs_core.models.prompts import CHAT, parse
 from viz.ui import limits
@@ -25,10 +25,12 @@ from viz.ui.library import Library
 from viz.ui.models import Answer, Models
 
 METHODS = ["vanilla", "clvs"]
+LATEST = 4  # pictures that are kept for a caller's next question
 
 
 def endpoints(models: Models, library: Library) -> None:
     """Adds the endpoints to the current `gr.Blocks`."""
+    opened = functools.lru_cache(LATEST)(limits.open_picture)  # what a model keeps for a picture goes with it
 
     def ask(
         image: ImageData,
@@ -45,7 +47,7 @@ def endpoints(models: Models, library: Library) -> None:
         words it contrasts, the heads it acted on ([layer, head]), the sink tokens it found in each layer.
         The prompt is the model's own chat template, or by name what papers use, e.g. "one-word" or "vicuna+one-word".
         """
-        _, answer, text = _answer(models, library, image, question, methods, max_new_tokens, model, prompt)
+        _, answer, text = _answer(models, library, opened, image, question, methods, max_new_tokens, model, prompt)
         return {"model": model or models.default, "question": text, "prompt": prompt, **_answers(answer)}
 
     def key_object_curve(
@@ -61,20 +63,20 @@ def endpoints(models: Models, library: Library) -> None:
 
         The object is a box (x0, y0, x1, y1 in pixels of the upright picture) or a category annotated in it.
         """
-        opened, answer, _ = _answer(models, library, image, question, methods, 1, model, prompt)
-        name, mask = _object(library, opened, box, category, question)
+        seen, answer, _ = _answer(models, library, opened, image, question, methods, 1, model, prompt)
+        name, mask = _object(library, seen, box, category, question)
         coverage = clvs.coverage(mask, answer.views)
         curves = [key_object_attention(run.trace, coverage)[0] for run in answer.runs]
         return {"object": name, "layers": answer.layers, "curves": _curves(answer.runs, curves)}
 
     for function in (ask, key_object_curve):
-        gr.api(_said(function), api_name=function.__name__, **limits.MODEL_QUEUE)
+        gr.api(_said(function), api_name=function.__name__, **limits.API_QUEUE)
 
 
 def _said(function: Callable[..., dict]) -> Callable[..., dict]:
     """Our own sentences reach the caller as they are; everything else stays in the server's log."""
 
-    @wraps(function)
+    @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> dict:
         try:
             return function(*args, **kwargs)
@@ -87,6 +89,7 @@ def _said(function: Callable[..., dict]) -> Callable[..., dict]:
 def _answer(
     models: Models,
     library: Library,
+    opened: Callable[[Path], Any],
     image: Any,
     question: Any,
     specs: Any,
@@ -99,7 +102,7 @@ def _answer(
     methods = limits.methods(specs)
     count = limits.new_tokens(max_new_tokens)
     path = _path(image, library)
-    picture = limits.open_picture(path)
+    picture = opened(path)
     name = model if isinstance(model, str) and model else models.default
     target = models.get(name).target
     for method in methods:
@@ -108,12 +111,12 @@ def _answer(
 
 
 def _path(image: Any, library: Library) -> Path:
-    """The uploaded file. A client may write any path: only uploads and the bundled pictures are opened."""
+    """The uploaded file, or an example."""
     given = image.get("path") if isinstance(image, Mapping) else None
     if not isinstance(given, str):
         raise ClvsError("There is no picture; send one with gradio_client's handle_file.")
-    path = Path(given).resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()) and library.at(path) is None:
+    path = library.sent(given)
+    if path is None:
         raise ClvsError("The picture must be uploaded; send it with gradio_client's handle_file.")
     return path
 
@@ -128,11 +131,11 @@ def _object(
             raise ClvsError("A box is a list of four numbers, x0, y0, x1, y1 in pixels.")
         return "box", region_mask(picture.height, picture.width, box=box)
     objects = {item.name: item for item in library.objects(path, picture.width, picture.height)}
-    wanted = [str(category)] if category else mentioned(question, objects)
-    if not wanted or wanted[0] not in objects:
+    name = key_category(str(category), objects) if category else next(iter(mentioned(question, objects)), None)
+    if name is None:
         known = ", ".join(objects) or "none"
         raise ClvsError(f"Give a box, or a category annotated in this picture (here: {known}).")
-    return wanted[0], objects[wanted[0]].mask
+    return name, objects[name].mask
 
 
 def _answers(answer: Answer) -> dict[str, Any]:

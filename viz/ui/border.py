@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import logging
 import math
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -36,6 +38,7 @@ except ImportError:
 log = logging.getLogger(__name__)
 
 FAILED = "Something went wrong on the server; try again, or choose another picture or question."
+_END = object()
 LINK = re.compile(r"\[(.+?)\]\((.+?)\)")  # as Gradio's messages write one
 
 # Seconds of GPU that a call asks for, about twice what it should take: ZeroGPU ends a call that takes longer, and
@@ -66,10 +69,15 @@ def across(function: Callable[..., Iterator[Any]], duration: Callable[..., int])
 
     @functools.wraps(function)
     def there(*args: Any, **named: Any) -> Iterator[Any]:
-        try:
-            yield from function(*args, **named)
-        except Exception as error:
-            yield told(error)
+        with contextlib.closing(function(*args, **named)) as values:
+            while True:
+                try:
+                    value = next(values, _END)
+                except BaseException as error:
+                    value = _caught(error)
+                if value is _END:
+                    return
+                yield value
 
     far = GPU(there, duration=duration)
 
@@ -84,7 +92,53 @@ def across(function: Callable[..., Iterator[Any]], duration: Callable[..., int])
     return here
 
 
-def told(error: Exception) -> ClvsError:
+def contained(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of an event, whose errors are errors: what would end a program does not end the server.
+
+    A method of one's own may raise anything, and `SystemExit` in a request would end the loop that answers all of them.
+    """
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def values(*args: Any, **named: Any) -> Iterator[Any]:
+            with contextlib.closing(function(*args, **named)) as each:
+                while True:
+                    with _as_error():
+                        value = next(each, _END)
+                    if value is _END:
+                        return
+                    yield value
+
+        return values
+
+    @functools.wraps(function)
+    def value(*args: Any, **named: Any) -> Any:
+        with _as_error():
+            return function(*args, **named)
+
+    return value
+
+
+@contextlib.contextmanager
+def _as_error() -> Iterator[None]:
+    try:
+        yield
+    except (Exception, GeneratorExit) as error:
+        if isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit)):  # no future can hold these
+            raise gr.Error(str(_caught(error)), print_exception=False) from None
+        raise
+    except BaseException as error:
+        raise gr.Error(str(_caught(error)), print_exception=False) from None
+
+
+def _caught(error: BaseException) -> ClvsError:
+    """As `told`, of anything that somebody's code may raise; but Ctrl+C, which reaches the main thread, is Ctrl+C."""
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error
+    return told(error)
+
+
+def told(error: BaseException) -> ClvsError:
     """What a visitor is told: our own sentences and ZeroGPU's as they are, anything else stays in the log."""
     if isinstance(error, ClvsError):
         return error

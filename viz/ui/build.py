@@ -6,18 +6,18 @@ from typing import Any
 
 import gradio as gr
 
-from viz.ui import api, limits, record
+from viz.ui import api, border, gate, limits, record
 from viz.ui.explore import explore
 from viz.ui.handlers import Handlers
 from viz.ui.library import Library
+from viz.ui.limits import KEEP_SECONDS
+from viz.ui.listeners import ListenedQueue
 from viz.ui.models import Models
 from viz.ui.recordings import Recordings
 from viz.ui.results import results
 from viz.ui.runs import Runs
 from viz.ui.theme import theme
 from viz.ui.widgets import static
-
-KEEP_SECONDS = 3600  # what visitors uploaded is deleted this long after it came
 
 
 def build(
@@ -39,14 +39,18 @@ def build(
     ) as page:
         results(explore(handlers, recordings), handlers, runs or Runs())
         api.endpoints(models, library)
+    for event in page.fns.values():
+        event.fn = event.fn and border.contained(event.fn)
+    page.files = page.upload_file_set = handlers.files
     page.temp_file_sets.append(handlers.files)
     page.queue(max_size=limits.QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
+    page.listeners = ListenedQueue.of(page._queue).listeners
     return page
 
 
 def launch_settings() -> dict[str, Any]:
     """Keyword arguments of `launch`: limits, theme and style sheet."""
-    return {**limits.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD}
+    return {**gate.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD}
 
 
 HEAD = (

@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
+from clvs_core.errors import ClvsError
 from clvs_core.models.prompts import CHAT
 from viz.ui import limits, links
 from viz.ui.handlers import Handlers, sentence
 from viz.ui.recordings import Item, Recorded, Recordings
-from viz.ui.session import Session, Settings
+from viz.ui.session import Session, Settings, Shown
 from viz.ui.widgets import _Fixed, static
 
 
@@ -70,10 +71,10 @@ class Desks:
         item = one and next((item for item in one.items if item.id == data.get("id")), next(iter(one.items)))
         return self._shown(session, one, item, {})
 
-    def leave(self, session: Session) -> tuple[Any, Any]:
+    def leave(self, session: Session, shown: Shown | None = None) -> tuple[Any, Any]:
         """Back to asking: the visitor's last answer, or what the page began with."""
         session.interrupt()
-        return self.state(), self.handlers.live(session)
+        return self.state(), self.handlers.live(session, shown)
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a link to a recorded question shows it; the desk, and then as `Handlers.arrive`."""
@@ -125,12 +126,20 @@ class Desks:
         option = f"--model {id_}" if links.is_model(id_) else "--model and this model's folder"
         return f"{told}: start the app with {option} on a GPU."
 
-    def recorded(self, session: Session) -> tuple[Recorded, Item] | None:
-        """What of which recording is on this visitor's page."""
-        shown = (session.payload or {}).get("recorded")
-        one = self.recordings.named.get(shown["name"]) if shown else None
-        item = one and next((item for item in one.items if item.id == shown["id"]), None)
-        return (one, item) if one and item else None
+    def recorded(self, session: Session, shown: Shown | None = None) -> tuple[Recorded, Item] | None:
+        """What of which recording is on this visitor's page, as the browser says, or else as it was last shown.
+
+        ClvsError for one that is no longer here.
+        """
+        last = (session.payload or {}).get("recorded") or {"name": "", "id": ""}
+        name, id_ = (last["name"], last["id"]) if shown is None else (shown.recording, shown.item)
+        if not name:
+            return None
+        one = self.recordings.named.get(name)
+        item = one and next((item for item in one.items if item.id == id_), None)
+        if one is None or item is None:
+            raise ClvsError("This recording is no longer here; choose another model in the menu.")
+        return one, item
 
 
 def _facts(one: Recorded) -> list[str]:

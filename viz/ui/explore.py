@@ -20,7 +20,18 @@ from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
 from viz.ui.recordings import Recordings
 from viz.ui.session import Session, Settings
-from viz.ui.widgets import Chips, Consent, Download, Header, MethodPicker, ModelMenu, PictureInput, Setting, Strip
+from viz.ui.widgets import (
+    Chips,
+    Consent,
+    Download,
+    Header,
+    MethodPicker,
+    ModelMenu,
+    PictureInput,
+    Setting,
+    ShownRun,
+    Strip,
+)
 from viz.viewer import Viewer
 
 ABOUT = {
@@ -53,6 +64,7 @@ class Page:
     download: Download
     consent: Consent
     desk: Desk
+    shown: ShownRun
 
     @property
     def inputs(self) -> list[Any]:
@@ -78,6 +90,7 @@ def explore(handlers: Handlers, recordings: Recordings | None = None) -> Page:
         header=header,
         download=Download(elem_id="download"),
         consent=Consent(elem_id="consent"),
+        shown=ShownRun(elem_id="shown"),
         viewer=viewer,
         **parts,
     )
@@ -90,7 +103,7 @@ def _ask(handlers: Handlers, desks: Desks) -> dict[str, Any]:
     scene = library.named(recording.scene)
     assert scene is not None
     parts: dict[str, Any] = {"desk": Desk(desks.state(), visible=bool(desks.rows()), elem_id="recorded")}
-    parts["picture"] = _picture(str(scene.path))
+    parts["picture"] = PictureInput(library, str(scene.path), elem_id="picture")
     parts["strip"] = Strip(library.examples, value=scene.name, elem_id="examples")
     parts["question"] = gr.Textbox(
         recording.question,
@@ -109,21 +122,6 @@ def _ask(handlers: Handlers, desks: Desks) -> dict[str, Any]:
         parts["stop"] = gr.Button("Stop", min_width=60)
     parts["chips"] = Chips(scene.questions, elem_id="suggestions")
     return parts | {"controls": _controls(handlers, desks)}
-
-
-def _picture(path: str) -> PictureInput:
-    return PictureInput(
-        path,
-        type="filepath",
-        image_mode=None,
-        sources=["upload", "clipboard"],
-        show_label=False,
-        container=False,
-        height=200,
-        buttons=[],
-        placeholder="Drop a picture here, paste one, or click to choose",
-        elem_id="picture",
-    )
 
 
 def _controls(handlers: Handlers, desks: Desks) -> list[Any]:
@@ -167,22 +165,30 @@ def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
     arrived = [*page.arrived, session]
     gr.context.Context.root_block.load(_keeping(desks.arrive), [session], [page.desk, *arrived], **QUICK)
     run = page.ticket.change(
-        handlers.run, page.inputs, page.viewer, trigger_mode="multiple", **HIDDEN, **limits.MODEL_QUEUE
+        handlers.run,
+        page.inputs,
+        page.viewer,
+        trigger_mode="multiple",
+        validator=handlers.look,
+        **HIDDEN,
+        **limits.MODEL_QUEUE,
     )
     run.failure(handlers.refused, [session], page.viewer, **QUICK)
     model, methods, *_ = page.controls
     run.then(handlers.fit, [session, model, methods], methods, **QUICK)
     page.stop.click(handlers.stop, [session], page.viewer, cancels=[run], **QUICK)
-    uploaded = [page.viewer, page.chips, page.strip, page.ticket, session]
-    page.picture.upload(_keeping(handlers.new_picture), [session, page.picture, page.question], uploaded, **QUICK)
+    uploaded = [page.viewer, page.picture, page.chips, page.strip, page.ticket, session]
+    shown = [session, page.picture, page.question]
+    page.picture.upload(_keeping(handlers.new_picture), shown, uploaded, trigger_mode="multiple", **QUICK)
     _connect_settings(page, handlers)
     exports = Exports(handlers, desks)
-    page.header.export(exports.handle, [session], page.download, **HIDDEN, concurrency_id="export", concurrency_limit=1)
+    exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
+    page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
     page.viewer.objects(handlers.switch_objects, [session], None, **QUICK)
     page.viewer.region(handlers.set_region, [session], None, **QUICK)
     recorded = [page.desk, page.viewer, session]
-    page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="always_last", **QUICK)
-    page.desk.leave(_keeping(desks.leave), [session], recorded, **QUICK)
+    page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="multiple", **QUICK)
+    page.desk.leave(_keeping(desks.leave), [session, page.shown], recorded, **QUICK)
 
 
 def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -200,9 +206,10 @@ def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 def _connect_settings(page: Page, handlers: Handlers) -> None:
     model, methods, _, prompt = page.controls
-    inputs = [page.session, *page.controls]
+    inputs = [page.session, page.shown, page.question, *page.controls]
+    moved = [page.viewer, page.ticket, page.session]
     # past the queue, which costs a quarter of the time; the models let one call in at a time
-    methods.adjust(handlers.adjust, inputs, page.viewer, trigger_mode="always_last", **QUICK)
+    methods.adjust(_keeping(handlers.move), inputs, moved, trigger_mode="always_last", **QUICK)
     changed = [page.viewer, methods, model, prompt]
     for picked in (model.pick, page.viewer.pick, page.consent.use):
         picked(handlers.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)

@@ -18,7 +18,7 @@ from viz.ui import limits, links
 from viz.ui.desk import Desks
 from viz.ui.handlers import Handlers, sentence
 from viz.ui.recordings import Item, Recorded, result, with_objects
-from viz.ui.session import Result, Session
+from viz.ui.session import Result, Session, Shown
 from viz.viewer.payload import MapObject, build
 
 FIGURES = ("heatmaps", "curves", "uncertainty")
@@ -36,28 +36,34 @@ class Exports:
     def __init__(self, handlers: Handlers, desks: Desks | None = None):
         self.handlers, self.desks = handlers, desks
 
-    def handle(self, session: Session, event: gr.EventData) -> dict[str, str]:
-        """The download component's value: {"url", "name"}, or {"error"}."""
+    def handle(self, session: Session, event: gr.EventData, shown: Shown | None = None) -> dict[str, str]:
+        """The download component's value: {"url", "name"}, or {"error"}.
+
+        shown: what is on the page. The event says, beside the kind, the view and which objects and region are followed.
+        """
         data = event._data if isinstance(event._data, Mapping) else {}
         kind, view = data.get("kind"), links.view(data.get("view"))
         if kind not in KINDS and not (isinstance(kind, str) and TRACE.fullmatch(kind)):
             return {"error": "There is no such download; choose one of the menu."}
+        if "region" in data:  # told before, too, but perhaps to a session that is gone
+            self.handlers.switch_objects(session, event)
+            self.handlers.follow(session, data["region"])
         try:
-            content = self.make(session, kind, view)
+            name = f"clvs-{kind}"
+            return {"url": self.handlers.publish(self.make(session, kind, view, shown), name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
-        name = f"clvs-{kind}"
-        return {"url": self.handlers.publish(content, name), "name": name}
 
-    def make(self, session: Session, kind: str, view: Mapping[str, Any]) -> bytes:
+    def make(self, session: Session, kind: str, view: Mapping[str, Any], shown: Shown | None = None) -> bytes:
         """The file's bytes. ClvsError when there is nothing to export."""
         name, _, ending = kind.rpartition(".")
-        if shown := self.desks and self.desks.recorded(session):
-            return self._of_recording(session, *shown, name, ending, view)
-        recording = self.handlers.recording
-        if ending in ("html", "csv") and session.result is None and recording.model not in self.handlers.models.cards:
+        if recorded := self.desks and self.desks.recorded(session, shown):
+            return self._of_recording(session, *recorded, name, ending, view)
+        run = self.handlers.meant(session, shown and shown.run)
+        model = self.handlers.recording.model
+        if ending in ("html", "csv") and not run and model not in self.handlers.models.cards:
             return self._recorded(ending, view)
-        result = self.handlers.result(session)
+        result = self.handlers.result(session, run)
         if ending == "npz":
             return self._trace(session, result, name)
         if ending in ("html", "csv"):

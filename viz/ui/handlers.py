@@ -9,20 +9,19 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 import clvs_core as clvs
-from clvs_core.errors import ClvsError, Stopped
+from clvs_core.errors import ClvsError, ImageError, Stopped
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from clvs_core.methods import METHODS, Combine, Method, spec
 from clvs_core.methods.base import NoisedPicture
-from clvs_core.methods.schema import explicit, schema, start
+from clvs_core.methods.schema import explicit, schema, unset
 from clvs_core.models.prompts import CHAT, presets
 from clvs_core.models.registry import card_for
 from viz.ui import border, limits, links
@@ -30,9 +29,12 @@ from viz.ui.library import ANYTHING, Library
 from viz.ui.models import Answer, Models
 from viz.ui.objects import add
 from viz.ui.record import Recording
-from viz.ui.session import Budget, Picture, Result, Session, Settings
+from viz.ui.session import Budget, Picture, Result, Session, Settings, Shown
+from viz.ui.store import Store
 from viz.viewer.payload import build
 
+GONE = "This answer is no longer kept here; press Run to ask again."
+AGAIN = "The answer is no longer kept here: asking again…"
 NOT_YOURS = "Only who runs this page, at the machine it runs on, can load another model."
 
 Payload = dict[str, Any]
@@ -43,7 +45,8 @@ class Handlers:
 
     def __init__(self, models: Models, library: Library, recording: Recording):
         self.models, self.library, self.recording = models, library, recording
-        self.files = Files()
+        self.files = Store()
+        self._examples: dict[str, Picture] = {}
         self.budget = Budget(limits.MAX_KEPT)
 
     # --- choosing what to ask -------------------------------------------------------------------------------------
@@ -69,22 +72,24 @@ class Handlers:
         session.interrupt()
         return self._failed(session, "The question could not be asked just now; try again in a minute.")
 
-    def new_picture(self, session: Session, path: str | None, question: str) -> tuple[Any, ...]:
+    def new_picture(self, session: Session, shown: str | None, question: str, event: gr.EventData) -> tuple[Any, ...]:
         """The visitor's own picture arrived: checked at once and asked the question that stands there; as `begin`.
 
-        Without that, the last picture's answers would look like this one's.
+        Without that, the last picture's answers would look like this one's. One that cannot be used changes nothing but
+        the sentence beside the picture that is shown.
         """
-        session.interrupt()
-        chips, chosen = list(ANYTHING), ""
+        sent = _sent(event, "path")
+        path = self.library.sent(sent)
         try:
-            self._picture(session, path)
+            self._picture(session, None if path is None else str(path))
         except ClvsError as error:
-            return self._failed(session, str(error)), chips, chosen, gr.skip()
+            return gr.skip(), {"path": shown, "of": sent, "error": str(error)}, *(gr.skip(),) * 3
+        session.interrupt()
+        arrived = {"path": str(path), "of": sent}, list(ANYTHING), ""
         if not question or not question.strip():
-            told = "New picture: ask something about it and press Run."
-            return self._failed(session, told), chips, chosen, gr.skip()
-        shown, ticket = self.begin(session)
-        return shown, chips, chosen, ticket
+            return self._failed(session, "New picture: ask something about it and press Run."), *arrived, gr.skip()
+        told, ticket = self.begin(session)
+        return told, *arrived, ticket
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a permalink fills it in, anything else leaves the recorded example as it is."""
@@ -118,10 +123,7 @@ class Handlers:
 
     def _offered(self, name: str) -> dict[str, Any]:
         card, depth = self.models.cards[name], self.depth(name)
-        methods = [
-            schema(cls, card.label, card.settings, depth) | {"note": card.method_notes.get(cls.name, "")}
-            for cls in METHODS.values()
-        ]
+        methods = [schema(cls, card, depth) | {"note": card.method_notes.get(cls.name, "")} for cls in METHODS.values()]
         return {"limit": limits.MAX_METHODS, "methods": methods}
 
     def prompts(self, *names: str) -> list[tuple[str, str]]:
@@ -233,6 +235,13 @@ class Handlers:
 
     # --- answering ------------------------------------------------------------------------------------------------
 
+    def look(self, session: Session, ticket: int, path: str | None, *controls: Any) -> list[Any]:
+        """Opens the picture before `run` has its turn with the model; `run` says what is wrong with it."""
+        session.unreadable = None
+        with contextlib.suppress(Exception):
+            self._picture(session, path)
+        return [gr.validate(True, "")] * (3 + len(controls))
+
     def run(self, session: Session, ticket: int, path: str | None, question: str, *controls: Any) -> Iterator[Any]:
         """Answers token by token, one payload each; a newer ticket ends it at the next token."""
         if not session.current(ticket):
@@ -259,7 +268,8 @@ class Handlers:
         yield self._shown(session, status="running", error="", progress=self._waiting(settings.model))
         settings, methods = self._methods(settings)
         picture = self._picture(session, path)
-        result = Result(picture, question, settings, methods, remark=session.remark, id=uuid.uuid4().hex[:12])
+        id = uuid.uuid4().hex[:12]
+        result = Result(picture, question, settings, methods, remark=session.remark, id=id, run=id)
         session.on = None  # the viewer starts afresh with a new id, too
         if session.region and (session.payload or self.recording.payload)["image"]["url"] != picture.url:
             session.region = {}  # it was drawn on another picture
@@ -286,10 +296,23 @@ class Handlers:
             check(method, target)
         return replace(settings, methods=tuple(map(spec, methods))), methods
 
-    def adjust(self, session: Session, *controls: Any) -> Any:
+    def move(self, session: Session, shown: Shown, question: str, *controls: Any) -> tuple[Any, Any]:
+        """A setting moved on a page that shows `shown`: as `adjust`, and a ticket where everything is asked again.
+
+        An answer that is no longer kept here (somebody else's took its room, or the server was started anew) is asked
+        again with the page's settings, if its question still stands there.
+        """
+        if session.running or not shown.run or self._keeps(session, shown.run):
+            return self.adjust(session, *controls, run=shown.run), gr.skip()
+        if " ".join((question or "").split()) != shown.question:
+            return self._failed(session, GONE), gr.skip()
+        return self._shown(session, status="running", error="", progress=AGAIN), session.begin()
+
+    def adjust(self, session: Session, *controls: Any, run: str | None = None) -> Any:
         """A method came, went or was set anew: the question on the page again, from the tree, with what changed only.
 
         While an answer is still coming the setting waits for its end; the page has one result at a time.
+        run: of the answer that is meant, the session's newest unless it is named.
         """
         if session.running:
             session.moved = Settings(*controls)
@@ -297,19 +320,19 @@ class Handlers:
         session.moves += 1
         ticket, move = session.ticket, session.moves
         try:
-            result = self._adjusted(session, Settings(*controls))
+            result = self._adjusted(self._last(session, run), Settings(*controls))
+            result = replace(result, run=result.run or uuid.uuid4().hex[:12])
         except Exception as error:
             newest = session.current(ticket) and session.moves == move
             return self._failed(session, sentence(error)) if newest else gr.skip()
         return self._keep(session, ticket, result) if session.moves == move else gr.skip()
 
-    def _adjusted(self, session: Session, settings: Settings) -> Result:
-        last = self._last(session)
+    def _adjusted(self, last: Result, settings: Settings) -> Result:
         same = settings.model == last.settings.model  # else the prompt may not be one of the new model's
         prompt = last.settings.prompt if same else settings.prompt
         settings, methods = self._methods(replace(settings, tokens=last.settings.tokens, prompt=prompt))
         if settings.model != last.settings.model:  # another one was chosen: it answers all of the question
-            last = Result(last.picture, last.question, settings, [], id=uuid.uuid4().hex[:12])
+            last = Result(last.picture, last.question, settings, [], id=uuid.uuid4().hex[:12], run=last.run)
         found = dict(zip(map(spec, last.methods), last.runs, strict=True)) if last.finished else {}
         asked = [method for method in methods if spec(method) not in found]
         changed = replace(last, settings=settings, methods=methods, finished=True)
@@ -337,32 +360,45 @@ class Handlers:
             if not session.running:
                 return gr.skip()
         ticket = session.interrupt()
-        if session.payload is None or session.payload["status"] != "running":
+        if session.payload is None:  # whatever the page still waits for will not come
+            return self._shown(session, status="done", progress="")
+        if session.payload["status"] != "running":
             return gr.skip()
         if session.result is not None and session.result.runs:
             return self._keep(session, ticket, session.result, progress="Stopped.")
         return self._shown(session, status="done", progress="Stopped.")
 
-    def result(self, session: Session) -> Result:
-        """The visitor's result; the recorded example's, worked out now, before there was any other. ClvsError else."""
+    def result(self, session: Session, run: str | None = None) -> Result:
+        """The answer of that run, or the session's newest; the recorded example's is worked out now. ClvsError else."""
         if session.running:
             raise ClvsError("The answer is still coming; wait for it, then download.")
-        last = self._last(session)
-        if session.result is None:
+        last = self._last(session, run)
+        if not last.run and not last.runs:
             if last.settings.model not in self.models.cards:
                 raise ClvsError("The page shows a recorded example; press Run first.")
-            last = self._adjusted(session, last.settings)
+            last = self._adjusted(last, last.settings)
             self._keep(session, session.ticket, last)
         if not last.runs:
             raise ClvsError("There is no result yet; press Run first.")
         return last
 
-    def _last(self, session: Session) -> Result:
-        """The last result, or the recorded example before there was any, without its runs."""
-        if session.result is not None:
+    def meant(self, session: Session, run: str | None) -> str:
+        """The run that a request is about: the one it names, or else the session's newest; "" is the example."""
+        if run is not None:
+            return run
+        newest = session.payload if session.result is None else vars(session.result)
+        return str((newest or {}).get("run", ""))
+
+    def _keeps(self, session: Session, run: str) -> bool:
+        return session.result is not None and session.result.run == run
+
+    def _last(self, session: Session, run: str | None) -> Result:
+        """The result of that run, or the recorded example, without its runs. ClvsError for one that is gone."""
+        run = self.meant(session, run)
+        if session.result is not None and session.result.run == run:
             return session.result
-        if session.payload is not None and session.payload["id"] != self.recording.payload["id"]:
-            raise ClvsError("This answer is no longer kept here; press Run again.")
+        if run:
+            raise ClvsError(GONE)
         scene, model = self.library.named(self.recording.scene), self.recording.model
         if scene is None:
             raise ClvsError("There is no result yet; press Run first.")
@@ -373,25 +409,32 @@ class Handlers:
     def _picture(self, session: Session, path: str | None) -> Picture:
         if session.picture is not None and path == session.picture.path:
             return session.picture
-        image = limits.open_picture(path)
-        assert path is not None
-        scene = self.library.at(path)
-        url = self.publish(limits.jpeg(image), "picture.jpg") if scene is None else scene.url
-        objects = self.library.objects(path, image.width, image.height)
-        session.picture = Picture(path, image, url, objects)
+        if session.unreadable is not None and path == session.unreadable[0]:
+            raise session.unreadable[1]
+        try:
+            session.picture = self._opened(session, path)
+        except ImageError as error:
+            if path and Path(path).is_file():  # one that is not there may come yet
+                session.unreadable = path, error
+            raise
         return session.picture
 
-    def publish(self, content: bytes, name: str) -> str:
-        """The address of a file that is put where `store` puts it."""
-        return f"gradio_api/file={self.store(content, name)}"
+    def _opened(self, session: Session, path: str | None) -> Picture:
+        """Of an example there is one for all visitors, so that what a model keeps for it stays."""
+        scene = self.library.at(path)
+        if scene is not None and scene.name in self._examples:
+            return self._examples[scene.name]
+        image = limits.open_picture(path)
+        assert path is not None
+        objects = self.library.objects(path, image.width, image.height)
+        if scene is not None:
+            return self._examples.setdefault(scene.name, Picture(path, image, scene.url, objects))
+        self.files.keep_for(session, path)
+        return Picture(path, image, self.publish(limits.jpeg(image), "picture.jpg"), objects)
 
-    def store(self, content: bytes, name: str) -> Path:
-        """Puts a file where Gradio serves it and, after a while, deletes it; its address cannot be guessed."""
-        folder = Path(get_upload_folder()) / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        (folder / name).write_bytes(content)
-        self.files.add(str(folder / name))
-        return folder / name
+    def publish(self, content: bytes, name: str) -> str:
+        """The address of a file that Gradio serves and that is deleted after a while. DiskFull without room for it."""
+        return f"gradio_api/file={self.files.put(content, name)}"
 
     def _waiting(self, name: str) -> str:
         known = name in self.models.cards
@@ -445,7 +488,11 @@ class Handlers:
 
     def set_region(self, session: Session, event: gr.EventData) -> None:
         """A region was drawn on the picture ({} when cleared); the browser draws it, downloads need it here."""
-        session.region = _region(event._data)
+        self.follow(session, event._data)
+
+    def follow(self, session: Session, region: Any) -> None:
+        """The region that the page shows is this one; what is none clears it."""
+        session.region = _region(region)
 
     def key_objects(self, session: Session, result: Result) -> list[KeyObject]:
         """The objects that are switched on, with the drawn region last."""
@@ -494,7 +541,7 @@ class Handlers:
         )
         on = self._asked(result) if session.region else self._on(session, result)  # what is on again without a region
         offer = self._offered_instead(result)
-        return add(payload, result.seen, on) | {"link": self._link(result), "offer": offer}
+        return add(payload, result.seen, on) | {"link": self._link(result), "offer": offer, "run": result.run}
 
     def _link(self, result: Result) -> str:
         scene = self.library.at(result.picture.path)
@@ -509,39 +556,37 @@ class Handlers:
     def _shown(self, session: Session, **changes: Any) -> Payload:
         """What is on the page now, with a few words changed: nothing jumps, nothing is lost.
 
-        What is running is never a recorded answer (`viz.ui.desk`): then that gives way.
+        What is running is never a recorded answer (`viz.ui.desk`): then that gives way. A session that has shown
+        nothing yet may be that of a page which shows an answer of an earlier one: it changes nothing but the parts
+        named in `stays`.
         """
         if changes.get("status") == "running" and "recorded" in (session.payload or ()):
             self.live(session)
-        payload = {**(session.payload or self.recording.payload), "halts": False, **changes}
+        before = session.payload or {**self.recording.payload, "stays": []}
+        payload = {**before, "halts": False, **changes}
+        if "stays" in before:
+            payload["stays"] = sorted({*before["stays"], "status", "halts", *changes})
         if payload["status"] == "running" and "status" not in changes:
             payload["status"] = "done"
         session.payload = payload
         return dict(payload)
 
-    def live(self, session: Session) -> Payload:
-        """Puts the visitor's last answer, or what the page began with, in place of a recorded one."""
+    def live(self, session: Session, shown: Shown | None = None) -> Payload:
+        """Puts the visitor's last answer, or what the page began with, in place of a recorded one.
+
+        shown: what the page showed before the recorded one; if that is gone, the example comes with a sentence.
+        """
         session.on, session.region, last = None, {}, session.result
-        session.payload = self.payload(session, last) if last and last.runs else self.recording.payload
+        if last and last.runs:
+            session.payload = self.payload(session, last)
+            return dict(session.payload)
+        session.payload = self.recording.payload
+        if shown and shown.run:
+            return self._failed(session, f"{GONE} This is the example that the page begins with.")
         return dict(session.payload)
 
     def _failed(self, session: Session, sentence: str) -> Payload:
         return self._shown(session, status="done", progress="", error=sentence)
-
-
-class Files(set[str]):
-    """Paths of what we wrote into Gradio's cache, one to a folder; Gradio's clean-up thread takes them from here."""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(set.copy(self))  # another visitor may add a file meanwhile
-
-    def __isub__(self, deleted: Collection[str]) -> Files:
-        """Forgets files that were deleted, and their folders."""
-        for path in deleted:
-            with contextlib.suppress(OSError):
-                Path(path).parent.rmdir()
-        self.difference_update(deleted)
-        return self
 
 
 def sentence(error: Exception) -> str:
@@ -549,9 +594,12 @@ def sentence(error: Exception) -> str:
     return str(border.told(error))
 
 
+def _sent(event: gr.EventData, name: str) -> Any:
+    return event._data.get(name) if isinstance(event._data, Mapping) else None
+
+
 def _text(event: gr.EventData, name: str) -> str:
-    data = event._data if isinstance(event._data, Mapping) else {}
-    value = data.get(name)
+    value = _sent(event, name)
     return value[: limits.MAX_QUESTION] if isinstance(value, str) else ""
 
 
@@ -580,7 +628,7 @@ def check(method: Method, target: Any) -> None:
 def _too_deep(method: Method, target: Any) -> str:
     """The sentence for a layer that the model does not have, counted as on the page; "" where nothing names one."""
     for part in method.parts:
-        fields = schema(type(part), target.label, target.settings, target.layers)["fields"]
+        fields = schema(type(part), None, target.layers)["fields"]
         for name, value in explicit(part).items():
             field = next((f for f in fields if f["name"] == name and f["kind"] in ("layer", "layers")), None)
             deepest = value[-1] if isinstance(value, list) else value
@@ -591,7 +639,7 @@ def _too_deep(method: Method, target: Any) -> str:
 
 
 def _carried(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:
-    """Methods taken along to another model, set as its card recommends; and the labels of those it cannot run."""
+    """Methods taken along to another model with its settings, and the labels of those it cannot run."""
     kept: dict[str, None] = {}
     left_out: list[str] = []
     try:
@@ -600,7 +648,7 @@ def _carried(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:
         return [], []
     for method in picked:
         try:
-            parts = [start(type(part), target.settings) for part in method.parts]
+            parts = [unset(type(part), part.preset) for part in method.parts]
             usual = parts[0] if len(parts) == 1 else Combine(*parts)
             usual.resolve(target)
         except ValueError:

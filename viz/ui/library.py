@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gradio.utils import get_upload_folder
 from PIL import Image
 
+from clvs_core.engine.images import FORMATS, stored_orientation
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 
@@ -22,6 +25,11 @@ SCENES = ASSETS / "scenes"
 TRACES = ASSETS / "traces"
 SHOWN_COCO = 24
 ANYTHING = ("Is there a person in the image?", "Is there a dog in the image?", "What color is the car?")
+
+
+def file_url(path: str | Path) -> str:
+    """The address of a file that Gradio serves; relative, so that it also works behind a proxy's prefix."""
+    return f"gradio_api/file={quote(str(path))}"
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ class Scene:
 
     @property
     def url(self) -> str:
-        """Where the page finds the file; relative, so that it also works behind a proxy's prefix."""
-        return f"gradio_api/file={quote(str(self.path))}"
+        """Where the page finds the file."""
+        return file_url(self.path)
 
     @cached_property
     def thumbnail(self) -> str:
@@ -88,6 +96,14 @@ class Library:
         """The example whose file this is, or None for a visitor's own picture."""
         return self._by_path.get(Path(path).resolve()) if path else None
 
+    def sent(self, path: Any) -> Path | None:
+        """The picture that a browser or a script names, which may write any path: an upload or an example, or None."""
+        if not isinstance(path, str) or not os.path.isfile(path):
+            return None
+        found = Path(path).resolve()
+        uploaded = found.is_relative_to(Path(get_upload_folder()).resolve())
+        return found if uploaded or self.at(found) else None
+
     def is_bundled(self, path: str | Path | None) -> bool:
         return bool(path) and self.at(path) in self.scenes
 
@@ -99,7 +115,7 @@ class Library:
         if self._coco is None or name not in self._coco:
             return []
         try:
-            return self._coco.find(name, width, height)
+            return self._coco.look(str(path), width, height, orientation=_orientation(Path(path))).objects
         except ClvsError:  # somebody's own picture that happens to have a COCO name
             return []
 
@@ -120,8 +136,20 @@ class Library:
 
     def _questions(self, path: Path) -> tuple[str, ...]:
         assert self._coco is not None
-        names = [item.name for item in self._coco.find(path.name)][:2]
+        try:
+            names = [item.name for item in self._coco.look(str(path)).objects][:2]
+        except ClvsError:  # several pictures have this name
+            names = []
         return (*(f"Is there {_article(name)} {name} in the image?" for name in names), ANYTHING[1])
+
+
+def _orientation(path: Path) -> int:
+    """How a picture is stored, upright where there is no file of it."""
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return stored_orientation(picture)
+    except OSError:
+        return 1
 
 
 def _article(name: str) -> str:

@@ -1,16 +1,22 @@
-"""What a visitor may send, and the launch settings that hold it.
+"""What a visitor may send, and from where.
 
-Pictures are judged by their header before a single pixel is decoded; bodies are cut off while they arrive, so that a
-data URL inside JSON is bounded like an upload. Gradio's own `max_file_size` bounds uploads only.
+Pictures are judged by their header before a single pixel is decoded. `viz.ui.gate` holds requests to these limits,
+`viz.ui.store` uploads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import ipaddress
 import os
+import re
+import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 from gradio import processing_utils
@@ -19,9 +25,22 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 import clvs_core as clvs
 from clvs_core.engine.images import read_picture
 from clvs_core.errors import ClvsError, ImageError, QuestionError
+from viz.ui import parts
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 12 * 2**20
+MAX_UPLOAD = MAX_BYTES + 2**16  # with the form around the picture
+MAX_BODY = 256 * 2**10  # of any other request: the page sends 13 KB, and JSON is parsed while all others wait
+MAX_VALUES = 10_000  # in it: a drawn region of MAX_POLYGON corners has 6,000
+MAX_DEPTH = 32
+MAX_ADDRESS = 16 * 2**10
+MAX_HEADERS = 32 * 2**10
+BODY_SECONDS, UPLOAD_SECONDS = 30, 300  # for a body to arrive
+UPLOADED_BY_ONE, UPLOADED_BY_ALL = 128 * 2**20, 256 * 2**20  # bytes within a minute
+MAX_STORED = 2 * 2**30  # bytes of all uploads and downloads together, the oldest of which give way
+MAX_FILES = 1000
+SPARE_DISK = 64 * 2**20  # stays free for everything else
+KEEP_SECONDS = 3600  # what visitors uploaded is deleted this long after it came
 MAX_PIXELS = 25_000_000
 MAX_SIDE = 2048  # longer sides are reduced: no model here looks at more, and a session stays small
 MAX_RATIO = 50
@@ -35,11 +54,17 @@ MAX_VISITORS = 40  # whose results are kept at a time
 MAX_KEPT = 2**30  # bytes of all their results together
 MAX_RESULT = 2**30  # bytes of one answer's maps, of all methods together: longer answers are cut
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+API_QUEUE: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 1}  # opens pictures without the model's turn
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
+_OPENING = threading.BoundedSemaphore(2)
 _HERE = ("127.0.0.1", "localhost", "::1")
+_FORWARDING = re.compile(  # headers that proxies and content networks add, and no browser
+    "forwarded|x-forwarded(-.*)?|x-(real|client|cluster-client|remote|original)-?.*|via|true-client-ip|cf-.*|cdn-.*"
+    "|fly-.*|fastly-.*|x-amz.*|x-envoy-.*|x-proxy.*|tailscale-.*|ngrok-.*"
+)
 _ACCEPTED = "use a PNG, JPEG or WebP picture"
 
 
@@ -95,14 +120,20 @@ def open_picture(path: str | Path | None) -> Image.Image:
     """The picture as the visitor sees it: upright, RGB, no metadata, at most MAX_SIDE pixels on its longer side.
 
     Everything that can be told from the header is checked first. ImageError says in one sentence what is wrong.
+    Only some are opened at a time, since each takes up to 600 MB meanwhile.
     """
-    if path is None or not Path(path).is_file():
-        raise ImageError("There is no picture; choose an example or upload one of your own.")
+    with _OPENING:
+        return _opened(path)
+
+
+def _opened(path: str | Path | None) -> Image.Image:
+    if path is None or not os.path.isfile(path):
+        raise ImageError("There is no picture, or no longer; choose an example or one of your own.")
     size = os.path.getsize(path)
     if size > MAX_BYTES:
         raise ImageError(f"The file has {size / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with Image.open(io.BytesIO(parts.plain(Path(path).read_bytes())), formats=FORMATS) as picture:
             _check_header(picture)
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes at a fraction, never below MAX_SIDE
             return _reduced(read_picture(picture))
@@ -130,7 +161,7 @@ def _check_header(picture: Image.Image) -> None:
         raise ImageError(f"The picture has {width * height / 1e6:.0f} megapixels; the limit is {MAX_PIXELS // 10**6}.")
     if max(width, height) > MAX_RATIO * min(width, height):
         raise ImageError(f"The picture is {width} x {height} pixels, too narrow to show; crop it.")
-    if picture.format != "MPO" and getattr(picture, "n_frames", 1) != 1:  # phones add a second view to their JPEGs
+    if getattr(picture, "n_frames", 1) != 1:
         raise ImageError("The picture is animated; save one frame of it and use that.")
 
 
@@ -141,20 +172,51 @@ def _reduced(picture: Image.Image) -> Image.Image:
     return clean
 
 
-def is_own(host: str, share: bool = False) -> bool:
-    """Whether a page served at this address is for people at this machine alone, who may load any model."""
-    return host in _HERE and not share and "SPACE_ID" not in os.environ
+def is_own(host: str, share: bool = False, public: bool = False) -> bool:
+    """Whether a page served at this address is for people at this machine alone, who may load any model.
+
+    public: it is said to be for others, too, whom a proxy at this machine lets in.
+    """
+    return host in _HERE and not share and not public and "SPACE_ID" not in os.environ
 
 
 def is_owner(request: gr.Request) -> bool:
     """Whether a request was made at this very machine, so that it may have another model loaded.
 
-    A proxy before a public page runs at this machine, too; but it says for whom it asks, or names the public host.
+    A proxy before a public page runs at this machine, too. It is known by what it adds, by the public host's name, or
+    by speaking otherwise than browsers do: nginx uses HTTP/1.0, or no `Connection: keep-alive`, unless it is told to.
+    One that does nothing of this cannot be told from a browser: hence `public`.
     """
-    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
-    client = getattr(request.client, "host", "")
-    return client in _HERE and host.strip("[]") in _HERE and not forwarded
+    headers, scope = request.headers, getattr(getattr(request, "request", None), "scope", {})
+    places = [headers.get("host", ""), *(headers[name] for name in ("origin", "referer") if name in headers)]
+    return (
+        getattr(request.client, "host", "") in _HERE
+        and all(_hostname(place) in _HERE for place in places)
+        and not any(_FORWARDING.fullmatch(name.lower()) for name in headers)
+        and headers.get("connection", "").lower() == "keep-alive"
+        and scope.get("http_version", "1.1") != "1.0"
+    )
+
+
+def _hostname(place: str) -> str:
+    """The host in an address, or in a Host header."""
+    try:
+        return urlsplit(place if "//" in place else f"//{place}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def visitor(scope: Mapping[str, Any]) -> str:
+    """From which address a request came, as far as is known: as the nearest proxy saw it, where there is one."""
+    client = (scope.get("client") or ("",))[0]
+    forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1").rpartition(",")[2].strip()
+    return forwarded if forwarded and _is_near(client) else client
+
+
+def _is_near(address: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(address).is_private
+    return False
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -174,74 +236,3 @@ def refuse_addresses() -> None:
 
 async def _refuse_address(url: str, cache_dir: str) -> str:
     raise gr.Error("Send the picture itself, not its address.", print_exception=False)
-
-
-class LimitBody:
-    """ASGI middleware: answers 413 to a request body of more than `limit` bytes, declared or streamed.
-
-    It also answers 404 to `/file=http...`, with which Gradio fetches any address for anybody.
-    """
-
-    def __init__(self, app: Any, limit: int = MAX_BYTES + 2**16):  # room for the form around a picture of MAX_BYTES
-        self.app, self.limit = app, limit
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        if "/file=http" in scope["path"].lower():
-            return await self._refuse(send, 404, "There is no such file.")
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        too_large = f"Too large: the limit is {self.limit / 2**20:.0f} MB."
-        if not declared.isdigit() or int(declared) > self.limit:
-            return await self._refuse(send, 413, too_large)
-        seen, started = 0, False
-
-        async def counted() -> Any:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.limit:
-                raise _TooLarge
-            return message
-
-        async def noted(message: Any) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                if seen > self.limit:  # a framework that caught our error speaks of a bad request
-                    message = {**message, "status": 413}
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noted)
-        except _TooLarge:
-            if not started:
-                await self._refuse(send, 413, too_large)
-
-    async def _refuse(self, send: Any, status: int, text: str) -> None:
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": text.encode()})
-
-
-class _TooLarge(Exception):
-    pass
-
-
-def launch_settings() -> dict[str, Any]:
-    """Keyword arguments of `Blocks.launch` that keep the limits; add host, port, theme and css."""
-    from starlette.middleware import Middleware
-
-    return {
-        "max_file_size": MAX_BYTES,
-        "allowed_paths": [],
-        "app_kwargs": {"middleware": [Middleware(LimitBody)]},
-        "enable_monitoring": False,
-        "show_error": False,
-        "strict_cors": True,
-        "run_history": False,
-        "state_session_capacity": MAX_VISITORS,
-        "footer_links": [],
-        "ssr_mode": False,
-        "mcp_server": False,
-    }

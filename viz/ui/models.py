@@ -10,10 +10,13 @@ import contextlib
 import queue
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from gradio.context import LocalContext
 
 import clvs_core as clvs
 from clvs_core.engine.decode import Addition, RunLog
@@ -25,6 +28,7 @@ from clvs_core.models.prompts import CHAT
 from clvs_core.models.recommend import Recommendation, duration, measure, recommend, seconds
 from clvs_core.models.registry import CARDS, card_for
 from viz.ui import border, limits
+from viz.ui.listeners import wanted
 
 PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
 STOPPED = "Stopped: the model on the page stays, and what has come of the other one is kept."
@@ -50,6 +54,7 @@ class Call:
     """One question as it crosses to where the GPU is.
 
     tokens: how many are asked for. beside: methods whose runs are there already and will be kept together with these.
+    wanted: whether somebody waits for the answer; None where that cannot be asked.
     """
 
     model: str
@@ -59,6 +64,33 @@ class Call:
     tokens: int
     prompt: str = CHAT
     beside: Sequence[Any] = ()
+    wanted: Callable[[], bool] | None = None
+
+
+class Shown:
+    """The pictures that visitors have on their pages: what models keep for one goes with it.
+
+    The same picture of two visitors is kept for as long as one of them has it.
+    """
+
+    def __init__(self) -> None:
+        self._marks: set[tuple[int, int, str]] = set()
+        self._lock = threading.RLock()  # a picture may be found gone while it is held
+
+    def note(self, model: Any, picture: Any, content: str) -> None:
+        """This visitor's picture has been read by the model, which knows it by its content."""
+        mark = id(model), id(picture), content
+        with self._lock:
+            if mark not in self._marks:
+                self._marks.add(mark)
+                weakref.finalize(picture, self._gone, mark, weakref.ref(model)).atexit = False
+
+    def _gone(self, mark: tuple[int, int, str], model: Callable[[], Any]) -> None:
+        with self._lock:
+            self._marks.discard(mark)
+            last = not any((one, content) == (mark[0], mark[2]) for one, _, content in list(self._marks))
+        if last and (kept := model()) is not None:
+            kept.forget(mark[2])
 
 
 class Models:
@@ -99,6 +131,7 @@ class Models:
         self._busy = threading.Lock()
         self._idle, self._running = threading.Condition(), 0
         self._room = threading.BoundedSemaphore(limits.QUEUE_SIZE)
+        self._shown = Shown()
         self._streamed = border.across(self._stream, self._seconds)
         self._asked = border.across(self._ask, self._seconds)
 
@@ -134,7 +167,7 @@ class Models:
         stop = stop or threading.Event()
         self._refuse(name)
         told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        failed: list[Exception] = []
+        failed: list[BaseException] = []
 
         def tell(far: str) -> None:
             if stop.is_set():
@@ -144,7 +177,7 @@ class Models:
         def load() -> None:
             try:
                 self._get(name, progress=tell)
-            except Exception as error:
+            except BaseException as error:  # whatever ends this thread is to be told
                 failed.append(error)
             finally:
                 told.put(None)
@@ -153,7 +186,7 @@ class Models:
         threading.Thread(target=load, name="switch-model", daemon=True).start()
         yield from _heard(told, stop)
         if failed:
-            raise failed[0]
+            raise failed[0] if isinstance(failed[0], Exception) else border.told(failed[0])
         if stop.is_set() and not was_ready:
             self._discard(name)
             raise Stopped(STOPPED)
@@ -424,7 +457,7 @@ class Models:
         with self._using(call.model) as model:
             with self._busy:
                 unknown = model.unknown_words(call.question, call.prompt)
-                image = model.open_image(call.picture, call.prompt)
+                image = self._open(model, call)
             count = _room(model, image.views, call.methods, call.tokens)
             yield Answer(image.views, [], model.layers, unknown, count)
             with self._busy:
@@ -450,23 +483,36 @@ class Models:
         prompt: str = CHAT,
         beside: Sequence[Any] = (),
     ) -> Answer:
-        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already."""
+        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
+
+        Stopped where it has its turn and who asked has gone.
+        """
         self.get(name)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            (answer,) = self._asked(Call(name, picture, question, methods, max_new_tokens, prompt, beside))
+            call = Call(name, picture, question, methods, max_new_tokens, prompt, beside)
+            if not border.ZERO_GPU:  # what crosses to another process is pickled
+                call = replace(call, wanted=wanted(LocalContext.request.get(None)))
+            (answer,) = self._asked(call)
             return answer
         finally:
             self._room.release()
 
     def _ask(self, call: Call) -> Iterator[Answer]:
         with self._using(call.model) as model, self._busy:
-            image = model.open_image(call.picture, call.prompt)
+            if call.wanted is not None and not call.wanted():
+                raise Stopped("Nobody waits for this answer any more.")
+            image = self._open(model, call)
             count = _room(model, image.views, [*call.methods, *call.beside], call.tokens)
             runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
             unknown = model.unknown_words(call.question, call.prompt)
         yield Answer(image.views, runs, model.layers, unknown, count)
+
+    def _open(self, model: Any, call: Call) -> Any:
+        image = model.open_image(call.picture, call.prompt)
+        self._shown.note(model, call.picture, image.key[0])
+        return image
 
     def _seconds(self, call: Call) -> int:
         """Seconds of GPU that a call may take."""

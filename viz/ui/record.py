@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from clvs_core.errors import ClvsError
+from clvs_core.files import write_whole
 from viz.ui.library import TRACES, Library
 from viz.viewer.payload import empty
 
@@ -62,6 +63,7 @@ def make(models: Any, library: Library) -> Recording:
     if payload.get("error") or payload.get("status") != "done":
         raise ClvsError(f"The example could not be recorded: {payload.get('error')}")
     payload["id"] = "first"
+    del payload["run"]  # it is nobody's own
     payload["image"] = {**payload["image"], "url": ""}
     return Recording(scene.name, scene.questions[0], models.default, layers, payload)
 
@@ -72,7 +74,7 @@ def main() -> None:
 
     recording = make(Models(), Library())
     TRACES.mkdir(parents=True, exist_ok=True)
-    FIRST.write_text(json.dumps(vars(recording), ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    write_whole(FIRST, json.dumps(vars(recording), ensure_ascii=False, separators=(",", ":")) + "\n")
     answers = ", ".join(f"{m['label']}: {m['text'].strip()}" for m in recording.payload["methods"])
     print(f"{FIRST}: {FIRST.stat().st_size / 1024:.0f} KiB, {recording.question} {answers}")
 

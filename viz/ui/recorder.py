@@ -99,7 +99,7 @@ class Recorder:
         settings = Settings(self._name, tuple(methods), tokens, prompt)
         # past `run`, which would turn errors into words for visitors
         *_, last = self._handlers._answer(session, session.begin(), asked.picture.path, asked.question, settings)
-        payload = {name: part for name, part in last.items() if name != "link"}
+        payload = {name: part for name, part in last.items() if name not in ("link", "run")}
         if asked.followed is not None:
             payload["objects"] = [{**item, "on": item["name"] in asked.followed} for item in payload["objects"]]
         try:

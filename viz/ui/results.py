@@ -24,7 +24,7 @@ from clvs_core.models.prompts import presets
 from viz import figures as drawing
 from viz import paper_figures
 from viz.ui import limits, runs
-from viz.ui.explore import HIDDEN, QUICK, Page, _keeping
+from viz.ui.explore import HIDDEN, QUICK, TYPED, Page, _keeping
 from viz.ui.handlers import Handlers, sentence
 from viz.ui.library import ANYTHING
 from viz.ui.runs import Choice, OpenRun, Pictures, Runs
@@ -59,8 +59,9 @@ def results(page: Page, handlers: Handlers, available: Runs) -> None:
         tables = gr.Markdown(elem_id="tables", latex_delimiters=[], container=False)
     tab = Results(handlers, available)
     heavy: dict[str, Any] = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
-    board.look(tab.look, None, board, trigger_mode="always_last", **QUICK)
-    board.draw(tab.draw, None, [board, tables], trigger_mode="always_last", **heavy)
+    # not "always_last": Gradio then forgets what the last event said
+    board.look(tab.look, None, board, trigger_mode="multiple", **QUICK)
+    board.draw(tab.draw, None, [board, tables], trigger_mode="multiple", **heavy)
     board.save(tab.save, None, page.download, **heavy)
     arrived = [*page.arrived, page.session]
     board.open(_keeping(tab.open), [page.session, page.controls[0]], [board, *arrived], **QUICK)
@@ -87,7 +88,7 @@ class Results:
         if not choice.run and not choice.folder and listed:
             choice = replace(choice, run=listed[0])
         board = {"part": "answers", "runs": listed, "own": owner, "run": choice.run, "folder": choice.folder}
-        board["turn"] = next(self._turns)
+        board |= {"turn": next(self._turns), "asked": _number(event, "asked")}
         if not choice.run and not choice.folder:
             return board
         try:
@@ -97,7 +98,7 @@ class Results:
 
     def _answers(self, opened: OpenRun, choice: Choice, owner: bool) -> dict[str, Any]:
         table = runs.shown(opened, choice)
-        seen = [opened.questions[opened.places[row["id"]]] for row in table["rows"] if row["id"] in opened.places]
+        seen = [opened.questions[opened.places[row["id"]]] for row in table["rows"]]
         parts = [opened.benchmark.parser, *(name for name in PARSERS if name != opened.benchmark.parser)]
         methods = [[name, label] for name, label in zip(opened.names, opened.labels, strict=True)]
         return {
@@ -148,10 +149,10 @@ class Results:
             else:
                 name = _word(event, "name")
                 content = self.made.file(opened, name, ending)
+            name = f"{runs.file_name(opened.run.folder.name)}-{runs.file_name(name)}.{ending}"
+            return {"url": self.handlers.publish(content, name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
-        name = f"{runs.file_name(opened.run.folder.name)}-{runs.file_name(name)}.{ending}"
-        return {"url": self.handlers.publish(content, name), "name": name}
 
     # --- a question in the explorer -------------------------------------------------------------------------------
 
@@ -174,13 +175,14 @@ class Results:
         names = runs.to_ask(opened, opened.said(opened.parser(choice))[place], *_picked(event))
         settings, told = self._settings(opened, names, present)
         shown, ticket = self.handlers.begin(session)
-        session.remark = " ".join([_in_the_run(opened, question.id, names), *told])
-        asked = list(dict.fromkeys(q.text for q in opened.questions if q.image == question.image))
+        session.remark = runs.readable(" ".join([_in_the_run(opened, question.id, names), *told]), TYPED)
+        beside = [runs.readable(q.text, TYPED) for q in opened.questions if q.image == question.image]
+        asked = list(dict.fromkeys(text for text in beside if len(text) <= limits.MAX_QUESTION))
         suggested = asked[:SUGGESTED] if question.image else list(ANYTHING)
         model, _, *others = (getattr(settings, name) for name in Settings.__dataclass_fields__)
         controls = (model, self.handlers.picker(model, settings.methods), *others)
-        board = {"part": "opened", "turn": next(self._turns), "id": question.id}
-        return board, shown, path, question.text, suggested, scene, *controls, ticket
+        board = {"part": "opened", "turn": next(self._turns), "id": opened.ids[place]}
+        return board, shown, path, runs.readable(question.text, TYPED), suggested, scene, *controls, ticket
 
     def _picture(self, found: Path) -> tuple[str, str]:
         """Where the page may serve the picture from, and the example's name if it is one.
@@ -191,7 +193,7 @@ class Results:
         if scene is not None:
             return str(scene.path), scene.name
         limits.open_picture(found)  # only what is a picture is served
-        return str(self.handlers.store(found.read_bytes(), found.name)), ""
+        return str(self.handlers.files.put(found.read_bytes(), found.name)), ""
 
     def _settings(self, opened: OpenRun, names: Sequence[str], present: str) -> tuple[Settings, list[str]]:
         """The explorer's settings that are nearest to the run's, and a sentence for each that differs."""
@@ -202,7 +204,7 @@ class Results:
             label = str(run["model"].get("label") or run["model"].get("name"))[:80]
             told.append(f"The run's model, {label}, is not offered here; {models.cards[present].label} answers.")
         name = model or present
-        specs, unknown = _specs([opened.run.methods[name] for name in names])
+        specs, unknown = _specs([dict(zip(opened.names, opened.specs, strict=True))[name] for name in names])
         if unknown:
             told.append(f"Not known here: {', '.join(unknown)}.")
         usual = self.handlers.defaults(name)
@@ -235,7 +237,7 @@ def _specs(texts: Sequence[Any]) -> tuple[list[str], list[str]]:
 def _in_the_run(opened: OpenRun, id: str, names: Sequence[str]) -> str:
     """What the run's methods answered, e.g. "In the run: Vanilla Yes, CLVS No." """
     called = dict(zip(opened.names, opened.labels, strict=True))
-    answers = [f"{called[name]} {opened.run.answers[name].get(id, 'nothing yet').strip()[:60]}" for name in names]
+    answers = [f"{called[name]:.80} {opened.answers[name].get(id, 'nothing yet').strip()[:60]}" for name in names]
     return f"In the run: {', '.join(answers)}."
 
 
@@ -243,6 +245,12 @@ def _word(event: gr.EventData, name: str) -> str:
     data = event._data if isinstance(event._data, Mapping) else {}
     value = data.get(name)
     return value[:200] if isinstance(value, str) else ""
+
+
+def _number(event: gr.EventData, name: str) -> int:
+    """A whole number that the browser is told back, 0 for anything else."""
+    value = event._data.get(name) if isinstance(event._data, Mapping) else 0
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
 
 
 def _picked(event: gr.EventData) -> tuple[list[str], bool]:

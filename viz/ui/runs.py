@@ -9,6 +9,7 @@ import base64
 import functools
 import io
 import itertools
+import os
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +25,9 @@ from clvs_core.benchmarks import PARSERS
 from clvs_core.benchmarks.answers import parser as parser_of
 from clvs_core.benchmarks.base import Question, with_pictures
 from clvs_core.benchmarks.runs import ABOUT, ANSWERS, QUESTIONS, RunFolder, find_runs, read_run
+from clvs_core.commands.common import line
 from clvs_core.errors import ClvsError
-from viz.labels import labels, name_of, title
+from viz.labels import labels, name_of, numbered, title
 from viz.ui import limits
 from viz.ui.library import Library
 
@@ -37,6 +39,7 @@ VANILLA, CLVS = "vanilla", "clvs"
 YES, NO, NEITHER, NONE = 1, 0, -1, -2  # what an answer was read as; NONE: there is no answer yet
 _SAID = {"yes": YES, "no": NO, None: NEITHER}
 _LONGEST = 600  # characters of any text from a run that the page shows
+MOST = 200  # methods of a run that the page shows: a table of more is no use to anybody
 
 
 @dataclass(frozen=True)
@@ -151,18 +154,23 @@ def _stamp(path: Path) -> tuple[Any, ...]:
 class OpenRun:
     """A run that was read, with what the page needs of it worked out once.
 
-    questions: each once, in the run's order; places: their ids' places. names: its methods; specs: their settings in
-    full; labels: what they are called on the page. vanilla: its place among them.
+    run: as on disk, but with the first MOST methods only; left_out: how many more it has. questions: each once, in the
+    run's order; ids: what the page calls them; places: these ids' places. names: what the page calls its methods;
+    specs: their settings in full; labels: what is shown of them; answers: of each name, by the question's own id.
+    vanilla: its place among them.
     """
 
     def __init__(self, run: RunFolder):
-        self.run = run
+        self.run, self.left_out, self.state = _first(run), max(0, len(run.methods) - MOST), _state(run)
         self.benchmark = run.benchmark
         self.questions = list({question.id: question for question in run.questions}.values())
-        self.places = {question.id: place for place, question in enumerate(self.questions)}
-        self.names = list(run.methods)
-        self.specs = [str(spec) for spec in run.methods.values()]
-        self.labels = labels_of(self.names, self.specs)
+        self.ids = short([question.id for question in self.questions])
+        self.places = {id: place for place, id in enumerate(self.ids)}
+        methods = self.run.methods
+        self.names = short(list(methods))
+        self.specs = [str(spec) for spec in methods.values()]
+        self.labels = labels_of(list(methods), self.specs)
+        self.answers = dict(zip(self.names, map(self.run.answers.get, methods), strict=True))
         self.vanilla = next((n for n, spec in enumerate(self.specs) if name_of(spec) == VANILLA), None)
         self._texts = [f"{q.id}\n{q.image}\n{q.text}".lower() for q in self.questions]
         self.kinds = list(dict.fromkeys(kind_of(question) for question in self.questions))
@@ -180,7 +188,7 @@ class OpenRun:
     def _said(self, parser: str) -> np.ndarray:
         """(questions, methods) int8 of YES, NO, NEITHER or NONE, as this parser reads the answers."""
         read = functools.lru_cache(maxsize=10_000)(parser_of(parser, self.benchmark.name))
-        columns = [self.run.answers[name] for name in self.names]
+        columns = [self.answers[name] for name in self.names]
         said = [
             [_SAID[read(column[q.id], q.label)] if q.id in column else NONE for column in columns]
             for q in self.questions
@@ -229,20 +237,49 @@ def labels_of(names: Sequence[str], specs: Sequence[str]) -> list[str]:
     names: as they were asked for; specs: settings in full. They differ from those of the one that was asked for by its
     mere name, which keeps it, or else from any other's, as in the tables.
     """
-    titles = [title(name)[:_LONGEST] for name in names]
+    titles = [readable(title(name)) for name in names]
     mere = {name_of(spec): spec for name, spec in zip(names[::-1], specs[::-1], strict=True) if ":" not in name}
     found = labels(specs, titles)
     for n, (name, spec) in enumerate(zip(names, specs, strict=True)):
         if base := mere.get(name_of(spec)):
             found[n] = titles[n] if ":" not in name else labels([base, spec], ["", titles[n]])[1]
-    found = [label[:_LONGEST] for label in found]
-    again = [found[:n].count(label) + 1 for n, label in enumerate(found)]  # a sweep may ask the usual setting twice
-    return [f"{label} {number}" if number > 1 else label for label, number in zip(found, again, strict=True)]
+    return numbered(list(map(readable, found)))  # a sweep may ask the usual setting twice
+
+
+def readable(text: str, longest: int = _LONGEST) -> str:
+    """A text from a run as a browser can take it: not too long, without halves of surrogate pairs."""
+    return text[:longest].encode("utf-8", "replace").decode("utf-8")
+
+
+def short(texts: Sequence[str]) -> list[str]:
+    """The same for texts that are all different, and still are."""
+    return [
+        text if readable(text) == text else f"{readable(text, _LONGEST - 20)}… {n}" for n, text in enumerate(texts, 1)
+    ]
+
+
+def _first(run: RunFolder) -> RunFolder:
+    """The run with the first MOST of its methods, and vanilla in any case."""
+    if len(run.methods) <= MOST:
+        return run
+    kept = dict(itertools.islice(run.methods.items(), MOST))
+    if not any(name_of(str(spec)) == VANILLA for spec in kept.values()):
+        others = ((name, spec) for name, spec in run.methods.items() if name_of(str(spec)) == VANILLA)
+        kept = dict([*itertools.islice(others, 1), *kept.items()][:MOST])
+    rows = [row for row in run.rows if row["method"] in kept]
+    return replace(run, about={**run.about, "methods": kept}, rows=rows)
+
+
+def _state(run: RunFolder) -> str:
+    """How complete a run is, with all its methods."""
+    if run.complete:
+        return f"Complete: {run.total:,} answers."
+    return f"{len(run.rows):,} of {run.total:,} answers, still running or stopped."
 
 
 def kind_of(question: Question) -> str:
     """What a question is filtered by: its source, where it has one, and its kind."""
-    return f"{question.source} {question.kind}".strip()
+    return readable(f"{question.source} {question.kind}".strip())
 
 
 def disagree(said: np.ndarray) -> np.ndarray:
@@ -305,15 +342,15 @@ def _row(opened: OpenRun, index: int, said: np.ndarray, person: np.ndarray) -> d
     marks = {NONE: "none", NEITHER: "unread", _SAID[question.label]: "right"}
     cells = []
     for name, one, read in zip(opened.names, said, person, strict=True):
-        answer = opened.run.answers[name].get(question.id, "")
-        cells.append([answer[:_LONGEST], marks.get(int(one), "wrong"), bool(one in (YES, NO) and one != read)])
-    texts = {name: getattr(question, name)[:_LONGEST] for name in ("id", "image", "text", "label")}
-    return {**texts, "kind": kind_of(question)[:_LONGEST], "cells": cells}
+        answer = opened.answers[name].get(question.id, "")
+        cells.append([readable(answer), marks.get(int(one), "wrong"), bool(one in (YES, NO) and one != read)])
+    texts = {name: readable(getattr(question, name)) for name in ("image", "text", "label")}
+    return {"id": opened.ids[index], **texts, "kind": kind_of(question), "cells": cells}
 
 
 def about(opened: OpenRun) -> dict[str, str]:
     """{line, state}: one line about a run, and how complete it is."""
-    run, told = opened.run, opened.run.about
+    told = opened.run.about
     model = told["model"]
     options = told.get("options")
     part = " ".join(str(v) for v in options.values() if v is not None) if isinstance(options, Mapping) else ""
@@ -324,12 +361,18 @@ def about(opened: OpenRun) -> dict[str, str]:
         f"prompt {told['prompt'][:80]}",
         f"at most {tokens} token{'' if tokens == 1 else 's'}",
         f"{told['questions']:,} questions",
-        f"{len(opened.names)} method{'' if len(opened.names) == 1 else 's'}",
+        _methods(opened),
         _when(told.get("sessions")),
     ]
-    complete = f"Complete: {run.total:,} answers."
-    state = complete if run.complete else f"{len(run.rows):,} of {run.total:,} answers, still running or stopped."
-    return {"line": " · ".join(filter(None, words)), "state": state}
+    return {"line": line(" · ".join(filter(None, words))), "state": opened.state}
+
+
+def _methods(opened: OpenRun) -> str:
+    """How many methods there are, and how many of them the page leaves to the command `report`."""
+    shown = len(opened.names)
+    if opened.left_out:
+        return f"{shown + opened.left_out:,} methods, of which {shown} are shown here and the command report takes all"
+    return f"{shown} method{'' if shown == 1 else 's'}"
 
 
 def _when(sessions: Any) -> str:
@@ -373,20 +416,21 @@ class Pictures:
 
     def near(self, question: Question, owner: bool) -> Path | None:
         """The same, without looking into folders below."""
-        if owner and isinstance(question.picture, (str, Path)) and Path(question.picture).is_file():
+        if owner and isinstance(question.picture, (str, Path)) and os.path.isfile(question.picture):
             return Path(question.picture)
         image = Path(question.image)
         if not question.image or ".." in image.parts or image.is_absolute():
             return None
-        return next((folder / image for folder in self.folders if (folder / image).is_file()), None)
+        return next((folder / image for folder in self.folders if os.path.isfile(folder / image)), None)
 
     def thumbnails(self, questions: Iterable[Question], owner: bool) -> dict[str, str]:
-        """Small pictures as data URLs by image name, of those that are quickly found and can be read."""
+        """Small pictures as data URLs by image name as it is shown, of those that are quickly found and can be read."""
         found: dict[str, str] = {}
         for question in questions:
-            path = None if question.image in found else self.near(question, owner)
+            name = readable(question.image)
+            path = None if name in found else self.near(question, owner)
             if path is not None and (small := thumbnail(path, path.stat().st_mtime_ns)):
-                found[question.image] = small
+                found[name] = small
         return found
 
 

@@ -13,10 +13,12 @@ import numpy as np
 from PIL import Image
 
 import clvs_core as clvs
+from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
-from clvs_core.methods.schema import start
 from clvs_core.models.prompts import CHAT
 from viz.ui.objects import Seen, see
+
+LONGEST = 1000  # characters of what a browser names
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,29 @@ class Settings:
 
     @classmethod
     def of(cls, card: Any) -> Settings:
-        """What the page starts with for a model: vanilla, and CLVS as the model's card recommends it."""
-        return cls(card.name, (spec(clvs.Vanilla()), spec(start(clvs.CLVS, card.settings))))
+        """What the page starts with for a model: vanilla and CLVS."""
+        return cls(card.name, (spec(clvs.Vanilla()), spec(clvs.CLVS())))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which answer a visitor's page shows, as the browser says it: the session may be another one since.
+
+    run: of the visitor's own answer, "" for the example that the page begins with; question: what it answers.
+    recording, item: of the recorded answer that stands in its place (`viz.ui.desk`), "" for none.
+    """
+
+    run: str = ""
+    question: str = ""
+    recording: str = ""
+    item: str = ""
+
+    @classmethod
+    def of(cls, data: Any) -> Shown:
+        """What cannot be read is left out; nothing raises."""
+        data = data if isinstance(data, Mapping) else {}
+        texts = {name: data.get(name) for name in cls.__dataclass_fields__}
+        return cls(**{name: text[:LONGEST] for name, text in texts.items() if isinstance(text, str)})
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,8 @@ class Picture:
 class Result:
     """The last answer, with everything needed to draw it again or to change one method of it.
 
-    methods, runs: in the same order; runs are empty before the first token.
+    methods, runs: in the same order; runs are empty before the first token. id: of what the viewer shows, which keeps
+    its place as long as that stays the same; run: by which the page names it, "" for the example as it came.
     """
 
     picture: Picture
@@ -70,6 +94,7 @@ class Result:
     notes: Sequence[str] = ()
     remark: str = ""  # what a run answered to this question, where it was opened from one
     id: str = ""
+    run: str = ""
     finished: bool = False
 
     @property
@@ -77,7 +102,7 @@ class Result:
         """Bytes of the traces and of the picture."""
         arrays = {id(value): value for run in self.runs for value in vars(run.trace).values()}
         width, height = self.picture.image.size
-        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 3 * width * height
+        return sum(getattr(array, "nbytes", 0) for array in arrays.values()) + 4 * width * height
 
 
 @dataclass(eq=False)
@@ -89,6 +114,7 @@ class Session:
     moves: int = 0  # counts moved settings, so that only the newest is shown
     fitted: tuple[str, int] | None = None  # model and depth that the page's settings were last made for
     picture: Picture | None = None
+    unreadable: tuple[str, ClvsError] | None = None  # the last picture that could not be opened, and why
     result: Result | None = None
     payload: Mapping[str, Any] | None = None
     on: frozenset[str] | None = None  # objects switched on by hand; None follows the question

@@ -1,28 +1,27 @@
 """Small components that Gradio does not have: picture input, slider, strip, chips, menus, header, download.
 
-Like the viewer, each but the first two is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so
+Like the viewer, each but the slider is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so
 text that is not ours arrives in the value and reaches the page through `textContent` only.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import functools
 import html
 import json
 import math
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 
-from clvs_core.errors import ImageError
 from viz import scales
 from viz.ui import limits
-from viz.ui.library import Scene
+from viz.ui.library import Library, Scene, file_url
+from viz.ui.session import Shown
 
 STATIC = Path(__file__).parent / "static"
 
@@ -31,34 +30,6 @@ STATIC = Path(__file__).parent / "static"
 def static(name: str) -> str:
     """Text of a file of the page: page.css, header.html, header.js."""
     return (STATIC / name).read_text(encoding="utf-8")
-
-
-class PictureInput(gr.Image):
-    """Gradio's picture input without its decoding: handlers get the path and judge the header themselves.
-
-    Use it with type="filepath" and image_mode=None. It has no `__init__`, from whose signature Gradio takes the props.
-    """
-
-    def preprocess(self, payload: Any) -> str | None:
-        if payload is None:
-            return None
-        if payload.url and payload.url.startswith("data:"):
-            return self._decoded(payload.url)
-        if payload.path is None:
-            raise ImageError("There is no picture; choose an example or upload one of your own.")
-        return payload.path
-
-    def _decoded(self, url: str) -> str:
-        try:
-            content = base64.b64decode(url.partition(",")[2], validate=True)
-        except ValueError:
-            raise ImageError("The picture's data URL is broken; send its bytes as base64.") from None
-        path = save_bytes_to_cache(content, "picture.bin", self.GRADIO_CACHE)
-        self.temp_files.add(path)
-        return path
-
-    def get_block_name(self) -> str:
-        return "image"  # the part of Gradio's front end to use
 
 
 class Setting(gr.Slider):
@@ -97,6 +68,37 @@ class _Fixed(gr.HTML):
 
     def example_value(self) -> None:
         return None
+
+
+class PictureInput(_Fixed):
+    """The picture that is asked about, and the ways in for one of the visitor's own: a button, drop and paste.
+
+    Event `upload` with {"path"}, once the file is on the server. The value is the path of the picture to show; in
+    answer to an upload {"path", "of": the uploaded one, "error": why that is not shown}. For handlers it is the path of
+    the one that is shown, None where no such file may be opened.
+    """
+
+    def __init__(self, library: Library, value: str = "", **kwargs: Any) -> None:
+        self._library = library
+        formats = ",".join(f"image/{name.lower()}" for name in limits.FORMATS)
+        super().__init__(
+            value,
+            html_template=static("picture.html").replace("FORMATS", formats),
+            js_on_load=f"const MAX_BYTES = {limits.MAX_BYTES};\n{static('picture.js')}",
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> str | None:
+        found = self._library.sent(payload.get("path") if isinstance(payload, Mapping) else None)
+        return None if found is None else str(found)
+
+    def postprocess(self, value: Any) -> Any:
+        """{path, url, title, of, error, turn} for the browser."""
+        told = value if isinstance(value, Mapping) else {"path": value}
+        scene = self._library.at(told["path"])
+        shown = {"url": file_url(told["path"] or ""), "title": scene.title if scene else "Your own picture"}
+        turn = uuid.uuid4().hex  # a browser takes no notice of a value that is the same as before
+        return {"of": "", "error": "", **told, **shown, "turn": turn}
 
 
 class Strip(_Fixed):
@@ -194,6 +196,16 @@ class Header(_Fixed):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(None, html_template=static("header.html"), js_on_load=static("header.js"), **kwargs)
+
+
+class ShownRun(_Fixed):
+    """Says to the server which answer is on the page, as a `Shown`; the browser alone sets it."""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(value, html_template="<span></span>", js_on_load=static("shown.js"), **kwargs)
+
+    def preprocess(self, payload: Any) -> Shown:
+        return Shown.of(payload)
 
 
 class Download(_Fixed):

@@ -57,6 +57,13 @@ function shown() {
   return view;
 }
 
+/** Which objects and which region the curves follow: a download follows the same. */
+function followed() {
+  const app = viewer();
+  if (!app?.model) return {};
+  return { on: app.model.objects.filter((object) => app.isOn(object)).map((object) => object.name), region: app.state.region ?? {} };
+}
+
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
 const tabs = [...head.querySelectorAll('[data-view]')];
 function view(name, focus = false) {
@@ -132,7 +139,7 @@ head.addEventListener('click', (event) => {
     open(false);
     opener.focus();
     say('Preparing the file…');
-    trigger('export', { kind: button.dataset.kind, view: shown() });
+    trigger('export', { kind: button.dataset.kind, view: shown(), ...followed() });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
   else keepTheme(document.body.classList.toggle('dark'));

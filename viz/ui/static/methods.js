@@ -1,11 +1,11 @@
 // The methods to compare: chips pick them, and the settings of one at a time stand below. The server says what there is;
 // what is picked goes back as specs, written as clvs_core.methods.spec writes them. An entry is a list of parts, one of
-// a single method, each with the settings that its spec names. Labels may come from anybody's file: textContent only.
+// a single method, each with the settings that its spec names; the others are the preset's. Labels may come from anybody's file: textContent only.
 const root = element.querySelector('.mp');
 const find = (name) => root.querySelector(name);
 const chips = find('.mp-chips');
 const tabs = find('.mp-tabs');
-const [more, reset] = root.querySelectorAll('.mp-tools button');
+const [paper, more, reset] = root.querySelectorAll('.mp-tools button');
 const rare = find('.mp-rare');
 
 let methods = []; // what there is
@@ -16,6 +16,7 @@ let expanded = false; // its rarer settings, too
 
 // ---- what is picked ------------------------------------------------------------------------------------------------
 
+const PAPER = { preset: 'paper' };
 const known = (name) => methods.find((method) => method.name === name);
 const copy = (value) => JSON.parse(JSON.stringify(value));
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -44,7 +45,7 @@ const styleOf = (entry) => {
 const written = (value) => (Array.isArray(value) ? value.join('-') : String(value));
 function specOf(entry) {
   return entry.map(({ name, set }) => {
-    const order = (known(name)?.fields ?? []).map((field) => field.name);
+    const order = ['preset', ...(known(name)?.fields ?? []).map((field) => field.name)];
     const pairs = Object.entries(set).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
     return name + (pairs.length ? `:${pairs.map(([key, value]) => `${key}=${written(value)}`).join(',')}` : '');
   }).join('+');
@@ -72,7 +73,7 @@ function toggle(key) {
   const method = known(key);
   if (method.reason) return tell(method.reason);
   if (entries.length >= limit) return tell(`No more than ${limit} methods fit side by side; take one away first.`);
-  const entry = [{ name: method.name, set: copy(method.start) }];
+  const entry = [{ name: method.name, set: {} }];
   entries = method.name === 'vanilla' ? [entry, ...entries] : [...entries, entry]; // the reference comes first
   if (method.fields.length) open = entry;
   draw();
@@ -178,18 +179,28 @@ function show(key) {
 
 // ---- settings ------------------------------------------------------------------------------------------------------
 
-const valueOf = (part, field) => (field.name in part.set ? part.set[field.name] : field.value);
+const fromPaper = (part) => part.set.preset === 'paper';
+/** What a setting is where it is left out. */
+const usual = (part, field) => (fromPaper(part) ? field.paper : field.value);
+const valueOf = (part, field) => (field.name in part.set ? part.set[field.name] : usual(part, field));
+/** Whether the method's paper and the model's card say different things. */
+const differs = (part) => known(part.name)?.fields.some((field) => !same(field.paper, field.value));
 function change(part, field, value) {
   tell('');
-  if (value === null || value === '' || same(value, field.value)) delete part.set[field.name];
+  if (value === null || value === '' || same(value, usual(part, field))) delete part.set[field.name];
   else part.set[field.name] = value;
   drawReset();
   send('Working out the new setting…');
 }
 
 function drawReset() {
-  const start = open?.every((part) => same(Object.entries(part.set).sort(), Object.entries(known(part.name).start).sort()));
-  reset.disabled = open === null || start;
+  reset.disabled = open === null || open.every((part) => Object.keys(part.set).length === 0);
+  const parts = open?.filter((part) => differs(part) || fromPaper(part)) ?? [];
+  paper.hidden = parts.length === 0;
+  paper.setAttribute('aria-pressed', String(parts.length > 0 && parts.every(fromPaper)));
+  const whose = parts.map((part) => known(part.name).label).join(' and ');
+  paper.title = `The settings of ${whose} in its paper, instead of those that suit this model`;
+  paper.setAttribute('aria-label', `The paper’s settings of ${whose}`);
   reset.title = open && `Back to what suits this model for ${labelOf(open)}`;
   reset.setAttribute('aria-label', open ? `Reset ${labelOf(open)}` : 'Reset');
 }
@@ -226,7 +237,7 @@ function number(part, field, id) {
   let range = null;
   const fill = () => range?.style.setProperty('--at', `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
   const { box, put } = numberBox(field, value, (v) => {
-    const now = v ?? field.value;
+    const now = v ?? usual(part, field);
     if (v === null) put(now);
     if (range && now !== null) { range.value = now + shift; fill(); }
     change(part, field, v);
@@ -254,8 +265,8 @@ function layerRange(part, field, id) {
   const pair = [...(valueOf(part, field) ?? [null, null])];
   const both = make('span', 'mp-pair');
   const boxes = pair.map((value, at) => numberBox(field, value, (v) => {
-    pair[at] = v ?? field.value?.[at] ?? null;
-    if (v === null) pair.splice(0, 2, ...(field.value ?? [null, null])); // emptied: both are the usual ones again
+    pair[at] = v ?? usual(part, field)?.[at] ?? null;
+    if (v === null) pair.splice(0, 2, ...(usual(part, field) ?? [null, null])); // emptied: both are the usual ones again
     else if (pair[1 - at] === null) pair[1 - at] = v;
     if (pair[0] > pair[1]) pair[1 - at] = pair[at];
     boxes.forEach((other, i) => other.put(pair[i]));
@@ -271,7 +282,7 @@ function layerRange(part, field, id) {
 
 function list(part, field, id) {
   const box = make('input', 'mp-list');
-  Object.assign(box, { type: 'text', value: part.set[field.name] ?? '', placeholder: field.value ?? 'none', spellcheck: false, maxLength: 1900 });
+  Object.assign(box, { type: 'text', value: part.set[field.name] ?? '', placeholder: usual(part, field) ?? 'none', spellcheck: false, maxLength: 1900 });
   box.setAttribute('aria-labelledby', id);
   box.setAttribute('aria-describedby', `${id}-about`);
   box.addEventListener('change', () => {
@@ -367,12 +378,17 @@ more.addEventListener('click', () => {
   drawPanel();
   if (expanded) rare.scrollIntoView({ block: 'nearest' });
 });
-reset.addEventListener('click', () => {
+/** All settings of the open method at once. */
+function preset(set, words) {
   tell('');
-  for (const part of open) part.set = copy(known(part.name).start);
+  for (const part of open) part.set = set === PAPER && !differs(part) ? {} : copy(set);
   drawPanel();
-  send('Working out the usual settings…');
-});
+  send(words);
+}
+reset.addEventListener('click', () => preset({}, 'Working out the usual settings…'));
+paper.addEventListener('click', () => (paper.getAttribute('aria-pressed') === 'true'
+  ? preset({}, 'Working out the usual settings…')
+  : preset(PAPER, 'Working out the paper’s settings…')));
 
 function take() {
   const value = props.value;

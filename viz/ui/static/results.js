@@ -12,7 +12,7 @@ let board = null; // what the server last said of the answers
 let part = 'answers';
 let picked = null; // methods picked by hand to open a question with; null: the usual ones
 let differing = true;
-let asked = false;
+let asked = 0; // how often the server was asked for answers
 let settled = choice; // what the answers on the page were asked with
 const made = {}; // by part, what it was made for
 
@@ -29,8 +29,7 @@ function make(name, options = {}, ...children) {
 function look(change = {}) {
   choice = { ...choice, page: 0, id: '', ...change };
   root.setAttribute('aria-busy', 'true');
-  asked = true;
-  trigger('look', choice);
+  trigger('look', { ...choice, asked: ++asked });
 }
 
 // --- answers ---------------------------------------------------------------------------------------------
@@ -141,13 +140,13 @@ function row(question, at) {
     make('td', { className: 'rs-picture', title: question.image }, picture, make('span', { textContent: tail(question.image) })),
     make('td', { className: 'rs-question', textContent: question.text }),
     make('td', { className: 'rs-label', data: { label: 'Label' }, textContent: question.label }),
-    make('td', { className: 'rs-kind', data: { label: 'Kind' }, textContent: question.kind }),
+    make('td', { className: 'rs-kind', data: { label: 'Kind' }, textContent: question.kind, title: question.kind }),
     ...cells);
 }
 
 function drawRows() {
   const names = ['Id', 'Picture', 'Question', 'Label', 'Kind', ...board.methods.map(([, label]) => label)];
-  get('thead tr').replaceChildren(...names.map((name) => make('th', { scope: 'col', textContent: name, className: name.length > 14 ? 'rs-long' : '' })));
+  get('thead tr').replaceChildren(...names.map((name) => make('th', { scope: 'col', title: name.length > 60 ? name : '', className: name.length > 14 ? 'rs-long' : '' }, make('span', { textContent: name }))));
   const none = make('tr', {}, make('td', { className: 'rs-nothing', colSpan: names.length, textContent: 'No question is left by these filters.' }));
   get('tbody').replaceChildren(...(board.rows.length ? board.rows.map(row) : [none]));
   const marked = get('.rs-marked');
@@ -296,6 +295,7 @@ root.addEventListener('keydown', (event) => {
 watch('value', () => {
   const value = props.value;
   if (!value) return;
+  if (value.part === 'answers' && value.asked < asked) return; // a newer one comes
   root.setAttribute('aria-busy', 'false');
   if (value.part === 'answers') drawAnswers(value);
   else if (value.part === 'opened') opened(value);

@@ -7,6 +7,7 @@ class App extends Particulars {
       root,
       onEvent: options.onEvent || (() => {}),
       model: null,
+      given: null, // the payload as it came
       picture: null,
       muted: null,
       cache: new Map(),
@@ -49,14 +50,21 @@ class App extends Particulars {
     try {
       if (!payload || typeof payload !== 'object') return this.showEmpty('');
       if (payload.status === 'empty') return this.showEmpty(payload.error);
-      this.take(payload);
+      this.take(this.kept(payload));
     } catch (error) {
       this.showEmpty(`This result cannot be shown: ${error.message}`);
     }
   }
 
+  /** The payload to show: the one on the page with a few parts changed, where it says that this one stays. */
+  kept(payload) {
+    const gives = this.given?.recorded && payload.status === 'running'; // what is recorded never runs
+    if (!payload.stays || !this.given || gives) return payload;
+    return { ...this.given, ...Object.fromEntries(payload.stays.map((name) => [name, payload[name]])) };
+  }
+
   showEmpty(error) {
-    this.model = null;
+    this.model = this.given = null;
     this.stop();
     this.$('empty').hidden = false;
     this.$('body').hidden = true;
@@ -80,6 +88,7 @@ class App extends Particulars {
 
   take(payload) {
     const before = this.model;
+    this.given = payload;
     const model = { ...payload, arrays: decode(payload) };
     model.steps = Math.max(0, ...model.methods.map((m) => model.arrays[`attention/${m.key}`]?.shape[0] || 0));
     const vanilla = model.methods.findIndex((m) => m.name === 'vanilla');

@@ -1,0 +1,140 @@
+// The picture that is asked about, and every way in for one of the visitor's own: the button that the whole picture is,
+// drop and paste anywhere on the page. What stands there stays until the server has taken another one.
+const box = element.querySelector('.pic');
+const input = box.querySelector('input');
+const image = box.querySelector('img');
+const progress = box.querySelector('.pic-progress');
+const error = box.querySelector('.pic-error');
+const PATIENCE = 60000; // for the server to look at what has arrived
+const UNHEARD = 'The picture could not be sent: the server does not answer. Try again.';
+let sending = null; // the newest upload, until the server has judged it
+let judged = ''; // the file that the server is looking at: one at a time, so that the newest is the last
+let waiting = 0;
+
+function draw() {
+  const { url, title } = props.value;
+  if (image.getAttribute('src') !== url) image.src = url;
+  image.alt = title;
+}
+
+function tell(text, share = null) {
+  progress.textContent = text;
+  progress.style.setProperty('--share', share ?? 1);
+  progress.classList.toggle('pic-asked', Boolean(text) && share === null);
+}
+
+/** The newest upload is over; why: a sentence where it came to nothing. */
+function finish(why = '') {
+  clearTimeout(waiting);
+  sending = null;
+  judged = '';
+  tell('');
+  error.textContent = why;
+}
+
+/** Why the server did not take the file, in its own words where it has any. */
+function refusal({ status, responseText, file }) {
+  if (status === 413) return tooLarge(file);
+  const own = status >= 400 && responseText.length < 200 && /^[A-Z][^<{]*[.]$/.test(responseText.trim());
+  return own ? responseText.trim() : `The picture could not be sent (error ${status}); try again.`;
+}
+
+const megabytes = (bytes) => Math.round(bytes / 2 ** 20);
+const tooLarge = (file) => `The file has ${megabytes(file.size)} MB; the limit is ${megabytes(MAX_BYTES)} MB.`;
+
+function received(request) {
+  let path;
+  try { [path] = JSON.parse(request.responseText); } catch { /* no list: refused below */ }
+  if (request.status !== 200 || typeof path !== 'string') return finish(refusal(request));
+  request.path = path;
+  tell('Opening the picture…');
+  return judged || judge(path);
+}
+
+function judge(path) {
+  judged = path;
+  clearTimeout(waiting);
+  waiting = setTimeout(() => finish(UNHEARD), PATIENCE);
+  trigger('upload', { path });
+}
+
+/** Sends a file; one that is still on its way gives way to it. */
+function send(file) {
+  sending?.abort();
+  error.textContent = '';
+  if (file.size > MAX_BYTES) return finish(tooLarge(file));
+  const request = new XMLHttpRequest(); // fetch cannot tell how much has been sent
+  const form = new FormData();
+  form.append('files', file, file.name || 'picture');
+  const own = (act) => (event) => { if (sending === request) act(event); };
+  request.file = file;
+  request.upload.onprogress = own(({ loaded, total }) => tell(`Sending the picture, ${Math.floor((100 * loaded) / total)} %`, loaded / total));
+  request.onload = own(() => received(request));
+  request.onerror = own(() => finish(UNHEARD));
+  request.open('POST', 'gradio_api/upload');
+  sending = request;
+  tell('Sending the picture…', 0);
+  return request.send(form);
+}
+
+/** Of several files the first that is a picture; another kind only where there is none: the server says why not. */
+const pick = (files) => [...files].find((file) => file.type.startsWith('image/')) ?? files[0];
+
+box.querySelector('.pic-open').addEventListener('click', () => input.click());
+input.addEventListener('change', () => {
+  const file = pick(input.files);
+  if (file) send(file);
+  input.value = ''; // the same file may be chosen again
+});
+
+// ---- drop and paste ------------------------------------------------------------------------------------------------
+
+const usable = () => !document.body.classList.contains('view-results');
+let ours = false; // something of this very page is dragged
+let over = 0; // elements that are dragged over: each is entered before the one before is left
+const carried = (event) => !ours && event.dataTransfer?.types.includes('Files');
+function hover(count) {
+  over = Math.max(0, count);
+  document.body.classList.toggle('pic-over', over > 0 && usable());
+}
+document.addEventListener('dragstart', () => { ours = true; });
+document.addEventListener('dragend', () => { ours = false; });
+document.addEventListener('dragenter', (event) => { if (carried(event)) hover(over + 1); });
+document.addEventListener('dragleave', (event) => { if (carried(event)) hover(over - 1); });
+document.addEventListener('dragover', (event) => {
+  if (!carried(event)) return;
+  event.preventDefault(); // else the browser would leave the page for the file
+  event.dataTransfer.dropEffect = usable() ? 'copy' : 'none';
+});
+document.addEventListener('drop', (event) => {
+  hover(0);
+  if (!carried(event)) return;
+  event.preventDefault();
+  const file = pick(event.dataTransfer.files);
+  if (file && usable()) send(file);
+});
+
+/** Text that is pasted into a field stays the field's, whatever picture of it the clipboard holds besides. */
+const typing = (target) => target instanceof Element && target.closest('input, textarea, select, [contenteditable]');
+document.addEventListener('paste', (event) => {
+  const { files, types } = event.clipboardData ?? { files: [], types: [] };
+  if (!files.length || !usable() || (typing(event.target) && types.includes('text/plain'))) return;
+  event.preventDefault();
+  send(pick(files));
+});
+
+watch('value', () => {
+  draw();
+  const { of, error: why } = props.value;
+  if (!sending) error.textContent = why;
+  if (!of || of !== judged) return;
+  judged = '';
+  if (!sending?.path) return; // a newer one is on its way
+  if (sending.path !== of) judge(sending.path);
+  else {
+    finish(why);
+    // On a phone the answer stands below the picture: whoever asks wants to see it.
+    if (!why && window.innerWidth <= 900) document.querySelector('#see')?.scrollIntoView();
+  }
+});
+draw();
