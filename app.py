@@ -10,6 +10,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import argparse
 import contextlib
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,12 +20,18 @@ with contextlib.suppress(ImportError):
     if Config.zero_gpu:  # it emulates CUDA in this thread alone: transformers must not load weights in others
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
 
-import gradio as gr
+from viz.ui.proxy import without_proxy
+
+with without_proxy():
+    import gradio as gr
+    from gradio.utils import get_upload_folder
 
 from clvs_core.commands.common import add_loading
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.methods import load_method
 from clvs_core.methods.schema import schema
+from clvs_core.models.loading import check_interpreter
+from clvs_core.text import write_any_letter
 from viz.ui import border, limits
 from viz.ui.build import build, launch_settings
 from viz.ui.library import ASSETS, Library
@@ -133,8 +140,11 @@ def _offer(path: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until interrupted; 2 for wrong paths or options, 3 for a model that cannot be loaded."""
+    write_any_letter()
     chosen = parse(arguments)
     try:
+        check_interpreter()
+        _check_uploads()
         page, models = make(chosen)
     except ModelError as error:
         print(error, file=sys.stderr)
@@ -144,13 +154,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INPUT
     models.preload()
     try:
-        page.launch(server_name=chosen.host, server_port=chosen.port, share=chosen.share, **launch_settings())
-    except OSError as error:
+        # sharing needs a proxy that there is, and nothing else does
+        with without_proxy(["127.0.0.1", "localhost", "::1", chosen.host] if chosen.share else ["*"]):
+            where = {"server_name": chosen.host, "server_port": chosen.port, "share": chosen.share}
+            page.launch(prevent_thread_lock=True, **where, **launch_settings())
+    except Exception as error:  # of Gradio's own look at the page, by whatever its network library raises
         taken = f"Port {chosen.port} of {chosen.host} is taken; choose another with --port."
         other = f"The page cannot be served at {chosen.host}:{chosen.port} ({error}); check --host and --port."
         print(taken if "empty port" in str(error) else other, file=sys.stderr)
         return EXIT_INPUT
+    page.block_thread()
     return 0
+
+
+def _check_uploads() -> None:
+    """ClvsError where the folder that Gradio keeps uploads in cannot be written."""
+    try:
+        folder = get_upload_folder()
+        os.makedirs(folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ClvsError(
+            f"Uploaded pictures cannot be kept in {error.filename or 'a temporary folder'} ({error.strerror}); let the "
+            "variable GRADIO_TEMP_DIR name a folder that can be written."
+        ) from None
 
 
 if __name__ == "__main__":

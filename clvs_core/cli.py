@@ -9,6 +9,7 @@ in the table for people, from 0 in --json, in traces and in method settings.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import re
@@ -50,6 +51,7 @@ from .text import flush_output, write_any_letter
 from .trace import Trace
 
 NO_MODEL, INTERRUPTED = 3, 130
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.EDQUOT)
 _SCENES = ASSETS / "scenes" / "instances.json"
 _LONGEST = 100  # characters of a method in a file name
 _EXAMPLES = """\
@@ -88,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # head or less has seen enough: nobody's error
         return 0
     except OSError as error:
-        return _fail(error if error.filename is None else _unusable(error), WRONG_INPUT)
+        return _fail(_unusable(error), WRONG_INPUT)
     except MemoryError:
         return _fail("There is not enough memory; choose a smaller model or picture.", NO_MODEL)
     except RuntimeError as error:
@@ -108,7 +110,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _unusable(error: OSError) -> str:
-    return f"{error.filename!s:.200} cannot be used ({error.strerror}); check the path."
+    if error.filename is not None:
+        return f"{error.filename!s:.200} cannot be used ({error.strerror}); check the path."
+    if error.errno in _FULL:  # a stream that was open already
+        return f"The output cannot be written ({error.strerror}); make room, or send it elsewhere."
+    return str(error)
 
 
 def _fail(error: object, code: int) -> int:
@@ -398,7 +404,8 @@ def _figure(options: argparse.Namespace) -> None:
         raise
     except ValueError as error:
         raise ClvsError(str(error)) from error
-    _write(out, lambda path: figures.save(figure, path))
+    with notes(drawing("fonts").FontWarning):
+        _write(out, lambda path: figures.save(figure, path))
     print(out)
 
 

@@ -53,16 +53,17 @@ def check_method(
     for methods that take weight away without giving it to others, as AD-HH does. model: a float64 model of
     `load_model`, the embedded one by default; picture, questions: at least two questions of different lengths.
     Raises MethodCheckError with one sentence for the first thing that does not hold: settings that cannot be hashed or
-    written as a string, an edit that writes to what it was given, changes shape or dtype, gives negative or non-finite
-    weights, or rows of another sum, is not the same when called again, needs gradients, or depends on the other
-    branches of the batch; edits, layers or records of which the method says nothing; neutral settings that are not
-    vanilla.
+    written as a string, an edit that raises or returns no tensor, writes to what it was given, changes shape or dtype,
+    gives negative or non-finite weights, or rows of another sum, is not the same when called again, needs gradients, or
+    depends on the other branches of the batch; edits, layers or records of which the method says nothing; neutral
+    settings that are not vanilla.
     """
     image = (model or load_model("scenes", dtype="float64")).open_image(picture)
     _expect(
         image.segment.keys[0].dtype == torch.float64, "the check needs a model in float64; load it with dtype='float64'"
     )
     told = [_settings(given)]
+    _done("fitting it to the model", lambda: given.resolve(image.model.target))
     with _watched(given, sums_to_one) as seen:
         amid = image.ask(list(questions), [Vanilla(), given, Vanilla()], TOKENS, keep_logits=True)
     _declared(given.resolve(image.model.target), seen, image.model.layers)
@@ -77,6 +78,17 @@ def check_method(
 def _expect(holds: bool, sentence: str) -> None:
     if not holds:
         raise MethodCheckError(sentence[0].upper() + sentence[1:] + ".")
+
+
+def _done(what: str, call: Callable[[], Any]) -> Any:
+    """What the call returns; MethodCheckError, one sentence, for whatever the method's own code raises."""
+    try:
+        return call()
+    except MethodCheckError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
+        raise MethodCheckError(f"{what[0].upper()}{what[1:]} fails ({said:.300}); correct it.") from error
 
 
 def _settings(given: Method) -> str:
@@ -154,7 +166,7 @@ def _watched(given: Method, sums_to_one: bool) -> Iterator[_Seen]:
     make = kind.editor
 
     def editor(cls: Any, methods: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Editor | None:
-        made = make(methods, device, dtype)
+        made = _done("making its editor", lambda: make(methods, device, dtype))
         return None if made is None else _Watch(made, sums_to_one, seen)
 
     kind.editor = classmethod(editor)  # type: ignore[assignment, method-assign]
@@ -181,7 +193,7 @@ class _Watch(Editor):
         self.unified, self.top_k, self.lens_norm = editor.unified, editor.top_k, editor.lens_norm
 
     def begin(self) -> None:
-        self.editor.begin()
+        _done("its begin", lambda: self.editor.begin())
 
     def scores(self, layer: int, scores: Tensor, keys: Keys) -> Tensor:
         return self._call("scores", scores, lambda editor: editor.scores(layer, scores, keys), layer)
@@ -203,13 +215,13 @@ class _Watch(Editor):
         return said
 
     def checks(self, layer: int) -> Tensor | None:
-        return self.editor.checks(layer)
+        return _done("its checks", lambda: self.editor.checks(layer))
 
     def observe(self, layer: int, uncertainty: Tensor) -> Tensor | None:
-        return self.editor.observe(layer, uncertainty)
+        return _done("its observe", lambda: self.editor.observe(layer, uncertainty))
 
     def recorded(self, layer: int) -> Mapping[str, Tensor]:
-        found = self.editor.recorded(layer)
+        found = _done("its recorded", lambda: self.editor.recorded(layer))
         self.seen.records |= set(found)
         return {name: values for name, values in found.items() if name in self.seen.declared}
 
@@ -230,8 +242,10 @@ class _Watch(Editor):
             self.seen.calls.add(name)
         before = given.clone()
         with torch.enable_grad():
-            first = call(copy.deepcopy(self.editor))
-        used = call(self.editor)
+            first = _done(f"its {name} edit", lambda: call(copy.deepcopy(self.editor)))
+        used = _done(f"its {name} edit", lambda: call(self.editor))
+        for found in (first, used):
+            _expect(isinstance(found, Tensor), f"its {name} edit returns {type(found).__name__}; return a tensor")
         _expect(torch.equal(given, before), f"its {name} edit writes to what it was given; return a new tensor")
         _expect(used.shape == given.shape, f"its {name} edit changes the shape {(*given.shape,)} to {(*used.shape,)}")
         _expect(used.dtype == given.dtype, f"its {name} edit changes {given.dtype} to {used.dtype}")

@@ -27,15 +27,19 @@ def mended(text: str) -> str:
     return text if is_text(text) else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def shown(text: str) -> str:
+    r"""The text with lone surrogates as \u escapes, for people to see what was there."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 # --- standard output --------------------------------------------------------------------------------------------
 
 
 def write_any_letter() -> None:
     r"""Lets standard output take letters that its encoding lacks: as \u escapes, and file names byte by byte."""
     codecs.register_error(_ODD_LETTERS, _odd_letters)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=_ODD_LETTERS)
+    if hasattr(sys.stdout, "reconfigure"):  # standard error escapes by itself
+        sys.stdout.reconfigure(errors=_ODD_LETTERS)
 
 
 def _odd_letters(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -50,12 +54,9 @@ def flush_output() -> None:
     try:
         if sys.stdout is not None:  # it is None where it was closed from the beginning
             sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         _discard_output()
         raise
-    except OSError as error:
-        _discard_output()
-        raise OSError(f"The output cannot be written ({error.strerror}); make room, or send it elsewhere.") from None
 
 
 def _discard_output() -> None:

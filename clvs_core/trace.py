@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -100,6 +101,8 @@ class Trace:
     @classmethod
     def load(cls, path: str | Path | IO[bytes]) -> Trace:
         """Reads what `save` wrote. Raises ClvsError, one sentence, for anything else."""
+        if isinstance(path, (str, Path)):
+            _check_file(path)
         try:
             with np.load(path, allow_pickle=False) as archive:
                 headers = _headers(archive)
@@ -110,14 +113,20 @@ class Trace:
                 _check_shapes(headers, views)  # before any of it is unpacked
                 arrays = {name: archive[name] for name in _ARRAYS if name in archive.files}
             return _checked(arrays, about, views)
-        except FileNotFoundError:
-            raise ClvsError(f"There is no trace file {str(path)!r}; check the name.") from None
         except ClvsError:
             raise
         except _BROKEN as error:
             what = path if isinstance(path, (str, Path)) else "this file"
             why = "it is no archive of arrays" if "pickle" in str(error) else error  # numpy's advice is to run its code
             raise ClvsError(f"{str(what)!r} is not a CLVS trace: {why}; save it again.") from None
+
+
+def _check_file(path: str | Path) -> None:
+    """ClvsError for what is no file, or no path at all; a pipe would be waited for."""
+    if not os.path.exists(path):
+        raise ClvsError(f"There is no trace file {str(path)!r:.200}; check the name.")
+    if not os.path.isfile(path):
+        raise ClvsError(f"{str(path)!r:.200} is no file; give a trace that the command trace wrote.")
 
 
 class _Header(NamedTuple):

@@ -9,10 +9,12 @@ Layers are counted from 1 in all texts, from 0 in all arguments. Traces are thos
 
 from __future__ import annotations
 
-import functools
+import bisect
+import itertools
 import math
 import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,7 +22,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
@@ -30,7 +31,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
-from . import scales
+from . import fonts, scales
 from .labels import labels as method_labels
 from .labels import name_of, settings_in_words, title
 
@@ -193,6 +194,9 @@ def uncertainty(traces: Sequence[Any], *, step: int = 0) -> Figure:
 def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = None) -> None:
     """Writes a figure as PNG (200 dots an inch), SVG or PDF; `format` defaults to the file name's ending.
 
+    Letters that matplotlib's own font lacks are drawn in installed ones (`fonts.families`). Where none has them they
+    become boxes, which a `fonts.FontWarning` says once for each script.
+
     Raises:
         ValueError: another format.
     """
@@ -200,19 +204,17 @@ def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = No
         format = Path(target).suffix.removeprefix(".") if isinstance(target, (str, Path)) else "png"
     if format.lower() not in FORMATS:
         raise ValueError(f"Figures are saved as {', '.join(FORMATS)}, not {format!r}; change the file's ending.")
-    for text in figure.findobj(Text):
-        text.set_fontfamily(_families())
+    drawn = {text: text.get_text() for text in figure.findobj(Text)}
+    families, missing = fonts.families(drawn.values())
+    for text, letters in drawn.items():
+        text.set_fontfamily([fonts.OWN] if letters.isascii() else families)  # not all families have every weight
+        if missing:
+            text.set_text(fonts.without(letters, missing))
+    fonts.say_missing(missing)
     from clvs_core.files import whole  # whoever has a trace to draw has it loaded already
 
     with whole(target) if isinstance(target, (str, Path)) else nullcontext(target) as file:
         figure.savefig(file, format=format.lower(), dpi=DPI, facecolor="white")
-
-
-@functools.cache
-def _families() -> list[str]:
-    """matplotlib's own font, then whatever this machine has for the letters which that lacks (Chinese, Japanese)."""
-    wanted = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei")
-    return ["DejaVu Sans", *(name for name in wanted if name in font_manager.get_font_names())]
 
 
 # --- what traces say --------------------------------------------------------------------------------------------
@@ -279,9 +281,21 @@ def _said(trace: Any, step: int) -> str:
 
 
 def plain(text: Any, limit: int) -> str:
-    """Untrusted text on one line, cut to a length."""
+    """Untrusted text on one line, cut to a length; a Chinese character is as wide as two letters."""
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return words if len(words) <= limit else words[: limit - 1] + "…"
+    ends = list(itertools.accumulate(map(_columns, words)))
+    return words if not ends or ends[-1] <= limit else words[: bisect.bisect(ends, limit - 1)] + "…"
+
+
+def _columns(text: str) -> int:
+    """How many letters' width a text takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _wrapped(text: str, limit: int) -> str:
+    """The text in lines of at most so many letters' width."""
+    wide = "".join(c + "\0" * (_columns(c) - 1) for c in text)  # textwrap counts characters
+    return "\n".join(line.replace("\0", "") for line in textwrap.wrap(wide, limit))
 
 
 def _unit(chosen: Sequence[_Shown], step: int) -> str:
@@ -381,8 +395,8 @@ def _label_grid(axes: list[list[Axes]], chosen: Sequence[_Shown], layers: Sequen
     for row, one in enumerate(chosen):
         name, _, settings = one.label.partition(" (")
         about = [*settings.removesuffix(")").split(", "), _said(one.trace, step)]
-        under = "\n".join(line for part in about for line in textwrap.wrap(part, 24))
-        name = "\n".join(textwrap.wrap(name, 12))
+        under = "\n".join(_wrapped(part, 24) for part in about if part)
+        name = _wrapped(name, 12)
         middle: dict[str, Any] = {"transform": axes[row][0].transAxes, "ha": "right", "parse_math": False}
         axes[row][0].text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", color=one.colour, **middle)
         axes[row][0].text(-0.08, 0.48, under, va="top", fontsize=7, color=_FAINT, linespacing=1.35, **middle)
@@ -536,7 +550,7 @@ def _legend(ax: Axes, chosen: Sequence[_Shown], step: int, unchecked: bool = Fal
         texts,
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
-        ncols=3 if sum(map(len, texts)) < 64 else 2 if max(map(len, texts)) < 36 else 1,
+        ncols=3 if sum(map(_columns, texts)) < 64 else 2 if max(map(_columns, texts)) < 36 else 1,
         frameon=False,
         fontsize=7.5,
         handlelength=2.6,

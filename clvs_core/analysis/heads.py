@@ -337,7 +337,11 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
         values = json.loads(text) if text.lstrip().startswith("[") else None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ClvsError(f"The captions {path!s:.200} cannot be read ({error.strerror}); check the path.") from None
+    except UnicodeDecodeError:
+        raise ClvsError(f"The captions {path} are no UTF-8 text; save them as UTF-8.") from None
+    except (ValueError, RecursionError) as error:
         raise ClvsError(f"The captions {path} cannot be read ({error}); check the path and the file.") from None
     if values is not None:
         yield from ((f"Entry {number}", value) for number, value in enumerate(values, 1))

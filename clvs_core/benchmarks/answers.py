@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClvsError
+from ..text import mended
 from . import harness
 from .base import Benchmark, Question
 from .files import existing, read_rows, read_text
@@ -262,11 +263,14 @@ def _id(row: Mapping[str, Any], where: str) -> str | int:
 
 
 def answer_text(row: Mapping[str, Any], columns: Sequence[str], where: str) -> str:
-    """The text in the first of the columns that the row has. Raises ClvsError if there is none or it is not text."""
+    """The text in the first of the columns that the row has, with U+FFFD for half a character (`text.mended`).
+
+    Raises ClvsError if there is none or it is not text.
+    """
     value = next((row[column] for column in columns if column in row), None)
     if not isinstance(value, str):
         raise ClvsError(f"{where} has no text as {' or '.join(columns)}: {json.dumps(value, default=str):.80}.")
-    return value
+    return mended(value)
 
 
 def once(answers: dict[str, str], question: str, answer: str, where: str) -> None:

@@ -140,7 +140,7 @@ def with_pictures(questions: Sequence[Question], folder: Path) -> list[Question]
         return list(questions)
     if not all(question.picture is not None or question.image for question in questions):
         raise ClvsError("The data has no pictures and does not name them; use the official files, or hub:OWNER/NAME.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ClvsError(f"There is no folder {folder} to look for pictures in; name the folder that has them.")
     index: FileNames[Path] | None = None
     found: list[Question] = []

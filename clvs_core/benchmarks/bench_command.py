@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -305,7 +306,7 @@ def _preset(options: argparse.Namespace) -> argparse.Namespace:
     given = argparse.Namespace(**vars(options))
     if options.preset:
         card = card_for(options.model)
-        if card.name not in CARDS and not Path(options.model).is_dir():
+        if card.name not in CARDS and not os.path.isdir(options.model):
             raise ClvsError(
                 f"The family of {options.model} is not known before it is loaded; leave --preset out, and say --prompt "
                 "and --max-new-tokens yourself."

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..commands.common import line
+from ..commands.common import line, notes
 from ..errors import ClvsError
 from . import BENCHMARKS, PARSERS, Benchmark, BenchmarkWarning, Change, Estimate, Question, Score, get, read_answers
 from .pope import CATEGORIES, SOURCES
@@ -91,11 +89,8 @@ def run(options: argparse.Namespace) -> None:
 
 def load(options: argparse.Namespace, pictures: bool | str = False) -> list[Question]:
     """The questions that the options name; known faults of their files go to stderr. pictures: see Benchmark.load."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", BenchmarkWarning)
-        questions = options.benchmark.load(options.data, pictures, **part(options))
-    for warning in caught:
-        print(f"Note: {warning.message}", file=sys.stderr)
+    with notes(BenchmarkWarning):
+        questions: list[Question] = options.benchmark.load(options.data, pictures, **part(options))
     return questions
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ..engine.images import FORMATS
 from ..errors import ClvsError
+from ..text import is_text
 
 HUB = "hub:"
 _DIALECTS = {".tsv": "excel-tab", ".csv": "excel"}
@@ -108,6 +109,8 @@ def text_of(row: Mapping[str, Any], column: str, where: str) -> str:
     value = need(row, column, where)
     if not isinstance(value, str):
         raise ClvsError(f"{where} has something else than text as {column}: {value!r:.80}; use the official file.")
+    if column == "text" and not is_text(value):
+        raise ClvsError(f"{where} has half a character in {value!r:.80}; use the official file.")
     return value
 
 

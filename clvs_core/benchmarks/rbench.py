@@ -118,7 +118,7 @@ def _kind(row: Mapping[str, Any]) -> str:
 def _subset(path: Path) -> list[str]:
     try:
         ids = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if isinstance(error, ClvsError):
             raise
         raise ClvsError(f"{path} is not valid JSON; unpack R-Bench's archive again.") from error

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..commands.common import drawing
+from ..commands.common import drawing, notes, say
 from ..errors import ClvsError
 from ..files import write_whole
 from .answers import PARSERS
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     """Reads, prints and writes. Raises ClvsError for anything the user must change; what is incomplete is on stderr."""
     runs = [read_run(folder) for folder in _found(options.runs)]
     for line in unfinished(runs):
-        print(line, file=sys.stderr)
+        say(line)
     drawn = _draw(runs, Path(options.figures)) if options.figures else []
     found = tables(runs, options.paper, options.parser, options.beside)
     if not found and not drawn:
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     print(FORMATS[options.format][1](found), end="")
     if options.out:
         for path in write(found, Path(options.out)):
-            print(path, file=sys.stderr)
+            say(str(path))
 
 
 def _found(paths: Sequence[str]) -> list[Path]:
@@ -84,9 +84,9 @@ def _found(paths: Sequence[str]) -> list[Path]:
         try:
             found |= dict.fromkeys(find_runs([path]))
         except ClvsError as error:
-            if not Path(path).is_dir():
+            if not os.path.isdir(path):
                 raise
-            print(error, file=sys.stderr)
+            say(str(error))
     if not found:
         raise ClvsError("There is no run in these folders; name one that the command bench wrote.")
     return list(found)
@@ -96,15 +96,16 @@ def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:
     """Every figure that the runs hold data for; what they do not hold, and why, is on stderr."""
     figures = drawing("paper_figures")
     for name, reason in figures.missing(runs).items():
-        print(f"No figure {name}: {reason}", file=sys.stderr)
+        say(f"No figure {name}: {reason}")
     try:
-        saved = figures.save_all(runs, folder)
+        with notes(drawing("fonts").FontWarning):
+            saved: list[Path] = figures.save_all(runs, folder)
     except OSError as error:
         raise ClvsError(
             f"The figures cannot be written to {folder} ({error.strerror}); name another folder."
         ) from error
     for path in saved:
-        print(path, file=sys.stderr)
+        say(str(path))
     return saved
 
 

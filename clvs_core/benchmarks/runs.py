@@ -21,6 +21,7 @@ of different ones, "questions_sha256": of their lines without pictures, "version
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClvsError
+from ..text import mended
 from .base import Benchmark, Question
 from .files import read_text
 
@@ -111,8 +113,10 @@ def read_run(folder: str | Path) -> RunFolder:
 def read_about(folder: Path) -> dict[str, Any]:
     """run.json, checked. Raises ClvsError where there is none or it is of another format."""
     path = folder / ABOUT
-    if not path.is_file():
-        raise ClvsError(f"{folder} holds no run, there is no {ABOUT}; name a folder that the command bench wrote.")
+    if not os.path.isfile(path):  # False, too, for what cannot be a path
+        raise ClvsError(
+            f"{folder!s:.200} holds no run, there is no {ABOUT}; name a folder that the command bench wrote."
+        )
     try:
         about = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
@@ -137,13 +141,13 @@ def find_runs(paths: Iterable[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         runs = _runs_in(path, 2)
         if not runs:
-            raise ClvsError(f"There is no run in {path}; name a folder that the command bench wrote.")
+            raise ClvsError(f"There is no run in {path!s:.200}; name a folder that the command bench wrote.")
         found |= dict.fromkeys(runs)
     return list(found)
 
 
 def _runs_in(path: Path, deep: int) -> list[Path]:
-    if (path / ABOUT).is_file():
+    if os.path.isfile(path / ABOUT):
         return [path]
     return [run for child in _folders(path) for run in _runs_in(child, deep - 1)] if deep else []
 
@@ -184,5 +188,6 @@ def _lines(path: Path) -> list[dict[str, Any]]:
             row = None
         if not isinstance(row, dict):
             raise ClvsError(f"Line {number} of {path} is damaged; take it out to go on with the run.")
-        found.append(row)
+        # what a page could not send; a path stays as it is, as file names may be no text
+        found.append({k: mended(v) if isinstance(v, str) and k != "picture" else v for k, v in row.items()})
     return found

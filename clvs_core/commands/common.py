@@ -9,7 +9,6 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
@@ -19,6 +18,7 @@ from ..errors import ClvsError
 from ..methods import Method, load_method, method
 from ..models import prompts
 from ..models.loading import load_model
+from ..text import shown
 
 WRONG_INPUT = 2  # exit code
 # "+" joins methods, but "1e+3" is a number
@@ -41,10 +41,10 @@ class Parser(argparse.ArgumentParser):
 def say(text: str) -> None:
     """Progress and notes, which are no results."""
     with contextlib.suppress(OSError):  # a log on a full disk, or that nobody reads, costs no results
-        print(text, file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def notes(*kinds: type[Warning]) -> Iterator[None]:
     """Says warnings of these kinds as notes, each once."""
     with warnings.catch_warnings():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..analysis import heads as ranking
 from ..analysis import sinks as searching
 from ..engine.images import read_picture
 from ..engine.model import Model
-from ..errors import ClvsError, QuestionError
+from ..errors import ClvsError
 from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
@@ -101,8 +102,7 @@ def _model(options: argparse.Namespace) -> Model:
 
 def _check_question(options: argparse.Namespace) -> None:
     """A slip costs no model."""
-    if not options.question.strip():
-        raise QuestionError("The question is empty; ask something about the pictures.")
+    prompts.checked_question(options.question)
     prompts.parse(options.prompt)
 
 
@@ -110,7 +110,7 @@ def _pictures(places: Sequence[str]) -> list[Path]:
     """Files as they are given, and the pictures of folders by name."""
     found: list[Path] = []
     for place in map(Path, places):
-        if place.is_dir():
+        if os.path.isdir(place):
             inside = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURES)
             if not inside:
                 raise ClvsError(f"There are no pictures in {place}; give another folder.")
@@ -241,7 +241,7 @@ def _centre(box: Sequence[float], views: Views) -> str:
 def _find_heads(options: argparse.Namespace) -> None:
     _check_question(options)
     folder = Path(options.images)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ClvsError(f"{folder} is not a folder; give --images the folder of the pictures.")
     coco = _annotations(options, folder)
     given = ranking.read_captions(options.captions, folder, coco) if options.captions else None

@@ -134,8 +134,10 @@ def _read_lines(options: argparse.Namespace) -> list[Line]:
     folder = Path(options.images) if options.images else path.parent
     try:
         texts = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClvsError(f"The questions {path} cannot be read ({error}); check the path.") from None
+    except OSError as error:
+        raise ClvsError(f"The questions {path!s:.200} cannot be read ({error.strerror}); check the path.") from None
+    except UnicodeDecodeError:
+        raise ClvsError(f"The questions {path} are no UTF-8 text; save them as UTF-8.") from None
     found: dict[Line, None] = {}
     for number, text in enumerate(texts, 1):
         if not text.strip():
@@ -299,7 +301,7 @@ def _before(folder: Path) -> dict[str, Any] | None:
         entries, model = about["questions"], about["model"]
         if about["format"] != FORMAT or not isinstance(model, dict) or not all(isinstance(e, dict) for e in entries):
             raise ValueError("it is of another format")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ClvsError(f"{path} cannot be used ({error}); name another folder, or delete this one.") from None
     return about
 

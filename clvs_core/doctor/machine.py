@@ -76,7 +76,11 @@ def _version(package: str) -> str | None:
 def project_version() -> str:
     """Of this project, installed or run from its folder."""
     installed, file = _version(PROJECT), ASSETS.parent / "pyproject.toml"
-    found = None if installed or not file.is_file() else re.search(r'^version = "(.+)"', file.read_text(), re.M)
+    found = (
+        None
+        if installed or not file.is_file()
+        else re.search(r'^version = "(.+)"', file.read_text(encoding="utf-8"), re.M)
+    )
     return installed or (found[1] if found else "unknown")
 
 

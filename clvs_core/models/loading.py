@@ -6,9 +6,12 @@ Code that comes with a checkpoint is never run, and pickled weights are never op
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import logging
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +63,7 @@ def load_model(
     room: called with the bytes that are needed once all is downloaded, right before memory is measured and taken.
     Raises ModelError, one sentence, when the model cannot be found, loaded or run by this engine.
     """
+    check_interpreter()
     check_options(dtype, device, quantization)
     card = card_for(str(name))
     folder = hub.small_files(card)
@@ -83,6 +87,12 @@ def load_model(
         progress(f"Loading {card.label}…")
     hf = _weights(card, folder, config, place, _DTYPES[computed], quantization)
     return Model(hf, processor, _told(card, dtype, computed, _own_dtype(config), device))
+
+
+def check_interpreter() -> None:
+    """ModelError under `python -OO`, which takes away the docstrings that transformers builds its models from."""
+    if sys.flags.optimize > 1:
+        raise ModelError("transformers does not run under python -OO (PYTHONOPTIMIZE=2); leave it out, or give -O.")
 
 
 def check_options(dtype: str, device: str, quantization: str | None) -> None:
@@ -377,9 +387,10 @@ def _weights(
     if quantization and not hasattr(config, "quantization_config"):  # else it is published so
         options["quantization_config"] = _quantization(quantization, dtype)
     try:
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **options
-        )
+        with _judged_here():
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
     except Exception as error:  # of any library that reads the checkpoint's files
         if ran_out(error):
             raise ModelError(
@@ -390,6 +401,21 @@ def _weights(
     hf, report = loaded
     _check_weights(card, report)
     return hf
+
+
+@contextlib.contextmanager
+def _judged_here() -> Iterator[None]:
+    """While this lasts, transformers does not print its report of weights: `_check_weights` says what matters of it."""
+    logger = logging.getLogger("transformers.modeling_utils")
+
+    def other(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def _check_weights(card: ModelCard, report: Mapping[str, Any]) -> None:

@@ -94,6 +94,9 @@ MISTAKES = {
     "needs gradients": lambda layer, weights, keys: weights * torch.ones(1, dtype=weights.dtype, requires_grad=True),
     "changes the shape": lambda layer, weights, keys: weights[:, :1],
     "changes torch.float64": lambda layer, weights, keys: weights.float(),
+    "Its weights edit fails \\(ZeroDivisionError: division by zero\\); correct it.": lambda layer, weights, keys: 1 / 0,
+    "Its weights edit fails \\(AttributeError": lambda layer, weights, keys: weights.nonsense,
+    "Its weights edit returns NoneType; return a tensor": lambda layer, weights, keys: None,
     "depends on the other branches": lambda layer, weights, keys: weights.roll(1, 1) if len(weights) > 1 else weights,
 }
 
