@@ -116,7 +116,7 @@ def test_attention_is_that_of_the_keys_the_model_holds(family, dtype):
     run = image.ask(QUESTIONS[2], [Vanilla()], 1, keep_logits=True)[0]
     wanted = [row(*captured[layer], torch.float64)[:, visual] for layer in range(model.layers)]
     found = [misplaced(weights, other) for weights, other in zip(run.trace.attention[0], wanted, strict=True)]
-    assert found[0] < UNIT[dtype]  # layer 0 meets the same numbers, but for keys that fell to the other side
+    assert found[0] < 2 * UNIT[dtype]  # layer 0 meets the same numbers, but for keys that fell to the other side
     assert max(found) < 16 * UNIT[dtype]  # below, what the two paths round differently
     assert np.abs(run.logits[0] - logits).mean() < 12 * UNIT[dtype] * logits.std()
     if family != "gemma3_narrow":  # whose layer 0 sees no part of the picture
