@@ -213,7 +213,7 @@ def test_questions_without_a_mask_have_no_attention(loaded, task):
     for question in (unknown, nowhere):
         assert not named_object(CocoInstances(scenes.INSTANCES), question)
         ((row,),) = Here(plan).rows([Job(question.picture, [question])])
-        assert set(row) == {"id", "method", "answer", "probability", "stop"}
+        assert set(row) == {"id", "method", "answer", "probability", "stop", "mask_note"}, "and why"
 
 
 # --- pictures -----------------------------------------------------------------------------------------
