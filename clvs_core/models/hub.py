@@ -28,7 +28,7 @@ def small_files(card: ModelCard) -> Path:
     folder = Path(card.source)
     if os.path.isdir(folder):  # False, too, for what cannot be a path
         return folder
-    if folder.is_file() or folder.suffix.casefold() in foreign.WEIGHTS:
+    if os.path.isfile(folder) or folder.suffix.casefold() in foreign.WEIGHTS:
         raise ModelError(foreign.told_of_file(folder))
     if card.source.count("/") > 1 or card.source.startswith((".", "/", "~")):
         raise ModelError(f"There is no model folder {card.source!r:.200}; give {known()}.")

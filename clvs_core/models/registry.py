@@ -7,6 +7,7 @@ reached when the cards were written, so no commit is pinned: `revision` is "main
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -447,7 +448,7 @@ def card_for(name: str) -> ModelCard:
     for card in CARDS.values():
         if name == card.source:
             return card
-    if not Path(name).is_dir():  # whose name is exact
+    if not os.path.isdir(name):  # whose name is exact
         for card in CARDS.values():
             if name.strip().casefold() in (card.name.casefold(), card.source.casefold()):
                 return card

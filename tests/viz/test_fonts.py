@@ -123,7 +123,7 @@ def test_what_no_font_has_is_said_once_for_each_script_and_boxed(installed):
 
 
 def test_text_that_matplotlibs_own_font_has_looks_for_none(installed, monkeypatch):
-    monkeypatch.setattr(fonts, "_cover", lambda *given: pytest.fail("looked for fonts"))
+    monkeypatch.setattr(fonts, "_greedy", lambda *given: pytest.fail("looked for fonts"))
     for text in ("Is there a dog?", "α 0.5 · “yes” …", "¿Dónde está?", "Где собака?", "هل", "a\ufe0f\u200d\n"):
         assert fonts.families([text]) == (["DejaVu Sans"], "")
 
