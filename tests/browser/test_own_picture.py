@@ -203,12 +203,17 @@ def test_a_picture_that_another_one_has_overtaken_is_never_shown(open_page, url)
         }"""
     )
     held = []
-    page.route("**/gradio_api/run/**", lambda route: route.continue_() if held else held.append(route))
+
+    def hold(route):
+        first = not held and "61.png" in (route.request.post_data or "")
+        return held.append(route) if first else route.continue_()
+
+    page.route("**/gradio_api/run/**", hold)
     files = page.locator("#picture input[type=file]")
     for width in (61, 62):
         with page.expect_response("**/gradio_api/upload"):
             files.set_input_files(file(f"{width}.png", png(width)))
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(300)
     held[0].continue_()
     shows(page, 62)
     assert [source.rpartition("/")[2] for source in page.evaluate("window.sources")] == ["62.png"]
