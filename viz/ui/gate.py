@@ -30,7 +30,6 @@ API = "/gradio_api"
 _ASKED = "ask|key_object_curve"
 _ID = "[A-Za-z0-9_-]{1,64}"
 _FILE = rf"{API}/file=(?:/(?![/\\])|[A-Za-z]:[\\/]).*"  # of this machine: an address would be fetched for anybody
-# Files are sent whole, as a server may: Gradio fails on parts of a file that are asked for otherwise than it expects.
 _STREAM = rf"{API}/(?:queue/data|call/(?:v2/)?(?:{_ASKED})/(?P<event>{_ID}))"
 _TAB = rf"{API}/heartbeat/{_ID}"
 _LOOKS = r"/(?:assets|svelte|static)/.+|/(?:favicon\.ico|manifest\.json|robots\.txt|theme\.css)"
@@ -90,7 +89,8 @@ class Gate:
         path, page = route_path(scope), scope["app"].get_blocks()
         _check_head(scope, path)
         scope[LISTENERS] = page.listeners
-        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]  # see `_FILE`
+        # Files are sent whole, as a server may: Gradio fails on a `Range` that is not written as it expects.
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
         if path == f"{API}/upload":
             await Upload(self.app, page.files).answer(scope, receive, send)
         elif scope["method"] == "POST":
@@ -282,8 +282,10 @@ class Upload:
                 await self.app(scope, counted, noted)
         except ClientDisconnect:
             return
-        except TypeError:  # of Gradio's, about a form with anything but files
-            raise Refused(400, UNUSABLE) from None
+        except TypeError as error:
+            if "UploadFile" not in str(error):
+                raise
+            raise Refused(400, UNUSABLE) from None  # Gradio takes forms of files alone
         except (DiskFull, TooMuch) as error:
             await self._drain(receive)
             raise Refused(507 if isinstance(error, DiskFull) else 429, str(error)) from None
