@@ -99,6 +99,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live address")
     chosen = parser.parse_args(arguments)
+    chosen.host = chosen.host.strip("[]")  # as addresses write one of IPv6
     chosen.model = chosen.model or models or ["scenes"]
     chosen.recordings = chosen.recordings or [name for name in environ.get("CLVS_RECORDINGS", "").split(",") if name]
     chosen.recordings = chosen.recordings or usual_recordings()
@@ -156,7 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # sharing needs a proxy that there is, and nothing else does
         with without_proxy(["127.0.0.1", "localhost", "::1", chosen.host] if chosen.share else ["*"]):
-            where = {"server_name": chosen.host, "server_port": chosen.port, "share": chosen.share}
+            host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host  # Gradio makes an address of it
+            where = {"server_name": host, "server_port": chosen.port, "share": chosen.share}
             page.launch(prevent_thread_lock=True, **where, **launch_settings())
     except Exception as error:  # of Gradio's own look at the page, by whatever its network library raises
         taken = f"Port {chosen.port} of {chosen.host} is taken; choose another with --port."

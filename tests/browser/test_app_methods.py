@@ -173,7 +173,11 @@ def test_the_papers_settings_are_one_press_away(open_page, url, press):
     other = drawn(open_page(f"{url}?{link}"))
     when(other, "m.methods[1].spec.includes('preset=paper') && m.methods[1].spec.includes('alpha=0.3')")
     again = other.get_by_role("button", name="The paper’s settings of CLVS")
-    assert again.get_attribute("aria-pressed") == "true"
+    assert again.get_attribute("aria-pressed") == paper.get_attribute("aria-pressed") == "mixed"
+    act()
+    when(page, "m.methods[1].spec.includes('preset=paper') && !m.methods[1].spec.includes('alpha')")
+    assert page.get_by_role("slider", name=re.compile("α")).input_value() == "0.8", "the paper's once more"
+    assert paper.get_attribute("aria-pressed") == "true"
     act()
     when(page, "!m.methods[1].spec.includes('paper')")
     assert page.get_by_role("slider", name=re.compile("γ")).input_value() == "0.25"

@@ -192,6 +192,33 @@ def test_two_uploads_that_both_arrive_end_at_the_newest(open_page, url):
     shows(page, 63)
 
 
+def test_a_picture_that_another_one_has_overtaken_is_never_shown(open_page, url):
+    """Its file may be gone by then."""
+    page = drawn(open_page(url))
+    page.evaluate(
+        """() => {
+          const image = document.querySelector('.pic img');
+          window.sources = [];
+          new MutationObserver(() => window.sources.push(image.src)).observe(image, { attributeFilter: ['src'] });
+        }"""
+    )
+    held = []
+
+    def hold(route):
+        first = not held and "61.png" in (route.request.post_data or "")
+        return held.append(route) if first else route.continue_()
+
+    page.route("**/gradio_api/run/**", hold)
+    files = page.locator("#picture input[type=file]")
+    for width in (61, 62):
+        with page.expect_response("**/gradio_api/upload"):
+            files.set_input_files(file(f"{width}.png", png(width)))
+    page.wait_for_timeout(300)
+    held[0].continue_()
+    shows(page, 62)
+    assert [source.rpartition("/")[2] for source in page.evaluate("window.sources")] == ["62.png"]
+
+
 def test_the_same_file_may_be_chosen_again(open_page, url):
     page = drawn(open_page(url))
     choose(page, page.locator(".pic-open").click, file())

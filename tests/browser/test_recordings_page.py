@@ -11,6 +11,7 @@ import pytest
 from tests import recordings as made
 from tests.browser.conftest import drawn
 from tests.browser.test_app import RESULT, launch, result, when
+from tests.browser.test_own_picture import file, give, png, said
 from tests.ui import pictures
 from tests.ui.fake import FakeModel
 from viz.ui import build, record
@@ -188,3 +189,16 @@ def test_a_hostile_recording_is_text(page):
     assert page.locator(".rd img[src='x'], .mm img").count() == 0
     assert page.evaluate(f"{RESULT}.recorded.label").startswith("<img")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_what_is_said_of_a_picture_is_seen_beside_a_recording(page):
+    offer(page).click()
+    shown(page, "kite-weather-1")
+    give(page, "paste", file("x.pdf", b"%PDF-1.4", "application/pdf"))
+    assert "PNG, JPEG or WebP" in said(page)
+    assert page.locator(".pic-error").is_visible()
+    assert not page.locator(".pic-open").is_visible()
+    assert page.evaluate(f"{RESULT}.recorded.id") == "kite-weather-1"
+    give(page, "drop", file(content=png(70)))
+    when(page, "m.status === 'done' && !m.recorded && m.image.w === 70")
+    assert page.locator(".pic-open").is_visible()

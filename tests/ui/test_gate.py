@@ -14,7 +14,7 @@ import pytest
 from starlette.routing import Mount
 
 from tests.ui import fake as fakes
-from viz.ui import build, gate, limits, record
+from viz.ui import border, build, gate, limits, record
 from viz.ui.listeners import Listeners
 from viz.ui.models import Models
 from viz.ui.store import Store
@@ -45,7 +45,7 @@ def body(**changes):
 USED = {
     "/", "/config", "/config/", "/theme.css", "/assets/{path:path}", "/svelte/{path:path}", "/static/{path:path}",
     "/favicon.ico", "/manifest.json", "/robots.txt", "/gradio_api/theme.css", "/gradio_api/info", "/gradio_api/info/",
-    "/gradio_api/openapi.json", "/gradio_api/startup-events", "/gradio_api/upload", "/gradio_api/upload_progress",
+    "/gradio_api/openapi.json", "/gradio_api/startup-events", "/gradio_api/upload",
     "/gradio_api/file={path_or_url:path}", "/gradio_api/heartbeat/{session_hash}", "/gradio_api/queue/join",
     "/gradio_api/queue/data", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/reset/",
     "/gradio_api/run/{api_name}", "/gradio_api/run/{api_name}/", "/gradio_api/api/{api_name}",
@@ -96,6 +96,7 @@ def test_a_route_that_a_newer_gradio_adds_is_closed(page, url):
     "/GRADIO_API/file=https://example.org/", "/gradio_api/FILE=https://example.org/",
     "/gradio_api/file=%20https://example.org/", "/gradio_api/proxy=https://example.org/",
     "/gradio_api/file=https:/%0A/example.org/", "/gradio_api/%0Afile=https://example.org",
+    "/gradio_api/upload_progress?upload_id=x",
     "/gradio_api/dev/reload", "/gradio_api/vibe-code", "/gradio_api/queue/status", "/gradio_api/token",
     "/gradio_api/deep_link?session_hash=x", "/monitoring", "/gradio_api/stream/x/close", "/gradio_api/call/run",
     "/gradio_api/heartbeat/" + "x" * 65, "/docs", "/openapi.json", "/login",
@@ -150,16 +151,23 @@ def test_a_body_beyond_the_limits_gets_one_sentence(url, path, content, status, 
 
 @pytest.mark.parametrize("path", ["queue/join", "cancel", "run/predict", "call/ask"])
 def test_an_error_does_not_hold_the_body(url, path):
-    answer = post(url, json.dumps({"data": 7, "fn_index": "secret" * 1000}).encode(), f"gradio_api/{path}")
+    answer = post(url, json.dumps({"data": "secret" * 1000}).encode(), f"gradio_api/{path}")
     assert answer.status_code == 422
     assert answer.json() == {"detail": gate.UNUSABLE}
 
 
 @pytest.mark.parametrize("path", ["queue/join", "run/predict", "call/ask", "cancel"])
-@pytest.mark.parametrize("number", [-1, 999, 10**15])
+@pytest.mark.parametrize("number", [-1, 999, 10**15, 1e9, 0.0, "1", "x", True, [1], {}])
 def test_an_event_that_there_is_not_gets_one_sentence(url, path, number):
     answer = post(url, json.dumps(body(fn_index=number)).encode(), f"gradio_api/{path}")
     assert (answer.status_code, answer.text) == (404, gate.UNUSABLE)
+
+
+@pytest.mark.parametrize("parts", ["bytes=abc-def", "bytes=0-1,2-3", "bytes=--1", "bytes=1-2-3", "bytes=0-1", "x"])
+def test_a_file_is_sent_whole(url, page, parts):
+    path = page.files.put(b"0123456789", "picture.jpg")
+    answer = httpx.get(f"{url}gradio_api/file={path}", headers={"range": parts})
+    assert (answer.status_code, answer.content) == (200, b"0123456789")
 
 
 @pytest.mark.parametrize("name", ["session_hash", "event_id"])
@@ -281,6 +289,21 @@ def test_a_client_that_goes_is_noticed_before_the_answer():
 
     serve(app, {"path": "/gradio_api/run/predict"}, [*chunks(0), {"type": "http.disconnect"}])
     assert seen == [False, True]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_gradio_fails_on_gets_one_sentence_unless_an_answer_has_begun(begun):
+    async def app(scope, receive, send):
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("a secret of Gradio's")
+
+    if begun:
+        with pytest.raises(RuntimeError):
+            serve(app, {"path": "/gradio_api/reset"}, chunks(0))
+    else:
+        (start, body), _ = serve(app, {"path": "/gradio_api/reset"}, chunks(0))
+        assert (start["status"], body["body"].decode()) == (500, border.FAILED)
 
 
 def test_nothing_speaks_websocket():

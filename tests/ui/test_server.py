@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 import threading
 import time
 from pathlib import Path
@@ -302,6 +303,24 @@ def test_the_command_needs_the_port(monkeypatch, capsys, url, library, model):
     monkeypatch.setattr(app, "make", lambda chosen: (page, models))
     assert app.main(["--port", url.rstrip("/").rpartition(":")[2]]) == 2
     assert "is taken; choose another with --port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_address_is_served(monkeypatch, library, model, host):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+            port = probe.getsockname()[1]
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    page = build.build(models := Models(load=lambda *args, **settings: model), library, record.make(models, library))
+    seen = []
+    monkeypatch.setattr(app, "make", lambda chosen: seen.append(chosen.host) or (page, models))
+    monkeypatch.setattr(page, "block_thread", lambda: seen.append(httpx.get(f"http://[::1]:{port}/").status_code))
+    assert app.main(["--host", host, "--port", str(port)]) == 0
+    page.close()
+    assert seen == ["::1", 200]
+    assert limits.is_own(seen[0]), "of this machine alone"
 
 
 def test_another_trouble_with_the_address_is_told_as_it_is(monkeypatch, capsys, page):

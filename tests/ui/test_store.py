@@ -14,11 +14,12 @@ from types import SimpleNamespace
 import gradio as gr
 import httpx
 import pytest
+from gradio.routes import file_upload_statuses
 from PIL import Image
 
 from tests.ui import fake as fakes
 from tests.ui.fake import when
-from viz.ui import build, limits, record, store
+from viz.ui import build, gate, limits, record, store
 from viz.ui.exports import Exports
 from viz.ui.handlers import Handlers
 from viz.ui.models import Models
@@ -210,6 +211,18 @@ def test_an_upload_to_a_full_disk_gets_one_sentence(page, url, monkeypatch, brea
     assert upload(url).status_code == 200
 
 
+@pytest.mark.parametrize("form", [{"files": (None, "text")}, {"files": ("", b"content")}])
+def test_a_form_without_a_file_gets_one_sentence(page, url, form):
+    answer = httpx.post(f"{url}gradio_api/upload?upload_id=x", files=form)
+    assert (answer.status_code, answer.text) == (400, gate.UNUSABLE)
+
+
+def test_nothing_is_kept_of_how_far_an_upload_is(page, url):
+    answer = httpx.post(f"{url}gradio_api/upload?upload_id=mine", files={"files": ("a.png", b"content")})
+    assert answer.status_code == 200
+    assert "mine" not in file_upload_statuses._statuses
+
+
 def test_an_upload_that_is_broken_off_leaves_nothing(page, url):
     def content():
         yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.png"\r\n\r\n' + b"x" * 200_000
@@ -240,6 +253,9 @@ def test_an_upload_that_takes_too_long_is_given_up(page, url, monkeypatch):
     ("93.184.216.34", None, "93.184.216.34"), ("93.184.216.34", "1.2.3.4", "93.184.216.34"),
     ("127.0.0.1", None, "127.0.0.1"),
     ("10.0.0.1", "6.6.6.6, 1.2.3.4", "1.2.3.4"), ("::1", "1.2.3.4", "1.2.3.4"), ("socket", "1.2.3.4", "socket"),
+    ("10.0.0.1", "1.2.3.4:50123", "1.2.3.4"), ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+    ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::1"), ("10.0.0.1", "x" * 9000, "10.0.0.1"),
+    ("10.0.0.1", "unknown", "10.0.0.1"),
 ])  # fmt: skip
 def test_a_visitor_is_who_the_nearest_proxy_saw(client, forwarded, who):
     headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []

@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 
-from viz.ui import limits
+from viz.ui import border, limits
 from viz.ui.listeners import GONE, LISTENERS
 from viz.ui.store import DiskFull, TooMuch
 
@@ -33,7 +33,7 @@ _FILE = rf"{API}/file=(?:/(?![/\\])|[A-Za-z]:[\\/]).*"  # of this machine: an ad
 _STREAM = rf"{API}/(?:queue/data|call/(?:v2/)?(?:{_ASKED})/(?P<event>{_ID}))"
 _TAB = rf"{API}/heartbeat/{_ID}"
 _LOOKS = r"/(?:assets|svelte|static)/.+|/(?:favicon\.ico|manifest\.json|robots\.txt|theme\.css)"
-_ABOUT = rf"/|/config/?|{API}/(?:info/?|openapi\.json|startup-events|upload_progress|theme\.css)"
+_ABOUT = rf"/|/config/?|{API}/(?:info/?|openapi\.json|startup-events|theme\.css)"
 _GET = re.compile(rf"{_ABOUT}|{_LOOKS}|{_FILE}|{_STREAM}|{_TAB}", re.DOTALL)
 _RUN = rf"(?:run|api)/(?:predict|{_ASKED})/?|call/(?:v2/)?(?:{_ASKED})/?"
 _POST = re.compile(rf"{API}/(?:upload|queue/join|cancel|reset/?|{_RUN})")
@@ -69,9 +69,19 @@ class Gate:
         if scope["type"] != "http":  # nothing here speaks WebSocket
             await send({"type": "websocket.close", "code": 1008})
             return
+        begun = False
+
+        async def noted(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await self._http(scope, receive, send)
-        except Refused as refused:
+            await self._http(scope, receive, noted)
+        except Exception as error:  # Gradio's own code fails on some requests that it should refuse
+            if begun:
+                raise
+            refused = error if isinstance(error, Refused) else Refused(500, str(border.told(error)))
             answer = PlainTextResponse(refused.sentence, refused.status, {"connection": "close"})
             await answer(scope, receive, send)
 
@@ -79,6 +89,8 @@ class Gate:
         path, page = route_path(scope), scope["app"].get_blocks()
         _check_head(scope, path)
         scope[LISTENERS] = page.listeners
+        # Files are sent whole, as a server may: Gradio fails on a `Range` that is not written as it expects.
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
         if path == f"{API}/upload":
             await Upload(self.app, page.files).answer(scope, receive, send)
         elif scope["method"] == "POST":
@@ -170,7 +182,7 @@ def sound(body: bytes, events: Container[Any] | None = None) -> bytes:
         if given is not None and not (isinstance(given, str) and _SESSION.fullmatch(given)):
             raise Refused(400, f"{name} must be a text of at most 64 letters, digits, “-” and “_”.")
     event = value.get("fn_index")
-    if events is not None and isinstance(event, int) and event not in events:
+    if events is not None and event is not None and not (type(event) is int and event in events):
         raise Refused(404, UNUSABLE)
     return known
 
@@ -251,6 +263,7 @@ class Upload:
     async def answer(self, scope: Any, receive: Receive, send: Send) -> None:
         """As Gradio answers, unless the disk is full (507), too much is sent (413, 429), or it takes too long (408)."""
         declared, visitor = _declared(scope, limits.MAX_UPLOAD), limits.visitor(scope)
+        scope["query_string"] = b""  # under an `upload_id` Gradio would keep how far this is, for good
         answer: list[Any] = []
 
         async def counted() -> Any:
@@ -269,6 +282,10 @@ class Upload:
                 await self.app(scope, counted, noted)
         except ClientDisconnect:
             return
+        except TypeError as error:
+            if "UploadFile" not in str(error):
+                raise
+            raise Refused(400, UNUSABLE) from None  # Gradio takes forms of files alone
         except (DiskFull, TooMuch) as error:
             await self._drain(receive)
             raise Refused(507 if isinstance(error, DiskFull) else 429, str(error)) from None

@@ -211,8 +211,15 @@ def _hostname(place: str) -> str:
 def visitor(scope: Mapping[str, Any]) -> str:
     """From which address a request came, as far as is known: as the nearest proxy saw it, where there is one."""
     client = (scope.get("client") or ("",))[0]
-    forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1").rpartition(",")[2].strip()
-    return forwarded if forwarded and _is_near(client) else client
+    named = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1").rpartition(",")[2].strip()
+    forwarded = _hostname(named) if named.count(":") == 1 or named.startswith("[") else named  # some add a port
+    return forwarded if _is_address(forwarded) and _is_near(client) else client
+
+
+def _is_address(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(text))
+    return False
 
 
 def _is_near(address: str) -> bool:

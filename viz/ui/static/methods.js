@@ -193,13 +193,19 @@ function change(part, field, value) {
   send('Working out the new setting…');
 }
 
+/** Whether these are all the papers' settings: 'true', 'false', or 'mixed' of those that were changed since. */
+function papers(parts) {
+  if (!parts.some(fromPaper)) return 'false';
+  return parts.every((part) => same(part.set, PAPER)) ? 'true' : 'mixed';
+}
+
 function drawReset() {
   reset.disabled = open === null || open.every((part) => Object.keys(part.set).length === 0);
   const parts = open?.filter((part) => differs(part) || fromPaper(part)) ?? [];
   paper.hidden = parts.length === 0;
-  paper.setAttribute('aria-pressed', String(parts.length > 0 && parts.every(fromPaper)));
+  paper.setAttribute('aria-pressed', papers(parts));
   const whose = parts.map((part) => known(part.name).label).join(' and ');
-  paper.title = `The settings of ${whose} in its paper, instead of those that suit this model`;
+  paper.title = `The settings of ${whose} in ${parts.length > 1 ? 'their papers' : 'its paper'}, instead of those that suit this model`;
   paper.setAttribute('aria-label', `The paper’s settings of ${whose}`);
   reset.title = open && `Back to what suits this model for ${labelOf(open)}`;
   reset.setAttribute('aria-label', open ? `Reset ${labelOf(open)}` : 'Reset');

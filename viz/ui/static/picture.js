@@ -124,17 +124,16 @@ document.addEventListener('paste', (event) => {
 });
 
 watch('value', () => {
-  draw();
   const { of, error: why } = props.value;
+  // A newer one has arrived: what this answer shows may be gone already.
+  if (of && of === judged && sending?.path && sending.path !== of) return judge(sending.path);
+  draw();
   if (!sending) error.textContent = why;
   if (!of || of !== judged) return;
   judged = '';
   if (!sending?.path) return; // a newer one is on its way
-  if (sending.path !== of) judge(sending.path);
-  else {
-    finish(why);
-    // On a phone the answer stands below the picture: whoever asks wants to see it.
-    if (!why && window.innerWidth <= 900) document.querySelector('#see')?.scrollIntoView();
-  }
+  finish(why);
+  // On a phone the answer stands below the picture: whoever asks wants to see it.
+  if (!why && window.innerWidth <= 900) document.querySelector('#see')?.scrollIntoView();
 });
 draw();
