@@ -113,7 +113,7 @@ def test_presets_that_there_are_not(text, told):
 
 def test_a_preset_that_there_is_not_of_an_object(image):
     with pytest.raises(ValueError, match="preset must be card or paper, not 'mine'"):
-        image.ask(SHEEP, [clvs.clvs.CLVS(preset="mine")], 1)
+        image.ask(SHEEP, [clvs.CLVS(preset="mine")], 1)
 
 
 @pytest.mark.parametrize("preset", ["Paper", "", None, [], 1])
