@@ -58,6 +58,7 @@ def check_method(
     depends on the other branches of the batch; edits, layers or records of which the method says nothing; neutral
     settings that are not vanilla.
     """
+    _expect(isinstance(given, Method), f"a method with its settings is checked, such as Mine(), not {given!r:.80}")
     image = (model or load_model("scenes", dtype="float64")).open_image(picture)
     _expect(
         image.segment.keys[0].dtype == torch.float64, "the check needs a model in float64; load it with dtype='float64'"

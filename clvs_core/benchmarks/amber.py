@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ClvsError
+from ..names import whole
 from .answers import answer_files, answer_text, once
 from .base import Benchmark, Masks, Question, label_of, masks, unique
 from .files import Table, existing, find_one, need, read_rows, table, text_of
@@ -54,10 +55,11 @@ def read(data: str | Path, pictures: bool = False) -> list[Question]:
     for file in _query_files(folder):
         for row, query in enumerate(read_rows(file)):
             where = f"Row {row + 1} of {file}"
-            number = need(query, "id", where)
+            said = need(query, "id", where)
+            number = whole(said)
             if number not in truths:
                 raise ClvsError(
-                    f"{where} is question {number!r:.40}, of which {path} says nothing; use files of one version."
+                    f"{where} is question {said!r:.40}, of which {path} says nothing; use files of one version."
                 )
             kind, truth = truths[number]
             if kind != GENERATIVE:
@@ -84,10 +86,11 @@ def _annotations(path: Path) -> dict[int, tuple[str, Any]]:
     found: dict[int, tuple[str, Any]] = {}
     for row, annotation in enumerate(read_rows(path), 1):
         where = f"Row {row} of {path}"
-        number = need(annotation, "id", where)
-        if not isinstance(number, int) or number in found:
+        said = need(annotation, "id", where)
+        number = whole(said)
+        if number is None or number in found:
             raise ClvsError(
-                f"{where} has the id {number!r:.40}, which is not a number of its own; use the official file."
+                f"{where} has the id {said!r:.40}, which is not a number of its own; use the official file."
             )
         found[number] = _kind(annotation, where), need(annotation, "truth", where)
     return found

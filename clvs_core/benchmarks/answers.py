@@ -21,6 +21,8 @@ from .files import existing, read_rows, read_text
 from .runs import ABOUT, ANSWERS, QUESTIONS
 
 Verdict = str | None
+# What people call the model's answer where "answer" is the label.
+_SAID = ("prediction", "pred", "response", "model_answer", "model_output", "output", "generated_text")
 Parser = Callable[[str, str], Verdict]  # (raw answer, label) -> "yes", "no" or None
 
 # --- parsers ------------------------------------------------------------------------------------------
@@ -201,7 +203,11 @@ def read_answers(benchmark: Benchmark, path: str | Path, questions: Sequence[Que
     if ours is not None:
         _check_asked(path, questions)
         return Answers(ours, official=False)
-    return Answers({"": benchmark.responses(path, questions)}, official=True)
+    responses = benchmark.responses(path, questions)
+    texts = {question.id: question.text for question in questions}
+    if responses and all(texts.get(id) == said for id, said in responses.items()):
+        raise ClvsError(f"{path} holds the questions and no answers; give the file of the model's answers.")
+    return Answers({"": responses}, official=True)
 
 
 def answer_files(path: Path, endings: Sequence[str] = (".json", ".jsonl")) -> list[Path]:
@@ -265,9 +271,15 @@ def _id(row: Mapping[str, Any], where: str) -> str | int:
 def answer_text(row: Mapping[str, Any], columns: Sequence[str], where: str) -> str:
     """The text in the first of the columns that the row has, with U+FFFD for half a character (`text.mended`).
 
-    Raises ClvsError if there is none or it is not text.
+    Raises ClvsError if there is none, if it is not text, or if it may be the label beside the model's answer.
     """
-    value = next((row[column] for column in columns if column in row), None)
+    column = next((column for column in columns if column in row), None)
+    if column == "answer" and (other := next((name for name in _SAID if isinstance(row.get(name), str)), None)):
+        raise ClvsError(
+            f"{where} has {other!r} beside 'answer', which is then often the label; keep one of them, the model's "
+            "answer, and call it answer."
+        )
+    value = row[column] if column else None
     if not isinstance(value, str):
         raise ClvsError(f"{where} has no text as {' or '.join(columns)}: {json.dumps(value, default=str):.80}.")
     return mended(value)

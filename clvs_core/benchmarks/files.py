@@ -47,15 +47,22 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     if start == "[":
         rows = _parsed(text, path, 0)
     elif start == "{":
-        # Not splitlines(): it also splits at characters that JSON strings may hold.
-        lines = enumerate(text.split("\n"), 1)
-        rows = [_parsed(line, path, number) for number, line in lines if line.strip()]
+        rows = _lines(text, path)
     else:
         raise ClvsError(f"{path} is neither a JSON array nor JSON lines; use the official file.")
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise ClvsError(f"Row {number} of {path} is not a JSON object; use the official file.")
     return rows
+
+
+def _lines(text: str, path: Path) -> list[Any]:
+    """What stands in the lines of a text, or the one object that it is, over however many lines."""
+    # Not splitlines(): it also splits at characters that JSON strings may hold.
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if lines[0][1].strip() == "{":
+        return [_parsed(text, path, 0)]
+    return [_parsed(line, path, number) for number, line in lines]
 
 
 def read_sheet(path: Path) -> list[dict[str, Any]]:

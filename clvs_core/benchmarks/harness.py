@@ -1,7 +1,9 @@
 """Answers as evaluation harnesses write them: lmms-eval's samples and VLMEvalKit's sheets.
 
-    lmms-eval    *_samples_*.jsonl, lines {"doc": the data set's row without its picture, "resps": [[answer]], ...}
-    VLMEvalKit   MODEL_POPE.tsv with the columns index, question, answer, category, prediction, and image_path for some
+    lmms-eval    *_samples_*.jsonl, lines {"doc": the data set's row without its picture, "resps": [[answer]], ...}, or
+                 one object {"logs": [such rows]}
+    VLMEvalKit   MODEL_POPE.tsv, or .json with rows of the columns index, question, answer, category, prediction, and
+                 image_path for some; "answer" is the label there
 
 Neither knows our ids. An answer belongs to the question with its text, category and picture, and where that leaves
 several, with its id; what could belong to several is an error.
@@ -9,6 +11,7 @@ several, with its id; what could belong to several is an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +23,7 @@ from .files import EXCEL, SHEETS, excel_told, read_rows, read_sheet, read_text
 
 _IMAGES = ("image_source", "image_path", "image", "question_id")
 _IDS = ("question_id", "id", "index")
+_LOGGED = re.compile(r'"(?:doc|prediction)"\s*:')  # what only files of a harness have
 _LONGEST_NAME = 300  # characters; a picture in base64 is longer
 
 
@@ -98,11 +102,16 @@ def _samples(path: Path, alone: bool) -> Iterator[Sample]:
                 raise ClvsError(
                     f"{path} has no column 'prediction'; give the sheet that VLMEvalKit wrote of the model's answers."
                 )
-    elif ending in (".json", ".jsonl") and '"doc"' in (text := read_text(path)) and "resps" in text:
-        for number, row in enumerate(read_rows(path), 1):
-            if isinstance(row.get("doc"), dict):
-                where = f"Row {number} of {path}"
+    elif ending in (".json", ".jsonl") and _LOGGED.search(read_text(path)):
+        rows = read_rows(path)
+        if len(rows) == 1 and isinstance(rows[0].get("logs"), list):
+            rows = [row for row in rows[0]["logs"] if isinstance(row, dict)]
+        for number, row in enumerate(rows, 1):
+            where = f"Row {number} of {path}"
+            if isinstance(row.get("doc"), dict) and ("resps" in row or "filtered_resps" in row):
                 yield Sample(row["doc"], _response(row, where), where)
+            elif "question" in row and "prediction" in row:
+                yield Sample(row, str(row["prediction"] or ""), where)
 
 
 def _response(row: Mapping[str, Any], where: str) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ModelError
-from ..methods import Method, spec
+from ..errors import ClvsError, ModelError
+from ..methods import Method, MethodError, spec
 from ..models.views import Views
 from ..trace import Trace
 from .attention import check_heard
@@ -228,8 +228,9 @@ def decode(
         token = penalty.choose(logits)
         probability = logits.softmax(-1).gather(-1, token[:, None])[:, 0]
         chosen = list(zip(token.tolist(), probability.tolist(), strict=True))
-        if any(math.isnan(share) for _, share in chosen):
-            raise ModelError(_no_numbers(hf.dtype))
+        lost = [math.isnan(chosen[row_of[branch]][1]) for branch in range(len(wanted))]
+        if any(lost):
+            raise _no_numbers(hf.dtype, wanted, lost)
         rows = _rows(branches, contrast | ({"logits": logits} if keep_logits else {}))
         yield [
             None if log.finished else log.add(rows(row), *chosen[row], chosen[row][0] in end)
@@ -282,11 +283,17 @@ class Passes:
         return passed.last_hidden_state
 
 
-def _no_numbers(dtype: torch.dtype) -> str:
-    """What to say where the model computes no logits that are numbers."""
+def _no_numbers(dtype: torch.dtype, wanted: Sequence[Branch], lost: Sequence[bool]) -> ClvsError:
+    """What to say where logits are no numbers: of a method of one's own, where only branches with such are lost."""
+    own = [not all(type(part).__module__.startswith("clvs_core.") for part in one.method.parts) for one in wanted]
+    if not all(lost) and all(mine for mine, gone in zip(own, lost, strict=True) if gone):
+        label = wanted[lost.index(True)].method.label
+        return MethodError(f"{label} gives no numbers (NaN); correct its edits, which clvs_core.testing checks.")
     kept = str(dtype).removeprefix("torch.")
     others = {"float16": "dtype='bfloat16' or dtype='float32'", "bfloat16": "dtype='float32'"}
-    return f"The model computes no numbers (NaN) in {kept}; load it with {others.get(kept, 'weights that are whole')}."
+    return ModelError(
+        f"The model computes no numbers (NaN) in {kept}; load it with {others.get(kept, 'weights that are whole')}."
+    )
 
 
 class RepetitionPenalty:

@@ -105,7 +105,12 @@ def spec(chosen: Method) -> str:
     """The shortest string that `method` reads back as an equal object."""
     if isinstance(chosen, Combine):
         return "+".join(map(spec, chosen.methods))
-    changed = [f for f in dataclasses.fields(chosen) if _written(getattr(chosen, f.name), f.default)]
+    known = settable(type(chosen))  # a preset that replaces nothing is not worth saying, and could not be read back
+    changed = [
+        f
+        for f in dataclasses.fields(chosen)
+        if _written(getattr(chosen, f.name), f.default) and (f.name != "preset" or f.name in known)
+    ]
     changed.sort(key=lambda f: f.name != "preset")
     values = (f"{f.name}={_text(getattr(chosen, f.name), f.name == 'layers')}" for f in changed)
     return chosen.name + (":" + ",".join(values) if changed else "")

@@ -214,10 +214,11 @@ class Method:
             value = getattr(self, f.name)
             if not isinstance(value, Usual):
                 object.__setattr__(self, f.name, plain(value))
+        checked_preset(self.preset)
 
     def filled(self: SomeMethod, target: Target) -> SomeMethod:
         """With what the preset says of settings that are left out; those it says nothing new of stay as they are."""
-        usual = target.usual(self.name, checked_preset(self.preset))
+        usual = target.usual(self.name, self.preset)
         left_out = {f.name: value for f in dataclasses.fields(self) if is_left_out(value := getattr(self, f.name))}
         news = {name: usual[name] for name, value in left_out.items() if usual.get(name) not in (None, value)}
         return dataclasses.replace(self, **news)

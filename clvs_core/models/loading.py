@@ -221,7 +221,8 @@ def _odd_kind(config: dict[str, Any]) -> str:
 
 def _odd_layers(kinds: Any) -> str:
     """Why a decoder with layers of these kinds cannot be run, "" where it can."""
-    odd = sorted({str(kind) for kind in kinds or ()} - set(_LAYERS))
+    listed = kinds if isinstance(kinds, (list, tuple)) else [kinds] if kinds else ()
+    odd = sorted({str(kind) for kind in listed} - set(_LAYERS))
     if odd:
         return f"has layers of the kind {odd[0]!r}, which have no attention weights to show or smooth"
     return ""

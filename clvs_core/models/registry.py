@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -436,8 +437,14 @@ _CARDS = (
 CARDS: dict[str, ModelCard] = {card.name: card for card in _CARDS if card.family in FAMILIES}
 
 
+# The address of a model on the hub; its id is the group.
+_PAGE = re.compile(
+    r"\s*(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)?([^/\s]+/[^/\s]+)(?:/|/tree/main/?)?\s*"
+)
+
+
 def card_for(name: str) -> ModelCard:
-    """The card of a short name or a hub id, in any capitals, or of a folder.
+    """The card of a short name, of a hub id or its page's address, in any capitals, or of a folder.
 
     Others get the settings of their family, as far as it is known.
 
@@ -449,6 +456,7 @@ def card_for(name: str) -> ModelCard:
         if name == card.source:
             return card
     if not os.path.isdir(name):  # whose name is exact
+        name = page[1] if (page := _PAGE.fullmatch(name)) else name
         for card in CARDS.values():
             if name.strip().casefold() in (card.name.casefold(), card.source.casefold()):
                 return card

@@ -16,6 +16,7 @@ from pycocotools import mask as rle
 from ..names import whole
 
 _BITS = 5  # of a run length in one character
+_LONGEST_RUN = 1 << 35  # more than any picture has pixels, and no sum of them runs over
 
 
 class Unreadable(ValueError):
@@ -45,7 +46,7 @@ def shape_of(segmentation: Any) -> Shape:
         return [_run_lengths(part) for part in segmentation]
     try:
         return _polygons(segmentation)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Unreadable("its polygons are not lists of numbers") from error
 
 
@@ -141,8 +142,8 @@ def _run_lengths(code: dict[str, Any]) -> RunLengths:
         raise Unreadable("its run-length code has no size of two whole numbers")
     if isinstance(counts, list):
         lengths = [whole(count) for count in counts]
-        if any(length is None or length < 0 for length in lengths):
-            raise Unreadable("its run lengths are not whole numbers from 0 up")
+        if any(length is None or not 0 <= length < _LONGEST_RUN for length in lengths):
+            raise Unreadable("its run lengths are not whole numbers from 0 up to a picture's pixels")
         counts = np.array(lengths, dtype=np.int64)
     elif not isinstance(counts, str):
         raise Unreadable("its run-length code has no counts")

@@ -1,5 +1,7 @@
 """Parsers, each with the answers on which it differs from the others, and files of answers."""
 
+import json
+
 import pytest
 
 from clvs_core import benchmarks
@@ -308,6 +310,48 @@ def test_samples_of_lmms_eval_s_mme_leave_other_tasks_aside(tmp_path):
     found = read_answers(MME, tmp_path / "out", questions).methods[""]
     assert {id: found[id] for id in found if not id.startswith("?")} == {q.id: files.odd(q.id) for q in questions}
     assert MME.score(questions, found).extra == 1
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_logs_of_older_lmms_eval_are_one_object(tmp_path, indent):
+    questions = _three_parts(tmp_path / "pope")
+    rows = [_lmms(q, image_source=q.image, category=q.kind) for q in questions]
+    path = tmp_path / "pope.json"
+    path.write_text(json.dumps({"args": {}, "logs": rows}, indent=indent))
+    assert read_answers(POPE, path, questions).methods == {"": {q.id: files.odd(q.id) for q in questions}}
+
+
+@pytest.mark.parametrize("write", [files.dump, files.lines])
+def test_vlmevalkit_s_rows_in_json_hold_the_label_as_answer(tmp_path, write):
+    questions = _three_parts(tmp_path / "pope")
+    rows = [
+        {
+            "index": n,
+            "question": q.text,
+            "answer": q.label,
+            "category": q.kind,
+            "image_path": q.image,
+            "prediction": "No",
+        }
+        for n, q in enumerate(questions)
+    ]
+    found = read_answers(POPE, write(tmp_path / "model_POPE.json", rows), questions)
+    assert found.methods == {"": dict.fromkeys((q.id for q in questions), "No")}
+
+
+@pytest.mark.parametrize("name", ["response", "model_answer", "pred"])
+def test_labels_are_not_scored_as_answers(tmp_path, name):
+    """One row of POPE's official form with the label as "answer" would be right every time."""
+    questions = _three_parts(tmp_path / "pope")[:1]
+    rows = [{"question": questions[0].text, "answer": questions[0].label, name: "maybe"}]
+    with pytest.raises(ClvsError, match=f"Row 1 of .* has '{name}' beside 'answer', which is then often the label"):
+        read_answers(POPE, files.lines(tmp_path / "answers.jsonl", rows), questions)
+
+
+def test_questions_are_not_scored_as_answers(tmp_path, amber):
+    rows = [{"id": q.id, "text": q.text} for q in amber]
+    with pytest.raises(ClvsError, match="holds the questions and no answers; give the file of the model's answers"):
+        read_answers(AMBER, files.lines(tmp_path / "q.jsonl", rows), amber)
 
 
 def _sheet(path, rows):

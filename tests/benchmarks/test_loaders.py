@@ -103,6 +103,25 @@ def test_faulty_amber_annotations_are_refused(tmp_path, truths, problem):
         AMBER.load(files.write_amber(tmp_path, truths))
 
 
+@pytest.mark.parametrize("written", [str, float])
+def test_amber_s_ids_may_be_text_or_whole_floats(tmp_path, written):
+    expected = [(q.id, q.label) for q in AMBER.load(files.write_amber(tmp_path / "a"))]
+    files.write_amber(tmp_path / "b")
+    for path in (tmp_path / "b").rglob("*.json"):
+        files.dump(path, [{**row, "id": written(row["id"])} for row in json.loads(path.read_text())])
+    assert [(q.id, q.label) for q in AMBER.load(tmp_path / "b")] == expected
+
+
+@pytest.mark.parametrize("id", [[2], {"2": 2}, True, 2.5, "two"])
+def test_what_is_no_id_of_amber_is_told(tmp_path, id):
+    files.write_amber(tmp_path)
+    path = next(tmp_path.rglob("query_discriminative.json"))
+    rows = json.loads(path.read_text())
+    files.dump(path, [{**rows[0], "id": id}, *rows[1:]])
+    with pytest.raises(ClvsError, match=r"Row 1 of .* is question .*, of which .* says nothing"):
+        AMBER.load(tmp_path)
+
+
 def test_amber_files_of_different_versions_are_refused(tmp_path):
     files.write_amber(tmp_path)
     files.dump(tmp_path / "data" / "annotations.json", [{"id": 2, "type": files.STATE, "truth": "yes"}])

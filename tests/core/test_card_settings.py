@@ -114,3 +114,14 @@ def test_presets_that_there_are_not(text, told):
 def test_a_preset_that_there_is_not_of_an_object(image):
     with pytest.raises(ValueError, match="preset must be card or paper, not 'mine'"):
         image.ask(SHEEP, [clvs.CLVS(preset="mine")], 1)
+
+
+@pytest.mark.parametrize("preset", ["Paper", "", None, [], 1])
+def test_a_preset_that_there_is_not_is_told_at_once(preset):
+    with pytest.raises(ValueError, match="preset must be card or paper, not "):
+        clvs.CLVS(preset=preset)
+
+
+def test_a_preset_that_replaces_nothing_leaves_the_spec_readable():
+    assert spec(clvs.Vanilla(preset="paper")) == "vanilla"
+    assert method(spec(clvs.Vanilla(preset="paper"))) == clvs.Vanilla()

@@ -88,6 +88,9 @@ BAD = [
     ({"segmentation": [[1, 1, 2, 2]]}, "its polygon has fewer than three corners"),
     ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [100, 50]}}, "add up to 150, and its picture has 1200"),
     ({"segmentation": {"size": [WIDTH, HEIGHT], "counts": [1200]}}, "its mask is 30 x 40 pixels, and its picture 40"),
+    ({"segmentation": [[1, 10**400, 3, 4, 5, 6]]}, "its polygons are not lists of numbers"),
+    ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [2**64, 1200]}}, "its run lengths are not whole numbers"),
+    ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [2**63 - 1, 2**63 - 1, 1202]}}, "its run lengths are not"),
 ]
 
 

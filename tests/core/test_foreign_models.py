@@ -84,3 +84,23 @@ def test_a_folder_s_name_is_exact(tmp_path, monkeypatch):
     (tmp_path / "Scenes").mkdir()
     assert card_for("Scenes").source == "Scenes"
     assert card_for("SCENES") is CARDS["scenes"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://huggingface.co/{}",
+        "https://huggingface.co/{}/tree/main",
+        "http://hf.co/{}/",
+        "huggingface.co/{} ",
+        "{}/",
+    ],
+)
+def test_a_model_s_page_is_its_name(address):
+    source = CARDS["llava-1.5-7b"].source
+    assert card_for(address.format(source)) is CARDS["llava-1.5-7b"]
+    assert card_for(address.format("somebody/Fine-Tuned")).source == "somebody/Fine-Tuned"
+
+
+def test_paths_are_no_addresses():
+    assert [card_for(path).source for path in ("a/b/c", "./a", "~/a")] == ["a/b/c", "./a", "~/a"]

@@ -214,3 +214,9 @@ def test_wrong_files_are_one_sentence(tmp_path, name):
     with pytest.raises(ValueError, match=words):
         load_method(tmp_path / name)
     assert before == METHODS
+
+
+@pytest.mark.parametrize("given", [clvs.CLVS, "clvs", None], ids=str)
+def test_what_is_no_method_with_settings_is_told(given):
+    with pytest.raises(MethodCheckError, match="A method with its settings is checked, such as Mine"):
+        check_method(given)

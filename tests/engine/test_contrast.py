@@ -5,6 +5,7 @@ Both streams hear the same chosen word at every step. Everything is recomputed f
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from clvs_core import CLVS, PAI, VCD, ModelError, Vanilla
 from clvs_core.engine.branches import Branches
-from clvs_core.methods import spec
+from clvs_core.methods import Combine, Editor, Method, MethodError, spec
 from tests import tiny
 from tests.close import assert_close
 
@@ -304,3 +305,26 @@ def test_no_numbers_in_either_stream_are_one_sentence(method, stream, monkeypatc
     for several in ([method], [Vanilla(), method, CLVS()]):
         with pytest.raises(ModelError, match=r"^The model computes no numbers \(NaN\) in float64; load it with"):
             image.ask(QUESTIONS[0], several, 2)
+
+
+class Divided(Editor):
+    """0 / 0, as an edit of one's own may come to."""
+
+    def weights(self, layer, weights, keys):
+        return weights * torch.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Dividing(Method):
+    name, label, stage = "dividing", "Dividing", "weights"
+
+    @classmethod
+    def editor(cls, methods, device, dtype):
+        return Divided()
+
+
+@pytest.mark.parametrize("own", [Dividing(), Combine(PAI(), Dividing())], ids=lambda own: own.label)
+def test_the_model_is_not_blamed_for_a_method_of_one_s_own(own):
+    image = double("llava").open_image(PICTURE)
+    with pytest.raises(MethodError, match=r"^(PAI \+ )?Dividing gives no numbers \(NaN\); correct its edits"):
+        image.ask(QUESTIONS[0], [Vanilla(), own, CLVS()], 2)

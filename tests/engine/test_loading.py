@@ -183,6 +183,7 @@ SMALL = {
     ({"model_type": "florence2", "is_encoder_decoder": True}, ["encoder of its own", "cross-attention"]),
     ({"model_type": "qwen3_5", "text_config": {"layer_types": ["linear_attention", "full_attention"]}},
      ["'linear_attention'", "no attention weights"]),
+    ({"layer_types": 5}, ["layers of the kind '5'"]),
     ({"text_config": {"model_type": "llama", "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4,
       "factor": 2.0, "alpha": 9.0}}}, ["'dynamic' rotary positions", "change with the length"]),
     ({"text_config": {"model_type": "llama", "rope_parameters": {"rope_type": "longrope", "rope_theta": 1e4,
