@@ -53,14 +53,16 @@ def server(tmp_path_factory):
 @pytest.fixture(params=["evicted", "restarted"])
 def lost(request, server, open_page):
     """A page with an answer of the visitor's own, which the server then loses, and what it showed."""
-    page = drawn(open_page(server.start()))
-    page.locator("#examples button[data-name=table]").click()
-    done(page, pictures.QUESTIONS["table"][0])
-    ask(page, QUESTION)
-    before = done(page, QUESTION)
-    lose(page, server, request.param)
-    yield page, before
-    server.stop()
+    try:
+        page = drawn(open_page(server.start()))
+        page.locator("#examples button[data-name=table]").click()
+        done(page, pictures.QUESTIONS["table"][0])
+        ask(page, QUESTION)
+        before = done(page, QUESTION)
+        lose(page, server, request.param)
+        yield page, before
+    finally:  # the next test starts at the same address
+        server.stop()
 
 
 def lose(page, server, how):

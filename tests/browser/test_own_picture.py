@@ -59,6 +59,8 @@ def said(page):
 
 def give(page, kind, *files, types=(), target="document"):
     """Drops or pastes files and texts, as a browser hands them over."""
+    if target != "document":
+        page.locator(target).wait_for()
     given = [{**one, "buffer": base64.b64encode(one["buffer"]).decode()} for one in files]
     return page.evaluate(
         """([kind, files, texts, target]) => {
