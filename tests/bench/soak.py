@@ -115,7 +115,7 @@ def waits(page: Page) -> Iterator[list[float]]:
 
     def look() -> None:
         with httpx.Client(base_url=page.url, timeout=120) as client:
-            while not over.is_set():
+            while not (over.is_set() and found):
                 start = time.perf_counter()
                 with contextlib.suppress(httpx.HTTPError):
                     client.get("/config")
