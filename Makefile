@@ -18,7 +18,7 @@ test: .venv/.test check
 # The engine's numbers as another processor computes them: plain instructions, one thread.
 test-elsewhere: .venv/.test
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/engine \
-		--ignore tests/engine/test_download.py --ignore tests/engine/test_loading.py $(ARGS)
+		--ignore tests/models/test_download.py --ignore tests/models/test_loading.py $(ARGS)
 
 check: .venv/.test
 	$(BIN)/ruff format --check .
@@ -30,7 +30,7 @@ format: .venv/.test
 	$(BIN)/ruff check --fix .
 
 bench: .venv/.test
-	$(BIN)/python -m tests.bench.speed $(ARGS)
+	$(BIN)/python -m tests.speed.speed $(ARGS)
 
 # Every table and figure of the paper on the embedded model, into docs/: four benchmarks, eight methods, ablation, sweeps.
 paper: .venv/.recipes

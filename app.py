@@ -20,24 +20,25 @@ with contextlib.suppress(ImportError):
     if Config.zero_gpu:  # it emulates CUDA in this thread alone: transformers must not load weights in others
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
 
-from viz.ui.proxy import without_proxy
+from viz.page.proxy import without_proxy
 
 with without_proxy():
     import gradio as gr
     from gradio.utils import get_upload_folder
 
-from clvs_core.commands.common import add_loading
+from clvs_core.cli.options import add_loading
 from clvs_core.errors import ClvsError, ModelError
+from clvs_core.loading import check_interpreter
 from clvs_core.methods import load_method
-from clvs_core.methods.schema import schema
-from clvs_core.models.loading import check_interpreter
+from clvs_core.methods.settings import schema
 from clvs_core.text import write_any_letter
-from viz.ui import border, limits
-from viz.ui.build import build, launch_settings
-from viz.ui.library import ASSETS, Library
-from viz.ui.models import Models
-from viz.ui.recordings import Recordings, usual_recordings
-from viz.ui.runs import Runs
+from viz.page import limits
+from viz.page import zerogpu as border
+from viz.page.build import build, launch_settings
+from viz.page.library import ASSETS, Library
+from viz.page.models import Models
+from viz.page.recorded.recordings import Recordings, usual_recordings
+from viz.page.results.runs import Runs
 
 EXIT_INPUT, EXIT_MODEL = 2, 3
 RUNS = ASSETS / "runs"  # those that come with the page

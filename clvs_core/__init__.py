@@ -5,8 +5,8 @@ from .engine.images import EncodedImage
 from .engine.model import Model
 from .errors import ClvsError, ImageError, ModelError, QuestionError
 from .key_objects import coverage, key_object_attention
+from .loading import load_model
 from .methods import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, Combine, Method, MethodError, Vanilla, method
-from .models.loading import load_model
 from .trace import Trace
 
 __all__ = [

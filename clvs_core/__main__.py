@@ -6,7 +6,7 @@ INTERRUPTED = 130
 
 if __name__ == "__main__":
     try:
-        from .cli import main  # takes seconds, in which an impatient Ctrl-C should not print a traceback
+        from .cli.main import main  # takes seconds, in which an impatient Ctrl-C should not print a traceback
 
         sys.exit(main())
     except KeyboardInterrupt:

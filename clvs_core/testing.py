@@ -21,10 +21,10 @@ from torch import Tensor
 
 from .engine.decode import Run
 from .engine.images import EncodedImage
+from .loading import load_model
 from .methods import METHODS, Editor, Keys, Method, Vanilla, method, spec
 from .methods.base import RECORDS, overrides
 from .methods.combine import CombinedEditor
-from .models.loading import load_model
 from .models.registry import ASSETS
 
 QUESTIONS = ("Is there a dog in the picture?", "What is in the picture?")

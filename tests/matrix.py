@@ -18,16 +18,16 @@ from clvs_core.models.registry import FAMILIES
 from tests import tiny_families
 
 ROOT = Path(__file__).parents[1]
-_ENGINE, _VIEWS = "tests/engine/test_families.py", "tests/core/test_views_families.py"
+_ENGINE, _VIEWS = "tests/engine/test_families.py", "tests/models/test_views_families.py"
 _BATCHED = (f"{_ENGINE}::test_vanilla_equals_generate", f"{_ENGINE}::test_clvs_equals_the_literal_reading")
 # Column -> the tests that it stands for, each with all its parameters.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "loads": ("tests/engine/test_loading.py::test_every_family_loads",),
+    "loads": ("tests/models/test_loading.py::test_every_family_loads",),
     "equality": (*_BATCHED, f"{_ENGINE}::test_capture_alone_stays_within_the_noise_of_half_precision"),
     "unified": (f"{_ENGINE}::test_unified_positions_equal_recomputing",),
     "impulse": (f"{_VIEWS}::test_inverting_one_cell_changes_that_token_most",),
     "batch": _BATCHED,  # each also asks several questions of different lengths at once
-    "streams in the page": ("tests/ui/test_families_page.py::test_streams_in_the_page",),
+    "streams in the page": ("tests/page/test_families_page.py::test_streams_in_the_page",),
 }
 LEGEND = ["", "✓ with the number of tests that ran, all of which passed. Every model is tiny, with random weights."]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from clvs_core import cli
-from viz.ui.library import SCENES
+from clvs_core.cli import main as cli
+from viz.page.library import SCENES
 
 NAME = "borrowed"  # of the recording's folder, and so in links
 LINES = [

@@ -9,7 +9,7 @@ from PIL import Image
 
 import clvs_core as clvs
 from clvs_core.engine.decode import Run, Token
-from clvs_core.models.views import llava_views
+from clvs_core.models.geometry.views import llava_views
 from viz.viewer.payload import MapObject, build
 
 LAYERS, HEADS, SIDE = 8, 2, 6
@@ -169,7 +169,7 @@ def box_object(name, views, x0, y0, x1, y1, **options):
 
 def payload(runs=None, objects=None, **options):
     """A finished comparison: a dog on the picture's upper left quarter, a cat (switched off) on the lower right."""
-    from viz.export import data_url
+    from viz.viewer.standalone import data_url
 
     runs = pair() if runs is None else runs
     views = runs[0].trace.views

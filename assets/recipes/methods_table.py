@@ -28,7 +28,7 @@ import numpy as np
 
 import clvs_core as clvs
 from clvs_core.methods import METHODS, Target, spec
-from clvs_core.methods.schema import unset
+from clvs_core.methods.settings import unset
 
 from .artwork import TRAINED_STYLES
 from .measure import Answer, Bench, Seed

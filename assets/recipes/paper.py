@@ -18,13 +18,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clvs_core import cli
-from clvs_core.benchmarks.paper_tables import paper_tables
-from clvs_core.benchmarks.report import tables
-from clvs_core.benchmarks.report_table import Table, markdown
-from clvs_core.benchmarks.runs import RunFolder, read_run
+from clvs_core.benchmarks.report.paper_numbers import paper_tables
+from clvs_core.benchmarks.report.table import Table, markdown
+from clvs_core.benchmarks.report.tables import tables
+from clvs_core.benchmarks.running.folder import RunFolder, read_run
+from clvs_core.cli import main as cli
 from clvs_core.methods import method
-from viz import paper_figures
+from viz.figures import paper as paper_figures
 
 from . import benchmarks
 from .artwork import TRAINED_STYLES, Artwork, fetch

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from ..benchmarks.runs import RunFolder
+from ..benchmarks.running.folder import RunFolder
 from ..benchmarks.scores import Estimate, wilson
 from ..errors import ClvsError
 from .decay import by_layer, interval, known, resampled_means, stacked

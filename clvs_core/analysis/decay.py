@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..benchmarks.runs import RunFolder
+from ..benchmarks.running.folder import RunFolder
 from ..benchmarks.scores import Estimate, resampled
 from ..errors import ClvsError
 from ..methods.base import Pair, PaperLayers

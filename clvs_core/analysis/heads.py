@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..category_words import coco_name, mentions
 from ..engine.attention import SharedKeys, softmax_rows
 from ..engine.images import EncodedImage
 from ..engine.model import Model
@@ -37,6 +36,7 @@ from ..key_objects import CocoInstances
 from ..methods import Vanilla
 from ..models.prompts import CHAT
 from ..names import FileNames, base
+from ..objects.words import coco_name, mentions
 
 QUESTION = "Please describe this image in detail."  # what the published captions answer
 LONGEST = 128  # tokens of a caption there

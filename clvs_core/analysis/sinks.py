@@ -29,8 +29,8 @@ from ..engine.model import Model
 from ..errors import ClvsError
 from ..methods import VAR, Vanilla, spec
 from ..methods.var import FIRST, TINY, Massive
+from ..models.geometry.views import Views
 from ..models.prompts import CHAT
-from ..models.views import Views
 
 QUESTION = "What is in the picture?"
 TAU, WIDTH = 20.0, 4096  # published, and of the models it was published for

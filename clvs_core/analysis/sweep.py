@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..benchmarks.base import Benchmark, Question
-from ..benchmarks.runs import RunFolder
+from ..benchmarks.benchmark import Benchmark, Question
+from ..benchmarks.running.folder import RunFolder
 from ..benchmarks.scores import Change, Estimate, Group, asked_twice
 from ..methods import CLVS, method
 from ..methods.base import FAR, Target

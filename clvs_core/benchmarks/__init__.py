@@ -13,13 +13,13 @@ the CLVS paper's runs asked and read.
 """
 
 from ..errors import ClvsError
-from .amber import AMBER
 from .answers import PAPER, PARSERS, Answers, Preset, read_answers
-from .base import Benchmark, BenchmarkWarning, Question
-from .mme import MME
-from .pope import POPE
-from .rbench import RBENCH
+from .benchmark import Benchmark, BenchmarkWarning, Question
 from .scores import Change, Estimate, Group, Score
+from .sets.amber import AMBER
+from .sets.mme import MME
+from .sets.pope import POPE
+from .sets.rbench import RBENCH
 
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (AMBER, RBENCH, POPE, MME)}
 

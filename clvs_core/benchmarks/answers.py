@@ -16,9 +16,9 @@ from typing import Any
 from ..errors import ClvsError
 from ..text import mended
 from . import harness
-from .base import Benchmark, Question
-from .files import existing, read_rows, read_text
-from .runs import ABOUT, ANSWERS, QUESTIONS
+from .benchmark import Benchmark, Question
+from .rows import existing, read_rows, read_text
+from .running.folder import ABOUT, ANSWERS, QUESTIONS
 
 Verdict = str | None
 # What people call the model's answer where "answer" is the label.

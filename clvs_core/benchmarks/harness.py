@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from ..errors import ClvsError
 from ..names import bare, composed
-from .base import Question
-from .files import EXCEL, SHEETS, excel_told, read_rows, read_sheet, read_text
+from .benchmark import Question
+from .rows import EXCEL, SHEETS, excel_told, read_rows, read_sheet, read_text
 
 _IMAGES = ("image_source", "image_path", "image", "question_id")
 _IDS = ("question_id", "id", "index")

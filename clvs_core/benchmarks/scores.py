@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ClvsError
 from .answers import first_word
 from .answers import parser as parser_of
-from .base import Benchmark, Masks, Question
+from .benchmark import Benchmark, Masks, Question
 
 REPLICATES, SEED, LEVEL = 2000, 0, 0.95
 NO_INTERVAL = "No interval where every resample gives the same number."  # under tables that have such numbers

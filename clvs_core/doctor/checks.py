@@ -18,8 +18,8 @@ from ..engine.decode import Run
 from ..engine.images import EncodedImage
 from ..methods import CLVS, Vanilla
 from ..models import memory
+from ..models.geometry.views import Views
 from ..models.memory import gigabytes
-from ..models.views import Views
 from . import literal
 from .findings import GREEN, LEFT_OUT, RED, YELLOW, Check, Finding, judged
 from .subject import QUESTION, Pass, Subject, attending, first_layer, numbers, watched

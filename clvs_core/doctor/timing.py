@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..methods import CLVS, METHODS, Method, Vanilla
-from ..methods.schema import unset
+from ..methods.settings import unset
 from .findings import GREEN, YELLOW, Finding
 from .subject import QUESTION, Subject, attending
 

@@ -19,8 +19,8 @@ from ..depths import Depth
 from ..errors import ImageError, QuestionError
 from ..methods import CLVS, Method, Vanilla
 from ..methods.base import Contrast, NoisedPicture, Reading, check_range
+from ..models.geometry.views import Views
 from ..models.prompts import CHAT
-from ..models.views import Views
 from .branches import Branch
 from .decode import Answer, BranchLog, Run, Step, Token, about, decode
 from .segments import Asked, ImageSegment, QuestionSegment, question_segments

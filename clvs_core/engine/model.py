@@ -12,10 +12,10 @@ from torch import Tensor
 from ..methods import METHODS
 from ..methods.base import NoisedPicture, Reading, Target
 from ..methods.vcd import noised
+from ..models.geometry.views import views_for
 from ..models.memory import TOKENS
 from ..models.prompts import CHAT, Prompts
 from ..models.registry import ModelCard
-from ..models.views import views_for
 from .attention import NAME, register, watch
 from .images import EncodedImage, ImageCache, fingerprint, read_picture
 from .room import Room

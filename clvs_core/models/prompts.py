@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..errors import ModelError, QuestionError
 from ..text import is_text, mended
 from .hub import first_line
-from .pictures import unpadded
+from .processors import unpadded
 
 # LLaVA-1.5's own prompt without its system sentence, as the llava-hf checkpoints' chat template writes it.
 LLAVA = "USER: {image}\n{question} ASSISTANT:"

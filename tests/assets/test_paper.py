@@ -5,8 +5,8 @@ import re
 import pytest
 
 from assets.recipes import benchmarks, paper
-from clvs_core.benchmarks.paper_tables import paper_tables
-from clvs_core.benchmarks.runs import read_run
+from clvs_core.benchmarks.report.paper_numbers import paper_tables
+from clvs_core.benchmarks.running.folder import read_run
 from tests.assets.test_benchmarks import Squares
 
 IMAGES, POSITIVES = 3, 3

@@ -3,8 +3,8 @@
 import hashlib
 import json
 
-from clvs_core.benchmarks.base import Question
-from clvs_core.benchmarks.runs import ABOUT, ANSWERS, QUESTIONS, question_line
+from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.running.folder import ABOUT, ANSWERS, QUESTIONS, question_line
 
 METHODS = {"vanilla": "vanilla", "clvs": "clvs:beta=0.8"}
 

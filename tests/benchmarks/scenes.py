@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.runner import Task
+from clvs_core.benchmarks.running.job import Task
 from clvs_core.models.registry import ASSETS
 from tests.benchmarks.made import share
 

@@ -14,9 +14,11 @@ import psutil
 import pytest
 import torch
 
-from clvs_core.benchmarks import bench_command, runs, workers
-from clvs_core.benchmarks.bench_command import gpus, listed, methods, sweep
-from clvs_core.cli import main
+from clvs_core.benchmarks.running import folder as runs
+from clvs_core.benchmarks.running import workers
+from clvs_core.cli import bench as bench_command
+from clvs_core.cli.bench import gpus, listed, methods, sweep
+from clvs_core.cli.main import main
 from clvs_core.methods import METHODS
 from clvs_core.models.registry import card_for
 from tests.benchmarks import made, scenes
@@ -197,7 +199,7 @@ def test_a_slip_costs_no_model_and_writes_nothing(data, tmp_path, capsys, monkey
     def load(*_, **__):
         raise AssertionError("the model is loaded before everything is checked")
 
-    monkeypatch.setattr("clvs_core.benchmarks.asking.load_model", load)
+    monkeypatch.setattr("clvs_core.benchmarks.running.asker.load_model", load)
     message = failed(capsys, 2, data, tmp_path / "out", *more)
     assert re.search(said, message)
     assert not (tmp_path / "out").exists()
@@ -451,7 +453,9 @@ def test_pictures_are_found_in_other_spellings(tmp_path, capsys, blind):
 def test_a_folder_with_another_run_costs_no_model(data, tmp_path, capsys, monkeypatch):
     call = ["bench", "pope", "--data", str(data), "--images", str(scenes.FOLDER), "--limit", "1"]
     assert main([*call, "--out", str(tmp_path / "run")]) == 0
-    monkeypatch.setattr("clvs_core.benchmarks.asking.load_model", lambda *_, **__: pytest.fail("the model is loaded"))
+    monkeypatch.setattr(
+        "clvs_core.benchmarks.running.asker.load_model", lambda *_, **__: pytest.fail("the model is loaded")
+    )
     capsys.readouterr()
     assert main([*call, "--max-new-tokens", "2", "--out", str(tmp_path / "run")]) == 2
     assert "holds a run with other max_new_tokens: 1, not 2" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks import command
+from clvs_core.cli import score as command
 from clvs_core.errors import ClvsError
 from tests.benchmarks import files
 

@@ -7,7 +7,7 @@ import pytest
 
 from clvs_core import benchmarks
 from clvs_core.benchmarks import BenchmarkWarning
-from clvs_core.benchmarks.files import read_rows
+from clvs_core.benchmarks.rows import read_rows
 from clvs_core.errors import ClvsError
 from tests.benchmarks import files
 from tests.benchmarks.test_official import shared

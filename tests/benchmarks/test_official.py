@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks import report
-from clvs_core.benchmarks.amber import GROUPS
 from clvs_core.benchmarks.answers import PARSERS, read_answers
+from clvs_core.benchmarks.report import tables as report
 from clvs_core.benchmarks.scores import Judged
+from clvs_core.benchmarks.sets.amber import GROUPS
 from tests.benchmarks import files, literal
 
 AMBER, RBENCH, POPE, MME = (benchmarks.get(name) for name in ("amber", "rbench", "pope", "mme"))

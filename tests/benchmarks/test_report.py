@@ -10,11 +10,12 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks import report, report_command
-from clvs_core.benchmarks.base import Question
-from clvs_core.benchmarks.paper_tables import beta, paper_model, paper_models, paper_tables
-from clvs_core.benchmarks.report_table import CSV_COLUMNS
-from clvs_core.benchmarks.runs import ANSWERS, find_runs, read_run
+from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.report import tables as report
+from clvs_core.benchmarks.report.paper_numbers import beta, paper_model, paper_models, paper_tables
+from clvs_core.benchmarks.report.table import CSV_COLUMNS
+from clvs_core.benchmarks.running.folder import ANSWERS, find_runs, read_run
+from clvs_core.cli import report as report_command
 from clvs_core.errors import ClvsError
 from tests.benchmarks import made
 from tests.benchmarks.files import SHARED

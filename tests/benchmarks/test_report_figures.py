@@ -2,7 +2,7 @@
 
 import pytest
 
-from clvs_core import cli
+from clvs_core.cli import main as cli
 from tests.benchmarks.made import made_run
 
 

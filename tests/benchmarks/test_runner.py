@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks import runner, runs
-from clvs_core.benchmarks.asking import Plan
-from clvs_core.benchmarks.base import Question
-from clvs_core.benchmarks.runner import Task, first_pictures, positives, run
+from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.running import folder as runs
+from clvs_core.benchmarks.running import job as runner
+from clvs_core.benchmarks.running.asker import Plan
+from clvs_core.benchmarks.running.job import Task, first_pictures, positives, run
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 from tests.benchmarks import made, scenes

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from clvs_core.benchmarks import runs
-from clvs_core.benchmarks.base import Question
-from clvs_core.benchmarks.runs import find_runs, question_line, read_about, read_run
+from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.running import folder as runs
+from clvs_core.benchmarks.running.folder import find_runs, question_line, read_about, read_run
 from clvs_core.errors import ClvsError
 from tests.benchmarks import made
 

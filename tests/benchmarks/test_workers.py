@@ -17,10 +17,11 @@ from PIL import Image
 
 import clvs_core
 from clvs_core import benchmarks
-from clvs_core.benchmarks import runs, workers
-from clvs_core.benchmarks.asking import Asker, Plan, named_object
-from clvs_core.benchmarks.runner import Job, Task, run
-from clvs_core.benchmarks.workers import Cluster, Here, Processes, decoded, packed
+from clvs_core.benchmarks.running import folder as runs
+from clvs_core.benchmarks.running import workers
+from clvs_core.benchmarks.running.asker import Asker, Plan, named_object
+from clvs_core.benchmarks.running.job import Job, Task, run
+from clvs_core.benchmarks.running.workers import Cluster, Here, Processes, decoded, packed
 from clvs_core.errors import ClvsError, ImageError, ModelError
 from clvs_core.key_objects import CocoInstances, coverage
 from tests.benchmarks import scenes
@@ -43,7 +44,7 @@ def model():
 @pytest.fixture
 def loaded(model, monkeypatch):
     """Askers take the model that is there."""
-    monkeypatch.setattr("clvs_core.benchmarks.asking.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("clvs_core.benchmarks.running.asker.load_model", lambda *_, **__: model)
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def _local(url):
 def show(open_page, tmp_path):
     """show(payload, **page options): the exported page of a viewer payload, drawn."""
     from tests import viewer_fakes
-    from viz.export import page as export_page
+    from viz.viewer.standalone import page as export_page
 
     def show_(payload=None, **options):
         path = tmp_path / "viewer.html"

@@ -11,12 +11,13 @@ import pytest
 
 from tests import viewer_fakes
 from tests.browser.conftest import drawn
-from tests.ui import fake as fakes
-from tests.ui import pictures
-from viz.ui import build, record
-from viz.ui.handlers import Handlers
-from viz.ui.library import Library
-from viz.ui.models import Models
+from tests.page import fake as fakes
+from tests.page import pictures
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page.handlers import Handlers
+from viz.page.library import Library
+from viz.page.models import Models
 
 RESULT = "document.querySelector('#viewer .cv').__clvs.model"
 

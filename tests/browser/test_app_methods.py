@@ -14,11 +14,12 @@ from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 from tests.browser.conftest import drawn
 from tests.browser.test_app import ask, chip, done, launch, more, result, slide, when
-from tests.ui import fake as fakes
-from tests.ui import pictures
-from viz.ui import build, record
-from viz.ui.library import Library
-from viz.ui.models import Models
+from tests.page import fake as fakes
+from tests.page import pictures
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
 
 GAIN = Path(__file__).resolve().parents[2] / "docs/examples/gain.py"
 SPECS = "(document.querySelector('#viewer .cv').__clvs.model.methods.map((m) => m.spec))"

@@ -10,11 +10,11 @@ import pytest
 import app
 import clvs_core as clvs
 from clvs_core.key_objects import region_mask
-from clvs_core.models.views import View, Views
+from clvs_core.models.geometry.views import View, Views
 from tests import tiny_families
 from tests.browser.conftest import drawn
 from tests.browser.test_app import done, launch, result, when
-from tests.ui import families
+from tests.page import families
 
 FAMILIES = ("llava_next_vicuna", "qwen2_5_vl", "idefics3")
 APP = "document.querySelector('#viewer .cv').__clvs"

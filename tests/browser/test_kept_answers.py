@@ -10,11 +10,12 @@ import pytest
 
 from tests.browser.conftest import drawn
 from tests.browser.test_app import RESULT, ask, chip, done, menu, result, slide, when
-from tests.ui import fake as fakes
-from tests.ui import pictures
-from viz.ui import build, record
-from viz.ui.library import Library
-from viz.ui.models import Models
+from tests.page import fake as fakes
+from tests.page import pictures
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
 
 QUESTION = "What is on the table?"
 GONE = "This answer is no longer kept here; press Run to ask again."

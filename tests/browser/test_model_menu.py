@@ -10,11 +10,12 @@ from clvs_core.errors import ModelError
 from clvs_core.models import memory
 from clvs_core.models.recommend import Speed
 from tests.browser.conftest import drawn
-from tests.ui import fake as fakes
-from tests.ui import pictures
-from viz.ui import build, models, record
-from viz.ui.library import Library
-from viz.ui.models import Models
+from tests.page import fake as fakes
+from tests.page import pictures
+from viz.page import build, models
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
 
 NAME = "document.activeElement.dataset.name"
 

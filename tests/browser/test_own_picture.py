@@ -11,12 +11,13 @@ from PIL import Image
 
 from tests.browser.conftest import drawn
 from tests.browser.test_app import RESULT, done, launch, result, when
-from tests.ui import fake as fakes
-from tests.ui import pictures
-from tests.ui.test_limits import png_header
-from viz.ui import build, limits, record
-from viz.ui.library import Library
-from viz.ui.models import Models
+from tests.page import fake as fakes
+from tests.page import pictures
+from tests.page.test_limits import png_header
+from viz.page import build, limits
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
 
 PHONE = {"width": 390, "height": 844, "has_touch": True}
 

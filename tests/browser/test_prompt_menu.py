@@ -6,11 +6,12 @@ import pytest
 
 from clvs_core.models import memory
 from tests.browser.conftest import drawn
-from tests.ui import fake as fakes
-from tests.ui import pictures
-from viz.ui import build, record
-from viz.ui.library import Library
-from viz.ui.models import Models
+from tests.page import fake as fakes
+from tests.page import pictures
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
 
 NAMES = ("qwen2.5-vl-3b", "llava-1.5-7b")
 

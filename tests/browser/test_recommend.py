@@ -17,12 +17,13 @@ from clvs_core.models.recommend import Speed
 from clvs_core.models.registry import card_for
 from tests.browser.conftest import drawn
 from tests.hub_fake import FakeHub
-from tests.ui import fake as fakes
-from tests.ui import pictures
-from viz.ui import build, record
-from viz.ui import models as ui_models
-from viz.ui.library import Library
-from viz.ui.models import Models
+from tests.page import fake as fakes
+from tests.page import pictures
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page import models as ui_models
+from viz.page.library import Library
+from viz.page.models import Models
 
 BEST, LABEL = "smolvlm-500m", "SmolVLM 500M"
 NEEDED = memory.gigabytes(card_for(BEST).size.needed("float32"))

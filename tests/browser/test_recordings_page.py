@@ -12,12 +12,13 @@ from tests import recordings as made
 from tests.browser.conftest import drawn
 from tests.browser.test_app import RESULT, launch, result, when
 from tests.browser.test_own_picture import file, give, png, said
-from tests.ui import pictures
-from tests.ui.fake import FakeModel
-from viz.ui import build, record
-from viz.ui.library import Library
-from viz.ui.models import Models
-from viz.ui.recordings import Recordings
+from tests.page import pictures
+from tests.page.fake import FakeModel
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
+from viz.page.recorded.recordings import Recordings
 
 WHY = "Recorded on LLaVA-1.5 7B; it cannot be asked again here"
 ASKING = ("#picture", "#examples", "#question", "#go", "#suggestions", "#methods", "#set-tokens", "#set-prompt")
@@ -69,9 +70,9 @@ def test_of_quick_choices_the_last_is_shown(page):
     first = shown(page, "kite-weather-1")
     page.locator(".rd-pictures").evaluate("(box) => { for (const button of box.children) button.click(); }")
     when(page, f"m.recorded && m.id !== {json.dumps(first['id'])}")
-    page.wait_for_timeout(600)
-    last = page.locator(".rd-pictures button").last
-    assert last.get_attribute("aria-pressed") == "true"
+    page.locator(".rd-pictures button[aria-pressed=true]:last-child").wait_for()
+    page.wait_for_timeout(600)  # nothing that was chosen before may come after it
+    assert page.locator(".rd-pictures button").last.get_attribute("aria-pressed") == "true"
     assert page.locator("#viewer .cv-error").is_hidden()
 
 

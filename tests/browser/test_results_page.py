@@ -8,15 +8,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from clvs_core.benchmarks.base import Question
+from clvs_core.benchmarks.benchmark import Question
 from tests.benchmarks.made import made_run
 from tests.browser.conftest import drawn
 from tests.browser.test_app import RESULT, launch, result, when
-from tests.ui.fake import FakeModel
-from viz.ui import build, record
-from viz.ui.library import Library
-from viz.ui.models import Models
-from viz.ui.runs import Runs
+from tests.page.fake import FakeModel
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
+from viz.page.results.runs import Runs
 
 METHODS = {"vanilla": "vanilla", "clvs": "clvs:alpha=0.7", "vcd": "vcd", "pai": "pai", "vaf": "vaf"}
 HOSTILE = '<img src=x onerror="__pwn=1"> ${window.__pwn=2} {{constructor}} `'

@@ -6,16 +6,17 @@ from urllib.parse import urlencode
 
 import pytest
 
-from clvs_core.benchmarks.base import Question
+from clvs_core.benchmarks.benchmark import Question
 from tests.benchmarks.made import made_run
 from tests.browser.test_app import launch, when
-from tests.ui import pictures
-from tests.ui.fake import FakeModel
-from tests.ui.test_results import STRANGE
-from viz.ui import build, record
-from viz.ui.library import Library
-from viz.ui.models import Models
-from viz.ui.runs import MOST, Runs
+from tests.page import pictures
+from tests.page.fake import FakeModel
+from tests.page.test_results import STRANGE
+from viz.page import build
+from viz.page import first_answer as record
+from viz.page.library import Library
+from viz.page.models import Models
+from viz.page.results.runs import MOST, Runs
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import clvs_core as clvs
-from clvs_core.models.views import llava_views
+from clvs_core.models.geometry.views import llava_views
 from tests import viewer_fakes as fakes
 from tests.browser.conftest import APP, ROOT, SETTLED
 from viz import scales
-from viz.export import curves_csv, data_url
 from viz.viewer.payload import build
+from viz.viewer.standalone import curves_csv, data_url
 
 
 def state(page, name):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import viewer_fakes as fakes
-from viz.export import page as export_page
+from viz.viewer.standalone import page as export_page
 
 
 def test_the_exported_page_works_from_a_file_with_the_network_off(open_page, tmp_path):

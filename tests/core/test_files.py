@@ -13,10 +13,10 @@ import pytest
 
 import clvs_core as clvs
 from clvs_core import files, trace
-from clvs_core.commands import find
+from clvs_core.cli import find
 from clvs_core.files import sweep, whole, write_whole
 from tests import viewer_fakes
-from viz import figures
+from viz.figures import traces as figures
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

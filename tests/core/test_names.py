@@ -4,9 +4,9 @@ import unicodedata
 
 import pytest
 
-from clvs_core.category_words import category, coco_name, mentioned
 from clvs_core.errors import ClvsError
 from clvs_core.names import ById, FileNames, whole
+from clvs_core.objects.words import category, coco_name, mentioned
 
 CAFE = "café.jpg"
 NFC, NFD = (unicodedata.normalize(form, CAFE) for form in ("NFC", "NFD"))

@@ -15,9 +15,9 @@ import torch
 from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, ClvsError, Combine, Method, method
 from clvs_core.key_objects import region_mask
 from clvs_core.methods import spec
-from clvs_core.methods.schema import schema
-from clvs_core.models.grids import View, Views
-from clvs_core.models.pictures import cap_visual_tokens
+from clvs_core.methods.settings import schema
+from clvs_core.models.geometry.grids import View, Views
+from clvs_core.models.processors import cap_visual_tokens
 from clvs_core.plain import plain
 from tests import tiny
 from tests.tiny_families import FAMILIES

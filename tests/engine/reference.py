@@ -21,7 +21,7 @@ from transformers.masking_utils import sdpa_mask
 from clvs_core import CLVS
 from clvs_core.methods import Method
 
-from .reference_methods import MethodReading, contrasted, readings, softmax
+from ..methods.reference import MethodReading, contrasted, readings, softmax
 
 
 @dataclass

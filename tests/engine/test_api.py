@@ -169,7 +169,7 @@ def hostile(trace, **changes):
         {"attention": -np.ones((6, 4, 4, 16))},
         {"about": np.array("[" * 100_000)},
     ],
-    ids=str,
+    ids=lambda changes: "-".join(changes),
 )
 def test_hostile_traces_are_refused_in_one_sentence(runs, changes):
     with pytest.raises(clvs.ClvsError, match="not a CLVS trace"):

@@ -12,9 +12,10 @@ from transformers import AutoModelForImageTextToText
 from transformers.initialization import no_init_weights
 
 import clvs_core as clvs
+from clvs_core import loading
 from clvs_core.engine import decode
 from clvs_core.engine.model import Model
-from clvs_core.models import loading, memory
+from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 
 from . import checkpoint

@@ -12,9 +12,10 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from clvs_core import cli
+from clvs_core.cli import main as cli
 from tests.viz.test_figures import PICTURE, _trace
-from viz import figures, fonts
+from viz.figures import fonts
+from viz.figures import traces as figures
 
 CHINESE, THAI = "图片里有狗吗", "หมา"
 

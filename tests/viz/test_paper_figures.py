@@ -18,12 +18,12 @@ from matplotlib.text import Text
 from clvs_core.analysis.convergence import binned, convergence
 from clvs_core.analysis.decay import decay
 from clvs_core.analysis.sweep import sweeps
-from clvs_core.benchmarks.paper_tables import paper_tables
-from clvs_core.benchmarks.runs import ANSWERS, read_run
+from clvs_core.benchmarks.report.paper_numbers import paper_tables
+from clvs_core.benchmarks.running.folder import ANSWERS, read_run
 from clvs_core.errors import ClvsError
-from viz import paper_figures as paper
 from viz import scales
-from viz.figures import save
+from viz.figures import paper
+from viz.figures.traces import save
 
 from ..benchmarks.made import made_run, pope_questions
 from .test_scales import BLINDNESS, lab, linear

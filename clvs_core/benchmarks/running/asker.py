@@ -1,0 +1,209 @@
+"""Asking a model a benchmark's questions: picture by picture, all questions and methods as branches of one tree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ...analysis.convergence import converged
+from ...engine.decode import Run
+from ...engine.images import EncodedImage, stored_orientation
+from ...errors import ClvsError
+from ...key_objects import CocoInstances, coverage, key_object_attention, mentioned, seen_share
+from ...loading import load_model
+from ...methods import load_method, method, spec
+from ...models.prompts import CHAT
+from ..benchmark import Question
+
+BATCH = 128
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How questions are asked; plain data, so that it reaches other processes and machines.
+
+    model, dtype, device, quantization, image_mode: as `load_model` takes them. methods: name in the answers -> spec.
+    files: Python files with methods of one's own. masks: a COCO instances file; then key-object attention is recorded
+    for questions that are answered yes and name an object of the picture. lens: also record the uncertainty after every
+    layer, and where the answer has converged. batch: branches of one pass at most, but always one question with all
+    methods, and not counting the rows of contrasts; more memory, less time. threads: of PyTorch, None for its own
+    choice.
+    """
+
+    model: str
+    methods: Mapping[str, str]
+    prompt: str = CHAT
+    max_new_tokens: int = 1
+    dtype: str = "auto"
+    device: str = "auto"
+    quantization: str | None = None
+    image_mode: Any = None
+    files: Sequence[str] = ()
+    masks: str | None = None
+    lens: bool = False
+    batch: int = BATCH
+    threads: int | None = None
+
+    @property
+    def records(self) -> list[str]:
+        return [*["key_objects"] * bool(self.masks), *["lens"] * self.lens]
+
+
+class Asker:
+    """A loaded model that answers as a plan says. Raises ClvsError for a method that the model cannot be asked with."""
+
+    def __init__(self, plan: Plan):
+        if plan.threads:
+            torch.set_num_threads(plan.threads)
+        for file in plan.files:
+            load_method(file)
+        self.plan = plan
+        self.masks = CocoInstances(plan.masks, quiet=True) if plan.masks else None  # the command has told
+        self.model = load_model(plan.model, plan.dtype, plan.device, plan.quantization, image_mode=plan.image_mode)
+        self.model.cache.budget = 0  # every picture is seen once
+        try:
+            self.methods = {name: method(text).resolve(self.model.target) for name, text in plan.methods.items()}
+        except ValueError as error:
+            raise ClvsError(str(error)) from error
+
+    def about(self) -> dict[str, Any]:
+        """What run.json says of the model, the methods as they run on it, and the prompt."""
+        model, plan = self.model, self.plan
+        return {
+            "model": model_facts(model, plan.quantization, plan.image_mode),
+            "methods": {name: spec(one) for name, one in self.methods.items()},
+            "example": model.prompts.text("Is there a dog in the image?", plan.prompt),
+        }
+
+    def device(self) -> str:
+        return device_name(self.model)
+
+    def rows(self, picture: Image.Image, questions: Sequence[Question]) -> list[Row]:
+        """One line of answers.jsonl for each question and method, question by question.
+
+        Which questions share a pass depends on `questions` alone, and so do the last bits of what is computed.
+        """
+        image = self.model.open_image(picture, self.plan.prompt)
+        several = max(1, self.plan.batch // len(self.methods))
+        orientation = stored_orientation(picture)
+        found: list[Row] = []
+        for start in range(0, len(questions), several):
+            found += self._asked(image, questions[start : start + several], orientation)
+        return found
+
+    def _asked(self, image: EncodedImage, questions: Sequence[Question], orientation: int) -> Iterator[Row]:
+        plan, methods = self.plan, list(self.methods.values())
+        texts = [question.text for question in questions]
+        if not plan.records:
+            answers = image.answers(texts, methods, plan.max_new_tokens, plan.prompt)
+            for question, several in zip(questions, answers, strict=True):
+                for name, answer in zip(self.methods, several, strict=True):
+                    yield _row(question, name, answer.text, answer.tokens, answer.stop_layers[0])
+            return
+        runs = image.ask(texts, methods, plan.max_new_tokens, lens=plan.lens, prompt=plan.prompt)
+        for question, traced in zip(questions, runs, strict=True):
+            share, note = self._key_object(image, question, orientation)
+            for name, run in zip(self.methods, traced, strict=True):
+                row = _row(question, name, run.text, run.tokens, int(run.trace.stop_layer[0]))
+                looked = _looked(run, share) | ({"mask_note": note} if note else {})
+                yield row | looked | (_said(run) if plan.lens else {})
+
+    def _key_object(self, image: EncodedImage, question: Question, orientation: int) -> tuple[np.ndarray | None, str]:
+        """How much of each visual token lies on what the question asks about, None where that is not known; and a
+        sentence where it is not known or not certain."""
+        if self.masks is None or question.label != "yes":
+            return None, ""
+        if question.image not in self.masks:
+            return None, f"{self.masks.path.name} does not know {question.image!r}."
+        try:
+            found, notes = self.masks.look(question.image, image.width, image.height, orientation=orientation)
+        except ClvsError as error:
+            return None, str(error)
+        objects = {item.name: item for item in found}
+        named = [objects[name].mask for name in mentioned(question.text, objects)]
+        if not named:
+            has = f"only of {', '.join(objects)}" if objects else "of nothing in it"
+            return None, f"{question.text!r} is about {question.image}, of which there are masks {has}."
+        union = np.logical_or.reduce(named)
+        if not seen_share(union, image.views):
+            return None, f"The model does not see the part of {question.image} that {question.text!r} is about."
+        return coverage(union, image.views), " ".join(notes)
+
+
+def _row(question: Question, name: str, said: str, tokens: Sequence[Any], stop: int) -> Row:
+    probability = float(f"{tokens[0].probability:.6g}")
+    return {"id": question.id, "method": name, "answer": said, "probability": probability, "stop": stop}
+
+
+def _looked(run: Run, share: np.ndarray | None) -> Row:
+    if share is None:
+        return {}
+    on_picture = run.trace.attention[0].astype(float).sum(-1).mean(-1)
+    return {
+        "attention": _short(key_object_attention(run.trace, share)[0]),
+        "picture_attention": _short(on_picture),
+    }
+
+
+def _said(run: Run) -> Row:
+    assert run.trace.lens_ids is not None
+    flags = converged(run.trace.lens_ids[0, :, 0], run.tokens[0].id)
+    return {"uncertainty": _short(run.trace.uncertainty[0]), "converged": flags.tolist()}
+
+
+def _short(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.5g}") for value in values.tolist()]
+
+
+def model_facts(model: Any, quantization: str | None, image_mode: Any) -> dict[str, Any]:
+    """What tells one loaded model from another, as JSON: checkpoint, shape, and how it was loaded."""
+    return {
+        "name": model.name,
+        "label": model.card.label,
+        "family": model.card.family,
+        "revision": getattr(model.hf.config, "_commit_hash", None) or model.card.revision,
+        "weights": fingerprint(model.hf),
+        "layers": model.layers,
+        "heads": model.heads,
+        "dtype": str(model.hf.dtype).removeprefix("torch."),
+        "device": _place(model).type,
+        "quantization": quantization,
+        "image_mode": image_mode,
+    }
+
+
+def device_name(model: Any) -> str:
+    """The hardware's name, which other runs with the same settings may not share."""
+    place = _place(model)
+    if place.type == "cuda":
+        return torch.cuda.get_device_name(place)
+    return f"cpu, {torch.get_num_threads()} threads" if place.type == "cpu" else place.type
+
+
+def _place(model: Any) -> torch.device:
+    return next(p.device for p in model.hf.parameters() if p.device.type != "meta")
+
+
+def fingerprint(hf: Any) -> str:
+    """A short checksum that tells checkpoints apart: of the first numbers of every weight."""
+    digest = hashlib.sha256()
+    for name, weight in hf.state_dict().items():
+        digest.update(f"{name} {tuple(weight.shape)}".encode())
+        if weight.device.type != "meta":
+            digest.update(weight.flatten()[:16].to("cpu", torch.float64).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def named_object(masks: CocoInstances, question: Question) -> bool:
+    """Whether the masks have an object that the question names; not where they have several pictures of its name."""
+    try:
+        return bool(mentioned(question.text, [item.name for item in masks.find(question.image)]))
+    except ClvsError:
+        return False

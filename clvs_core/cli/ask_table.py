@@ -1,0 +1,254 @@
+"""What `ask` found, as JSON (layers from 0) and as a table for people (layers from 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import key_objects as ko
+from ..engine.images import EncodedImage
+from ..methods import spec
+from ..models.prompts import CHAT
+from ..trace import Trace
+from .options import line
+
+WIDE = 120  # characters of a line, beyond which columns are numbered, and then groups of them stand below each other
+LONG = 48  # characters of a method's settings in a numbered list
+KOA, GAIN, UNCERTAINTY = "key-object attention", "gain (unclipped)", "uncertainty"
+
+
+@dataclass
+class Key:
+    """The chosen key objects as one: their names, the union of their masks and their share of each token together.
+
+    coverage is `key_objects.together` of theirs, as on the page; mask and seen are those of the union.
+    """
+
+    names: list[str]
+    mask: np.ndarray
+    coverage: np.ndarray
+    seen: float
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------
+
+
+def report(
+    image: EncodedImage, file: str, question: str, prompt: str, runs: Sequence[Any], key: Key | None
+) -> dict[str, Any]:
+    """Everything `ask` knows, as plain JSON; layers from 0, null where nothing was measured."""
+    curves = [ko.key_object_attention(run.trace, key.coverage) if key else None for run in runs]
+    vanilla = next((c for c, run in zip(curves, runs, strict=True) if run.method.name == "vanilla"), None)
+    x0, y0, x1, y1 = image.views.seen()
+    return {
+        "model": image.model.name,
+        "image": {"file": file, "width": image.width, "height": image.height, "seen": [x0, y0, x1, y1]},
+        "question": question,
+        "prompt": prompt,
+        "key_object": key
+        and {
+            "names": key.names,
+            "area": float(key.mask.mean()),
+            "seen": key.seen,
+        },
+        "methods": [_method_report(run, curve, vanilla) for run, curve in zip(runs, curves, strict=True)],
+    }
+
+
+def _method_report(run: Any, curve: np.ndarray | None, vanilla: np.ndarray | None) -> dict[str, Any]:
+    trace: Trace = run.trace
+    found: dict[str, Any] = {
+        "method": spec(run.method),
+        "settings": trace.meta["method"],
+        "label": run.method.label,
+        "text": run.text,
+        "finished": run.finished,
+        "tokens": [{"id": t.id, "text": t.text, "probability": t.probability} for t in run.tokens],
+        "threshold": trace.meta["threshold"],
+        "first_check": trace.meta["first_check"],
+        "stop_layer": trace.stop_layer.tolist(),
+        "uncertainty": [[_number(u) for u in row] for row in trace.uncertainty],
+        **_acts(trace),
+    }
+    if curve is not None:
+        found["key_object_attention"] = curve.tolist()
+        found["summary"] = [
+            {"peak_layer": s.peak_layer, "peak": s.peak, "decay": _number(s.decay), "half_layer": s.half_layer}
+            for s in map(ko.summarise, curve)
+        ]
+    if curve is not None and vanilla is not None and run.method.name != "vanilla":
+        gains = [ko.relative_gain(a, b) for a, b in zip(curve, vanilla, strict=False)]
+        found["relative_gain"] = [
+            {"clipped": gain.clipped.tolist(), "unclipped": [_number(v) for v in gain.unclipped]} for gain in gains
+        ]
+    return found
+
+
+def _acts(trace: Trace) -> dict[str, Any]:
+    """How many sinks were found and heads acted on, (steps, layers), and the words of a contrast, by step."""
+    found: dict[str, Any] = {}
+    for name in ("sinks", "acted_heads"):
+        flags = getattr(trace, name)
+        if flags is not None:
+            found[name] = flags.sum(-1).tolist()
+    if trace.contrast_ids is not None and trace.contrast_probabilities is not None and trace.contrast_words is not None:
+        steps = zip(trace.contrast_ids.tolist(), trace.contrast_words, trace.contrast_probabilities, strict=True)
+        found["contrast"] = [
+            [
+                {"id": token, "text": word, **dict(zip(("picture", "contrast", "outcome"), shares, strict=True))}
+                for token, word, shares in zip(ids, words, chances.T.astype(float).tolist(), strict=True)
+            ]
+            for ids, words, chances in steps
+        ]
+    return found
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+# --- table ------------------------------------------------------------------------------------------------------
+
+
+def table(found: dict[str, Any], step: int) -> str:
+    """The report for people: answers, then one line a layer for the chosen token."""
+    numbered = {str(n): method for n, method in enumerate(found["methods"], 1)}
+    named = {method["method"]: method for method in found["methods"]}
+    layers = next(len(m["uncertainty"][step]) for m in found["methods"] if step < len(m["tokens"]))
+    groups = _groups(named, step)
+    listed = len(named) == len(numbered) and _width(groups) <= WIDE
+    methods = named if listed else numbered
+    groups = groups if listed else _groups(numbered, step)
+    lines = [*_heading(found), "", *_answers(methods), "", f"Token {step + 1}, layer by layer"]
+    for block in [groups] if _width(groups) <= WIDE else [{title: group} for title, group in groups.items()]:
+        lines += _columns(block, layers)
+    if any("*" in cell for cells in groups[UNCERTAINTY].values() for cell in cells):
+        lines += ["* smoothing stops after this layer"]
+    shown = {name: m for name, m in methods.items() if step < len(m["tokens"])}
+    lines += [""] + [f"{name}: {_summary(m, step)}" for name, m in shown.items() if "summary" in m]
+    lines += [f"{name}: {act}" for name, m in shown.items() for act in _did(m, step)]
+    return "\n".join(lines).rstrip("\n")
+
+
+def _heading(found: dict[str, Any]) -> list[str]:
+    image = found["image"]
+    x0, y0, x1, y1 = image["seen"]
+    part = (x1 - x0) * (y1 - y0) / (image["width"] * image["height"])
+    lines = [
+        f"Picture     {line(image['file'])}, {image['width']} x {image['height']} pixels, "
+        f"{part:.0%} of it seen by the model",
+        f"Question    {line(found['question'])}",
+    ]
+    if found["prompt"] != CHAT:
+        lines.append(f"Prompt      {found['prompt']}")
+    key = found["key_object"]
+    if key:
+        where = f"{key['area']:.1%} of the picture, {key['seen']:.0%} of it seen"
+        lines.append(f"Key object  {', '.join(map(line, key['names']))} ({where})")
+    return lines
+
+
+def _answers(methods: dict[str, dict[str, Any]]) -> list[str]:
+    """One line a method; under numbers, its settings as far as there is room."""
+    titles = {name: name if name == m["method"] else f"{name}  {_short(m['method'])}" for name, m in methods.items()}
+    width = max(map(len, titles.values()))
+    lines = []
+    for name, found in methods.items():
+        chances = " ".join(f"{t['probability']:.2f}" for t in found["tokens"])
+        unfinished = "" if found["finished"] else " ..."
+        lines.append(f"{titles[name]:<{width}}  {line(found['text'])}{unfinished}  (probabilities {chances})")
+    return lines
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONG else text[: LONG - 3] + "..."
+
+
+Groups = dict[str, dict[str, list[str]]]
+
+
+def _groups(methods: dict[str, dict[str, Any]], step: int) -> Groups:
+    """Title -> method -> one cell a layer."""
+    groups: Groups = {KOA: {}, GAIN: {}, UNCERTAINTY: {}}
+    for name, found in methods.items():
+        if step >= len(found["tokens"]):
+            continue
+        if "key_object_attention" in found:
+            groups[KOA][name] = [f"{v:.4f}" for v in found["key_object_attention"][step]]
+        if step < len(found.get("relative_gain", [])):
+            gains = found["relative_gain"][step]["unclipped"]
+            groups[GAIN][name] = ["new" if v is None else f"{v:+.1f}%" for v in gains]
+        cells = ["-" if v is None else f"{v:.3f}" for v in found["uncertainty"][step]]
+        stop = found["stop_layer"][step]
+        groups[UNCERTAINTY][name] = [f"{c}{'*' if n == stop else ' '}" for n, c in enumerate(cells)]
+    return {title: columns for title, columns in groups.items() if columns}
+
+
+def _width(groups: Groups) -> int:
+    """Characters of the lines that `_columns` makes of these groups."""
+    blocks = (sum(_cell(name, cells) for name, cells in columns.items()) for columns in groups.values())
+    return 5 + sum(max(block, len(title) + 2) + 2 for title, block in zip(groups, blocks, strict=True))
+
+
+def _cell(name: str, cells: Iterable[str]) -> int:
+    return max(len(name), *map(len, cells)) + 2
+
+
+def _columns(groups: Groups, layers: int) -> list[str]:
+    """The groups side by side, right-aligned, under two lines of headings."""
+    titles, names, rows = "     ", "layer", [f"{layer + 1:>5}" for layer in range(layers)]
+    for title, columns in groups.items():
+        block, blocks = "", [""] * layers
+        for name, cells in columns.items():
+            width = _cell(name, cells)
+            block += name.rjust(width)
+            blocks = [done + cell.rjust(width) for done, cell in zip(blocks, cells, strict=True)]
+        width = max(len(block), len(title) + 2) + 2
+        titles, names = titles + title.rjust(width), names + block.rjust(width)
+        rows = [row + done.rjust(width) for row, done in zip(rows, blocks, strict=True)]
+    return [titles, names, *map(str.rstrip, rows)]
+
+
+def _summary(found: dict[str, Any], step: int) -> str:
+    """Peak and decay of the curve in words, and the mean gain as the paper reports it."""
+    summary = found["summary"][step]
+    parts = [f"peak {summary['peak']:.4f} at layer {summary['peak_layer'] + 1}"]
+    if summary["half_layer"] is not None:
+        parts.append(f"less than half from layer {summary['half_layer'] + 1}")
+    if summary["decay"] is not None:
+        parts.append(f"{summary['decay']:.0%} lost by the last layer")
+    if step < len(found.get("relative_gain", [])):
+        mean = float(np.mean(found["relative_gain"][step]["clipped"]))
+        parts.append(f"mean gain {mean:+.1f}% (each layer clipped at 100%)")
+    return ", ".join(parts)
+
+
+def _did(found: dict[str, Any], step: int) -> list[str]:
+    """What a method did to this token besides: sinks, heads, the word behind its contrast."""
+    lines = []
+    if "sinks" in found:
+        lines.append(_counted(found["sinks"][step], "sink token", "of the picture"))
+    if "acted_heads" in found:
+        what = "gave sinks' attention away" if "sinks" in found else "silenced"
+        lines.append(_counted(found["acted_heads"][step], "head", what))
+    if "contrast" in found:
+        token = found["tokens"][step]["id"]
+        for word in (word for word in found["contrast"][step] if word["id"] == token):
+            lines.append(
+                f"{line(word['text'])!r} {word['picture']:.2f} likely behind the picture, {word['contrast']:.2f} "
+                f"behind the contrast, {word['outcome']:.2f} in the outcome"
+            )
+    return lines
+
+
+def _counted(numbers: Sequence[int], what: str, which: str) -> str:
+    """ "12 heads silenced, in layers 7 (4), 8 (8)"."""
+    places = [f"{layer} ({number})" for layer, number in enumerate(numbers, 1) if number]
+    if not places:
+        return f"no {what} {which}"
+    several = f"{sum(numbers)} {what}{'' if sum(numbers) == 1 else 's'} {which}"
+    return f"{several}, in layer{'s' if len(places) > 1 else ''} {', '.join(places)}"

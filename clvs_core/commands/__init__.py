@@ -1,1 +1,0 @@
-"""What stands behind the command line (`clvs_core.cli`): shared options, the tables, and the longer commands."""

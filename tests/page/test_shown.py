@@ -1,0 +1,145 @@
+"""Which answer a request is about: the one that the page shows, whatever became of the visitor's session meanwhile."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from tests.page.test_handlers import attention, controls, event, run
+from viz.page.downloads import KINDS, Exports
+from viz.page.session import Session, Shown
+
+QUESTION = "Is there a dog in the image?"
+
+
+def shown(payload):
+    """What the browser says of a payload, as static/shown.js does."""
+    return Shown(payload.get("run", ""), payload["question"])
+
+
+def street(handlers):
+    return str(handlers.library.named("street").path)
+
+
+def kept(payload):
+    """Whether the page keeps what it shows, but for some words."""
+    return not {"blob", "arrays", "question", "image", "methods", "id"} & set(payload.get("stays", ["blob"]))
+
+
+def test_every_answer_has_a_run_of_its_own_and_settings_keep_it(handlers):
+    session = Session()
+    first = run(handlers, session)[-1]
+    moved = handlers.adjust(session, *controls(clvs="alpha=0.5"), run=first["run"])
+    second = run(handlers, session)[-1]
+    assert first["run"] == moved["run"] != second["run"]
+    assert "run" not in handlers.recording.payload, "the example is nobody's"
+    assert all(payload["run"] for payload in (first, second))
+
+
+def test_a_moved_setting_of_an_answer_that_is_gone_asks_it_again(handlers):
+    before = run(handlers, Session(), scene="table", question="Is it red?")[-1]
+    session = Session()  # another one: evicted, or the server was started anew
+    moved = controls(clvs="alpha=0.5")
+    payload, ticket = handlers.move(session, shown(before), " Is it  red? ", *moved)
+    assert (payload["status"], payload["progress"]) == ("running", "The answer is no longer kept here: asking again…")
+    assert kept(payload)
+    table = str(handlers.library.named("table").path)
+    *_, last = handlers.run(session, ticket, table, "Is it red?", *moved)
+    right = run(handlers, Session(), scene="table", question="Is it red?", clvs="alpha=0.5")[-1]
+    for key in ("vanilla", "clvs"):
+        np.testing.assert_array_equal(attention(last, key), attention(right, key))
+    assert [method["spec"] for method in last["methods"]] == ["vanilla", "clvs:alpha=0.5"]
+    again, ticket = handlers.move(session, shown(last), "Is it red?", *controls(clvs="alpha=0.6"))
+    assert (again["status"], again["run"]) == ("done", last["run"])
+    assert "value" not in ticket
+
+
+def test_a_moved_setting_of_an_answer_that_is_gone_asks_nothing_that_was_not_asked(handlers):
+    before = run(handlers, Session())[-1]
+    payload, ticket = handlers.move(Session(), shown(before), "And a car?", *controls(clvs="alpha=0.5"))
+    assert payload["error"] == "This answer is no longer kept here; press Run to ask again."
+    assert kept(payload)
+    assert "value" not in ticket
+
+
+def test_the_example_is_anybodys(handlers):
+    """Also of a session that has an answer of its own, which the page has not shown."""
+    for session in (Session(), Session()):
+        payload, _ = handlers.move(session, Shown(), "anything", *controls(clvs="alpha=0.5"))
+        assert payload["question"] == handlers.recording.question
+        assert [method["spec"] for method in payload["methods"]] == ["vanilla", "clvs:alpha=0.5"]
+        run(handlers, session, scene="table", question="Is it red?")
+        payload, _ = handlers.move(session, Shown(), "anything", *controls(clvs="alpha=0.5"))
+        assert payload["question"] == handlers.recording.question
+
+
+def test_an_example_with_other_settings_is_the_visitors_own(handlers):
+    session = Session()
+    moved, _ = handlers.move(session, Shown(), "", *controls(clvs="alpha=0.5"))
+    assert moved["run"]
+    assert b"alpha=0.5" in Exports(handlers).make(session, "numbers.csv", {}, shown(moved))
+    for other in (Session(), dropped(session)):
+        told = Exports(handlers).handle(other, event(kind="numbers.csv"), shown(moved))
+        assert "no longer kept" in told["error"], "not the example's as it came"
+    _, ticket = handlers.move(Session(), shown(moved), handlers.recording.question, *controls(clvs="alpha=0.4"))
+    assert ticket
+
+
+def dropped(session):
+    """The session after its result made room for others'."""
+    session.result = session.picture = None
+    return session
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "clvs.npz"])
+def test_a_download_is_of_the_answer_on_the_page_or_says_why_not(handlers, kind):
+    own = Session()
+    before = run(handlers, own, scene="table", question="Is it red?")[-1]
+    exports, other = Exports(handlers), Session()
+    run(handlers, other, question="Is there a car?")
+    for session in (Session(), other):
+        told = exports.handle(session, event(kind=kind), shown(before))
+        assert told == {"error": "This answer is no longer kept here; press Run to ask again."}
+    assert exports.handle(own, event(kind=kind), shown(before))["url"]
+    assert exports.handle(Session(), event(kind=kind), Shown())["url"], "the example can be worked out"
+    told = exports.make(other, "numbers.csv", {}, Shown())
+    assert told == exports.make(Session(), "numbers.csv", {}, Shown()), "the example's, not of the own answer"
+
+
+def test_a_download_follows_what_the_page_follows(handlers):
+    """Told with the download, as the session that heard of chips and region may be gone."""
+    session = Session()
+    before = run(handlers, session, question="Is there a dog?")[-1]
+    told = event(kind="numbers.csv", on=["car"], region={"box": [10, 10, 60, 60]})
+    url = Exports(handlers).handle(session, told, shown(before))["url"]
+    with open(url.removeprefix("gradio_api/file="), newline="") as file:
+        header, *_ = csv.reader(io.StringIO(file.read()))
+    assert header[6:10] == ["picture", "car", "dog", "region"]
+    objects = [item.name for item in handlers.key_objects(session, session.result)]
+    assert objects == ["car", "region"]
+    Exports(handlers).handle(session, event(kind="numbers.csv", on=["dog"], region={}), shown(before))
+    assert [item.name for item in handlers.key_objects(session, session.result)] == ["dog"]
+
+
+@pytest.mark.parametrize("act", ["begin", "refused", "stop", "failed run"])
+def test_a_new_session_does_not_put_the_example_in_place_of_what_the_page_shows(handlers, act):
+    session = Session()
+    if act == "failed run":
+        payloads = list(handlers.run(session, session.begin(), "/nowhere.png", QUESTION, *controls()))
+        assert "no longer" in payloads[-1]["error"]
+    else:
+        told = getattr(handlers, act)(session)
+        payloads = [told[0] if act == "begin" else told]
+    assert all(kept(payload) for payload in payloads)
+    *_, last = handlers.run(session, session.begin(), street(handlers), QUESTION, *controls())
+    assert "stays" not in last
+
+
+@pytest.mark.parametrize("data", [None, [], "x", {"run": 5, "question": None}, {"recording": {}}, {"run": ["x"]}])
+def test_what_a_browser_may_say_of_its_page(data):
+    assert Shown.of(data) == Shown()
+    assert len(Shown.of({"run": "x" * 10**6}).run) <= 1000
+    assert Shown.of({"run": "a", "question": "q", "recording": "r", "item": "i"}) == Shown("a", "q", "r", "i")

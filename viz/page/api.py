@@ -1,0 +1,196 @@
+"""The typed endpoints for scripts: `ask` and `key_object_curve`, for `gradio_client` or plain HTTP.
+
+They run with the page's limits, keep nothing but the latest pictures, and answer with plain JSON. Layers are 0-based.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import ImageData
+
+import clvs_core as clvs
+from clvs_core.errors import ClvsError
+from clvs_core.key_objects import category as key_category
+from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
+from clvs_core.models.prompts import CHAT, parse
+from viz.page import limits
+from viz.page.handlers import check, sentence
+from viz.page.library import Library
+from viz.page.models import Answer, Models
+
+METHODS = ["vanilla", "clvs"]
+LATEST = 4  # pictures that are kept for a caller's next question
+
+
+def endpoints(models: Models, library: Library) -> None:
+    """Adds the endpoints to the current `gr.Blocks`."""
+    opened = functools.lru_cache(LATEST)(limits.open_picture)  # what a model keeps for a picture goes with it
+
+    def ask(
+        image: ImageData,
+        question: str,
+        methods: list[str] = METHODS,
+        max_new_tokens: int = 16,
+        model: str = "",
+        prompt: str = CHAT,
+    ) -> dict:
+        """Answers a question about a picture with one to four methods, e.g. "vanilla", "clvs:alpha=0.7", "pai+clvs".
+
+        The methods are vanilla, clvs, vcd, pai, var, adhh, vaf and tarac; settings are written name:setting=value, and
+        "+" joins methods that work together. Where a method says more than its answer, a token tells that, too: the
+        words it contrasts, the heads it acted on ([layer, head]), the sink tokens it found in each layer.
+        The prompt is the model's own chat template, or by name what papers use, e.g. "one-word" or "vicuna+one-word".
+        """
+        _, answer, text = _answer(models, library, opened, image, question, methods, max_new_tokens, model, prompt)
+        return {"model": model or models.default, "question": text, "prompt": prompt, **_answers(answer)}
+
+    def key_object_curve(
+        image: ImageData,
+        question: str,
+        box: list[float] | None = None,
+        category: str = "",
+        methods: list[str] = METHODS,
+        model: str = "",
+        prompt: str = CHAT,
+    ) -> dict:
+        """The attention on one object, layer by layer, of the row that predicts the first token of the answer.
+
+        The object is a box (x0, y0, x1, y1 in pixels of the upright picture) or a category annotated in it.
+        """
+        seen, answer, _ = _answer(models, library, opened, image, question, methods, 1, model, prompt)
+        name, mask = _object(library, seen, box, category, question)
+        coverage = clvs.coverage(mask, answer.views)
+        curves = [key_object_attention(run.trace, coverage)[0] for run in answer.runs]
+        return {"object": name, "layers": answer.layers, "curves": _curves(answer.runs, curves)}
+
+    for function in (ask, key_object_curve):
+        gr.api(_said(function), api_name=function.__name__, **limits.API_QUEUE)
+
+
+def _said(function: Callable[..., dict]) -> Callable[..., dict]:
+    """Our own sentences reach the caller as they are; everything else stays in the server's log."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> dict:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise gr.Error(sentence(error), print_exception=False) from None
+
+    return guarded
+
+
+def _answer(
+    models: Models,
+    library: Library,
+    opened: Callable[[Path], Any],
+    image: Any,
+    question: Any,
+    specs: Any,
+    max_new_tokens: Any,
+    model: Any,
+    prompt: Any,
+) -> tuple[tuple[Path, Any], Answer, str]:
+    text = limits.question(question)
+    parse(prompt)
+    methods = limits.methods(specs)
+    count = limits.new_tokens(max_new_tokens)
+    path = _path(image, library)
+    picture = opened(path)
+    name = model if isinstance(model, str) and model else models.default
+    target = models.get(name).target
+    for method in methods:
+        check(method, target)
+    return (path, picture), models.ask(name, picture, text, methods, count, prompt), text
+
+
+def _path(image: Any, library: Library) -> Path:
+    """The uploaded file, or an example."""
+    given = image.get("path") if isinstance(image, Mapping) else None
+    if not isinstance(given, str):
+        raise ClvsError("There is no picture; send one with gradio_client's handle_file.")
+    path = library.sent(given)
+    if path is None:
+        raise ClvsError("The picture must be uploaded; send it with gradio_client's handle_file.")
+    return path
+
+
+def _object(
+    library: Library, opened: tuple[Path, Any], box: Any, category: Any, question: str
+) -> tuple[str, np.ndarray]:
+    path, picture = opened
+    if box is not None:
+        numbers = isinstance(box, list) and all(isinstance(v, (int, float)) for v in box)
+        if not numbers:
+            raise ClvsError("A box is a list of four numbers, x0, y0, x1, y1 in pixels.")
+        return "box", region_mask(picture.height, picture.width, box=box)
+    objects = {item.name: item for item in library.objects(path, picture.width, picture.height)}
+    name = key_category(str(category), objects) if category else next(iter(mentioned(question, objects)), None)
+    if name is None:
+        known = ", ".join(objects) or "none"
+        raise ClvsError(f"Give a box, or a category annotated in this picture (here: {known}).")
+    return name, objects[name].mask
+
+
+def _answers(answer: Answer) -> dict[str, Any]:
+    return {
+        "layers": answer.layers,
+        "unknown_words": list(answer.unknown),
+        "answers": [_told(run) for run in answer.runs],
+    }
+
+
+def _told(run: Any) -> dict[str, Any]:
+    trace = run.trace
+    return {
+        "method": str(trace.meta["method"]),
+        "text": run.text,
+        "finished": bool(run.finished),
+        "tokens": [
+            {
+                "text": token.text,
+                "probability": float(token.probability),
+                "stop_layer": int(trace.stop_layer[step]),
+                "uncertainty": _plain(trace.uncertainty[step]),
+                **_particulars(trace, step),
+            }
+            for step, token in enumerate(run.tokens)
+        ],
+    }
+
+
+def _particulars(trace: Any, step: int) -> dict[str, Any]:
+    """What only some methods record of a token."""
+    found: dict[str, Any] = {}
+    if trace.contrast_words is not None:
+        kinds = ("with_picture", "contrasted", "outcome")
+        shares = zip(trace.contrast_words[step], *trace.contrast_probabilities[step], strict=True)
+        found["contrast"] = [{"text": word, **dict(zip(kinds, map(float, row), strict=True))} for word, *row in shares]
+    if trace.acted_heads is not None:
+        found["acted_heads"] = np.argwhere(trace.acted_heads[step]).tolist()
+    if trace.sinks is not None:
+        found["sinks"] = [np.flatnonzero(layer).tolist() for layer in trace.sinks[step]]
+    return found
+
+
+def _curves(runs: Sequence[Any], curves: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    reference = next((c for run, c in zip(runs, curves, strict=True) if run.method.name == "vanilla"), None)
+    return [
+        {
+            "method": str(run.trace.meta["method"]),
+            "attention": _plain(curve),
+            "peak_layer": summarise(curve).peak_layer,
+            "gain_percent": None if reference is None else _plain(relative_gain(curve, reference).unclipped),
+        }
+        for run, curve in zip(runs, curves, strict=True)
+    ]
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,63 @@
+"""The whole app: page, endpoints, looks and limits in one `gr.Blocks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from viz.page import api, limits
+from viz.page import first_answer as record
+from viz.page import zerogpu as border
+from viz.page.explore import explore
+from viz.page.handlers import Handlers
+from viz.page.library import Library
+from viz.page.limits import KEEP_SECONDS, gate
+from viz.page.limits.listeners import ListenedQueue
+from viz.page.models import Models
+from viz.page.recorded.recordings import Recordings
+from viz.page.results.runs import Runs
+from viz.page.results.tab import results
+from viz.page.theme import theme
+from viz.page.widgets import static
+
+
+def build(
+    models: Models,
+    library: Library,
+    recording: record.Recording | None = None,
+    runs: Runs | None = None,
+    recordings: Recordings | None = None,
+) -> gr.Blocks:
+    """The page; launch it with `launch_settings()`.
+
+    runs: what the results tab offers, recordings: of models that cannot be asked here; none by default.
+    """
+    limits.refuse_addresses()
+    handlers = Handlers(models, library, recording or record.load(library))
+    gr.set_static_paths([library.folder, *(scene.path for scene in library.coco_scenes)])
+    with gr.Blocks(
+        title="CLVS Explorer", analytics_enabled=False, delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS), fill_width=True
+    ) as page:
+        results(explore(handlers, recordings), handlers, runs or Runs())
+        api.endpoints(models, library)
+    for event in page.fns.values():
+        event.fn = event.fn and border.contained(event.fn)
+    page.files = page.upload_file_set = handlers.files
+    page.temp_file_sets.append(handlers.files)
+    page.queue(max_size=limits.QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
+    page.listeners = ListenedQueue.of(page._queue).listeners
+    return page
+
+
+def launch_settings() -> dict[str, Any]:
+    """Keyword arguments of `launch`: limits, theme and style sheet."""
+    return {**gate.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD}
+
+
+HEAD = (
+    '<meta name="description" content="See where a vision-language model looks, layer by layer.">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    # what is focused on a phone is not hidden under the settings; Gradio takes no rule for html from a style sheet
+    "<style>@media (max-width: 900px) { html { scroll-padding-bottom: 130px; } }</style>"
+)

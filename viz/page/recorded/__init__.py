@@ -1,0 +1,1 @@
+"""Recordings: answers of larger models, made elsewhere and shown here."""

@@ -1,0 +1,261 @@
+"""Folders of the command `record`, which docs/recording.md describes: which there are, and what is in them.
+
+A folder may be anybody's: what is read of it is bounded and checked, and a damaged question costs only itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import itertools
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clvs_core.cli.options import line, say
+from clvs_core.cli.record import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
+from clvs_core.errors import ClvsError
+from clvs_core.key_objects import KeyObject, region_mask
+from clvs_core.trace import Trace
+from viz.page import limits
+from viz.page.library import ASSETS
+from viz.page.objects import Seen, add, see
+from viz.page.results.runs import thumbnail
+from viz.page.session import Picture, Result, Settings
+from viz.viewer import received
+from viz.viewer.payload import decode
+
+HERE, BUNDLED = Path("recordings"), ASSETS / "recordings"  # looked into where nothing else is said
+MAX_RECORDINGS = 50
+MAX_ABOUT = 4 * 2**20  # bytes of recording.json
+_Text = Annotated[str, Field(max_length=MAX_TEXT)]
+_File = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+_Picture = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(jpg|png)$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class Item(_Part):
+    """A question of a recording."""
+
+    id: _File
+    picture: _Picture
+    title: _Text
+    question: Annotated[str, Field(min_length=1, max_length=limits.MAX_QUESTION)]
+    licence: _Text = ""
+    source: _Text = ""
+
+
+class _Model(_Part):
+    label: _Text
+    id: _Text
+    dtype: _Text
+    revision: _Text | None = None
+    quantization: _Text | None = None
+
+
+class _Session(_Part):
+    started: _Text = ""
+    device: _Text = ""
+
+
+class About(_Part):
+    """What the page reads of recording.json."""
+
+    format: Literal[FORMAT]  # type: ignore[valid-type]
+    model: _Model
+    methods: Annotated[list[Annotated[str, Field(max_length=limits.MAX_SPEC)]], Field(max_length=limits.MAX_METHODS)]
+    max_new_tokens: int
+    prompt: _Text
+    questions: Annotated[list[Item], Field(max_length=MAX_QUESTIONS)]
+    sessions: Annotated[list[_Session], Field(max_length=10_000)] = []
+
+
+# --- folders ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recording. name: its folder's, by which pages and links know it."""
+
+    name: str
+    folder: Path
+    about: About
+
+    @functools.cached_property
+    def items(self) -> list[Item]:
+        """The questions that have an answer."""
+        return [item for item in self.about.questions if self._inside(QUESTIONS, f"{item.id}{PAYLOAD}")]
+
+    @property
+    def label(self) -> str:
+        return self.about.model.label
+
+    def find(self, scene: str | None, question: str | None) -> Item | None:
+        """The item that a link means, as near as there is one: that question, that picture, or the first."""
+        same = [item for item in self.items if Path(item.picture).stem == scene] or self.items
+        return next((item for item in same if item.question == question), next(iter(same), None))
+
+    def payload(self, item: Item) -> dict[str, Any]:
+        """The recorded payload as its file has it. ClvsError when it cannot be shown."""
+        path = self._inside(QUESTIONS, f"{item.id}{PAYLOAD}")
+        try:
+            if path is None:
+                raise ValueError("it is not there")
+            with gzip.open(path) as file:
+                text = file.read(MAX_UNPACKED + 1)
+            if len(text) > MAX_UNPACKED:
+                raise ValueError("it is too large")
+            payload = received.read(text)
+            if payload["question"] != item.question:
+                raise ValueError("it answers another question")
+        except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+            say(line(f"{self.name}/{item.id}: {error}"))  # to whoever runs the page
+            raise ClvsError(f"The recorded answer to {item.question!r:.90} is damaged; choose another.") from None
+        return payload
+
+    def picture(self, item: Item, payload: Mapping[str, Any]) -> Image.Image:
+        """The item's picture. ClvsError when it cannot be shown, or is not of the size that its payload says."""
+        try:
+            picture = limits.open_picture(self._inside(PICTURES, item.picture))
+        except ClvsError:
+            picture = None
+        if picture is None or picture.size != (payload["image"]["w"], payload["image"]["h"]):
+            raise ClvsError(f"The recorded picture of {item.question!r:.90} is damaged; choose another question.")
+        return picture
+
+    def thumbnail(self, item: Item) -> str:
+        path = self._inside(PICTURES, item.picture)
+        small_enough = path is not None and path.stat().st_size <= limits.MAX_BYTES
+        return thumbnail(path, path.stat().st_mtime_ns) if path is not None and small_enough else ""
+
+    def _inside(self, *parts: str) -> Path | None:
+        """A file of this folder; None where there is none, or a link leads out of the folder."""
+        path = self.folder.joinpath(*parts).resolve()
+        return path if path.is_file() and path.is_relative_to(self.folder) else None
+
+
+def read(folder: Path, name: str) -> Recorded:
+    """The recording in a folder. ClvsError when its recording.json cannot be used."""
+    path = folder / ABOUT
+    try:
+        if path.stat().st_size > MAX_ABOUT:
+            raise ValueError("it is too large")
+        about = About.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise ClvsError(
+            f"{path} is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']}); record anew."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ClvsError(f"{path} cannot be read ({error}); record anew.") from None
+    return Recorded(name, folder.resolve(), about)
+
+
+class Recordings:
+    """The recordings in these folders: each may be one, or hold some. A damaged one is left out and told on stderr.
+
+    Raises ClvsError for a folder that does not exist.
+    """
+
+    def __init__(self, folders: Iterable[str | Path] = ()):
+        self.named: dict[str, Recorded] = {}
+        for place in map(Path, folders):
+            for folder in itertools.islice(_found(place), MAX_RECORDINGS):
+                self._add(folder)
+
+    def _add(self, folder: Path) -> None:
+        try:
+            found = read(folder, _free(folder.resolve().name, self.named))
+        except ClvsError as error:
+            say(line(str(error)))
+            return
+        if found.items:
+            self.named[found.name] = found
+        else:
+            say(line(f"The recording {folder} has no answers yet; it is left out."))
+
+
+def usual_recordings() -> list[Path]:
+    """Where recordings are looked for when nothing is said."""
+    return [folder for folder in (HERE, BUNDLED) if folder.is_dir()]
+
+
+def _found(place: Path) -> Iterator[Path]:
+    if not place.is_dir():
+        raise ClvsError(f"There is no folder {str(place)!r}; check --recordings.")
+    if (place / ABOUT).is_file():
+        yield place
+    else:
+        yield from sorted(child for child in place.iterdir() if (child / ABOUT).is_file())
+
+
+def _free(folder: str, taken: Mapping[str, Any]) -> str:
+    """A name that a link can hold and that is not taken."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in folder).strip("-.")[:60]
+    numbered = (f"{plain or 'recording'}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([plain or "recording"], numbered) if name not in taken)
+
+
+# --- what a recording has for downloads -------------------------------------------------------------------------
+
+
+def with_objects(payload: Mapping[str, Any], on: Collection[str], region: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded payload with these objects switched on, and the drawn region ({}: none) after them."""
+    views = received.views(payload)
+    drawn = [KeyObject("region", region_mask(views.height, views.width, **region))] if region else []
+    more = see(drawn, views)
+    known = decode(payload).get("coverage", np.zeros((0, views.visual)))
+    coverage = np.vstack([known, more.coverage]).astype("<f2")
+    return add(payload, Seen((), [*payload["objects"], *more.entries], coverage), {*on, *(item.name for item in drawn)})
+
+
+def result(payload: Mapping[str, Any], picture: Image.Image) -> Result:
+    """A recorded answer as far as figures need it: their mean stands for single heads, outlines stand for masks."""
+    views, arrays = received.views(payload), decode(payload)
+    covers = arrays.get("coverage", ())
+    objects = [_key_object(*pair, views) for pair in zip(payload["objects"], covers, strict=True)]
+    runs = [_run(payload, method, arrays, views) for method in payload["methods"]]
+    settings = Settings(payload["model"]["name"], tuple(method["spec"] for method in payload["methods"]))
+    return Result(
+        Picture("", picture, "", objects),
+        payload["question"],
+        settings,
+        [run.method for run in runs],
+        views,
+        payload["layers"],
+        runs,
+        Seen(objects, payload["objects"], np.asarray(covers)),
+        finished=True,
+    )
+
+
+def _key_object(entry: Mapping[str, Any], cover: np.ndarray, views: Any) -> KeyObject:
+    mask = np.zeros((views.height, views.width), dtype=bool)
+    for outline in entry["contours"]:
+        with contextlib.suppress(ClvsError):  # it covers no pixel
+            mask ^= region_mask(views.height, views.width, polygon=outline)  # an outline inside another one is a hole
+    return KeyObject(entry["name"], mask, np.asarray(cover, dtype=np.float64), entry["source"])
+
+
+def _run(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mapping[str, np.ndarray], views: Any) -> Any:
+    mean = arrays[f"attention/{method['key']}"]
+    steps, layers, visual = mean.shape
+    attention = np.broadcast_to(mean[:, :, None], (steps, layers, payload["heads"], visual))
+    tokens = [[token["id"], token["text"], token["probability"]] for token in method["tokens"]]
+    meta = {"model": payload["model"]["name"], "question": payload["question"], "method": method["spec"]}
+    meta |= {"tokens": tokens, "threshold": method["threshold"], "first_check": method["first_check"]}
+    uncertainty = np.array(method["uncertainty"], dtype=np.float64)  # None becomes NaN
+    trace = Trace(attention, attention, None, uncertainty, np.array(method["stop"]), views, meta)
+    asked = SimpleNamespace(name=method["name"], label=method["label"])
+    return SimpleNamespace(method=asked, trace=trace, tokens=tokens)

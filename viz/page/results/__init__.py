@@ -1,0 +1,1 @@
+"""The Results tab: run folders as answers, tables and figures."""

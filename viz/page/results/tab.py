@@ -1,0 +1,318 @@
+"""The results tab: a run of a benchmark as answers, tables and figures; any question of it opens in the explorer.
+
+The browser says what is chosen (`runs.Choice`) and the server answers with what to show; nothing of it is kept for a
+visitor. Answers come at once; tables and figures are made when they are opened, one visitor at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from clvs_core.benchmarks import PARSERS
+from clvs_core.benchmarks.report import tables as report
+from clvs_core.errors import ClvsError
+from clvs_core.methods import spec
+from clvs_core.models.prompts import presets
+from viz.figures import paper as paper_figures
+from viz.figures import traces as drawing
+from viz.page import limits
+from viz.page.explore import HIDDEN, QUICK, TYPED, Page, _keeping
+from viz.page.handlers import Handlers, sentence
+from viz.page.library import ANYTHING
+from viz.page.results import runs
+from viz.page.results.runs import Choice, OpenRun, Pictures, Runs
+from viz.page.session import Session, Settings
+from viz.page.widgets import _Fixed, static
+
+ENDINGS = {"tables": ("md", "csv", "tex"), "figures": ("png", "svg")}
+TITLES = {  # of figures, with their numbers in the CLVS paper
+    "decay": "Attention on key objects by layer (figure 2)",
+    "decay-share": "The same, as a share of what the picture gets",
+    "convergence": "Uncertainty and convergence (figure 4)",
+    "mme": "MME scores (figure 5)",
+    "peaks": "Peak layers, and gain after the peak (figure 6)",
+    "sweep-alpha": "CLVS with other α (figure 7)",
+    "sweep-beta": "CLVS with other β (figure 8)",
+    "sweep-grid": "CLVS with other α and β",
+}
+SUGGESTED = 8  # other questions about the same picture
+
+
+class Board(_Fixed):
+    """The tab; events `look`, `draw`, `save` and `open`, all with a choice. The value is what `Results` answers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template=static("results.html"), js_on_load=static("results.js"), **kwargs)
+
+
+def results(page: Page, handlers: Handlers, available: Runs) -> None:
+    """Builds the tab inside the current `gr.Blocks` and connects it with the explorer."""
+    with gr.Column(elem_id="results"):
+        board = Board(elem_id="board")
+        tables = gr.Markdown(elem_id="tables", latex_delimiters=[], container=False)
+    tab = Results(handlers, available)
+    heavy: dict[str, Any] = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
+    # not "always_last": Gradio then forgets what the last event said
+    board.look(tab.look, None, board, trigger_mode="multiple", **QUICK)
+    board.draw(tab.draw, None, [board, tables], trigger_mode="multiple", **heavy)
+    board.save(tab.save, None, page.download, **heavy)
+    arrived = [*page.arrived, page.session]
+    board.open(_keeping(tab.open), [page.session, page.controls[0]], [board, *arrived], **QUICK)
+
+
+class Results:
+    """What happens on the tab, over the app's runs and the explorer's handlers."""
+
+    def __init__(self, handlers: Handlers, available: Runs):
+        self.handlers, self.runs = handlers, available
+        self.pictures = Pictures(handlers.library, available.images)
+        self.made = Made()
+        self._turns = itertools.count()  # a browser takes no notice of a value that is the same as before
+
+    def _owner(self, request: gr.Request) -> bool:
+        return self.handlers.models.own and limits.is_owner(request)
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def look(self, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        """Answers of the chosen run; without a choice, of the first there is; what is wrong as one sentence."""
+        owner, listed = self._owner(request), list(self.runs.listed())
+        choice = Choice.of(event._data)
+        if not choice.run and not choice.folder and listed:
+            choice = replace(choice, run=listed[0])
+        board = {"part": "answers", "runs": listed, "own": owner, "run": choice.run, "folder": choice.folder}
+        board |= {"turn": next(self._turns), "asked": _number(event, "asked")}
+        if not choice.run and not choice.folder:
+            return board
+        try:
+            return board | self._answers(self.runs.get(choice, owner), choice, owner)
+        except Exception as error:
+            return board | {"error": sentence(error)}
+
+    def _answers(self, opened: OpenRun, choice: Choice, owner: bool) -> dict[str, Any]:
+        table = runs.shown(opened, choice)
+        seen = [opened.questions[opened.places[row["id"]]] for row in table["rows"]]
+        parts = [opened.benchmark.parser, *(name for name in PARSERS if name != opened.benchmark.parser)]
+        methods = [[name, label] for name, label in zip(opened.names, opened.labels, strict=True)]
+        return {
+            "about": runs.about(opened),
+            "methods": methods,
+            "vanilla": None if opened.vanilla is None else opened.names[opened.vanilla],
+            "usual": runs.usual(opened),
+            "limit": limits.MAX_METHODS,
+            "kinds": opened.kinds[:100],
+            "parsers": parts,
+            "answers": len(opened.run.rows),
+            "thumbs": self.pictures.thumbnails(seen, owner),
+            **table,
+        }
+
+    # --- tables and figures ---------------------------------------------------------------------------------------
+
+    def draw(self, event: gr.EventData, request: gr.Request) -> tuple[dict[str, Any], Any]:
+        """Tables, which are Markdown, or figures, whichever part was opened."""
+        choice, part = Choice.of(event._data), _word(event, "part")
+        board: dict[str, Any] = {"part": part, "turn": next(self._turns)}
+        try:
+            opened = self.runs.get(choice, self._owner(request))
+            if part == "tables":
+                return board, self.made.tables(opened, choice.parser, "md")
+            drawn = self.made.figures(opened)
+            shown = [
+                {"name": name, "title": TITLES.get(name, name), "url": self._image(opened, name)}
+                for name in drawn.figures
+            ]
+            missing = list(dict.fromkeys(drawn.missing.values()))
+            return board | {"part": "figures", "figures": shown, "missing": missing}, gr.skip()
+        except Exception as error:
+            return board | {"error": sentence(error)}, "" if part == "tables" else gr.skip()
+
+    def _image(self, opened: OpenRun, name: str) -> str:
+        return self.handlers.publish(self.made.file(opened, name, "png"), f"{runs.file_name(name)}.png")
+
+    def save(self, event: gr.EventData, request: gr.Request) -> dict[str, str]:
+        """The download component's value: tables as md, csv or tex, or a figure as png or svg."""
+        choice, part, ending = Choice.of(event._data), _word(event, "part"), _word(event, "ending")
+        try:
+            opened = self.runs.get(choice, self._owner(request))
+            if ending not in ENDINGS.get(part, ()):
+                raise ClvsError("There is no such download; choose one of the tab.")
+            if part == "tables":
+                name, content = part, self.made.tables(opened, choice.parser, ending).encode("utf-8")
+            else:
+                name = _word(event, "name")
+                content = self.made.file(opened, name, ending)
+            name = f"{runs.file_name(opened.run.folder.name)}-{runs.file_name(name)}.{ending}"
+            return {"url": self.handlers.publish(content, name), "name": name}
+        except Exception as error:
+            return {"error": sentence(error)}
+
+    # --- a question in the explorer -------------------------------------------------------------------------------
+
+    def open(self, session: Session, present: str, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """A row was chosen: its picture, question and methods, as the run had them; asked at once.
+
+        present: the page's model. First the board's value, which says that the explorer is to be shown, or why not.
+        """
+        try:
+            return self._open(session, present, event, self._owner(request))
+        except Exception as error:
+            kept = (gr.skip(),) * (6 + len(Settings.__dataclass_fields__))
+            return {"part": "opened", "turn": next(self._turns), "error": sentence(error)}, *kept
+
+    def _open(self, session: Session, present: str, event: gr.EventData, owner: bool) -> tuple[Any, ...]:
+        choice = Choice.of(event._data)
+        opened = self.runs.get(choice, owner)
+        place, question = opened.question(choice.id)
+        path, scene = self._picture(self.pictures.find(question, owner))
+        names = runs.to_ask(opened, opened.said(opened.parser(choice))[place], *_picked(event))
+        settings, told = self._settings(opened, names, present)
+        shown, ticket = self.handlers.begin(session)
+        session.remark = runs.readable(" ".join([_in_the_run(opened, question.id, names), *told]), TYPED)
+        beside = [runs.readable(q.text, TYPED) for q in opened.questions if q.image == question.image]
+        asked = list(dict.fromkeys(text for text in beside if len(text) <= limits.MAX_QUESTION))
+        suggested = asked[:SUGGESTED] if question.image else list(ANYTHING)
+        model, _, *others = (getattr(settings, name) for name in Settings.__dataclass_fields__)
+        controls = (model, self.handlers.picker(model, settings.methods), *others)
+        board = {"part": "opened", "turn": next(self._turns), "id": opened.ids[place]}
+        return board, shown, path, runs.readable(question.text, TYPED), suggested, scene, *controls, ticket
+
+    def _picture(self, found: Path) -> tuple[str, str]:
+        """Where the page may serve the picture from, and the example's name if it is one.
+
+        A copy keeps bytes and name: answers stay the same, and masks are known by name.
+        """
+        scene = self.handlers.library.at(found)
+        if scene is not None:
+            return str(scene.path), scene.name
+        limits.open_picture(found)  # only what is a picture is served
+        return str(self.handlers.files.put(found.read_bytes(), found.name)), ""
+
+    def _settings(self, opened: OpenRun, names: Sequence[str], present: str) -> tuple[Settings, list[str]]:
+        """The explorer's settings that are nearest to the run's, and a sentence for each that differs."""
+        models, run, told = self.handlers.models, opened.run.about, []
+        present = present if present in models.cards else models.default
+        model = self._model(run["model"])
+        if model is None:
+            label = str(run["model"].get("label") or run["model"].get("name"))[:80]
+            told.append(f"The run's model, {label}, is not offered here; {models.cards[present].label} answers.")
+        name = model or present
+        specs, unknown = _specs([dict(zip(opened.names, opened.specs, strict=True))[name] for name in names])
+        if unknown:
+            told.append(f"Not known here: {', '.join(unknown)}.")
+        usual = self.handlers.defaults(name)
+        prompt = run["prompt"] if run["prompt"] in presets(models.cards[name].family) else usual.prompt
+        if prompt != run["prompt"]:
+            told.append(f"The run's prompt, {run['prompt'][:80]}, is not offered here.")
+        tokens = min(max(run["max_new_tokens"], 1), limits.MAX_TOKENS)
+        return Settings(name, tuple(specs) or usual.methods, tokens, prompt), told
+
+    def _model(self, told: Mapping[str, Any]) -> str | None:
+        """The page's name of a run's model, if anybody may ask it."""
+        wanted = str(told.get("name") or "")
+        models = self.handlers.models
+        same = [name for name, card in models.cards.items() if wanted in (name, card.source, models.source(name))]
+        return next(filter(models.offered, same), None)
+
+
+def _specs(texts: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Specs that this program knows, each once; and the others."""
+    found: dict[str, None] = {}
+    unknown = []
+    for text in texts:
+        try:
+            found[spec(limits.methods([text])[0])] = None
+        except ClvsError:
+            unknown.append(f"{text!s:.80}")
+    return list(found), unknown
+
+
+def _in_the_run(opened: OpenRun, id: str, names: Sequence[str]) -> str:
+    """What the run's methods answered, e.g. "In the run: Vanilla Yes, CLVS No." """
+    called = dict(zip(opened.names, opened.labels, strict=True))
+    answers = [f"{called[name]:.80} {opened.answers[name].get(id, 'nothing yet').strip()[:60]}" for name in names]
+    return f"In the run: {', '.join(answers)}."
+
+
+def _word(event: gr.EventData, name: str) -> str:
+    data = event._data if isinstance(event._data, Mapping) else {}
+    value = data.get(name)
+    return value[:200] if isinstance(value, str) else ""
+
+
+def _number(event: gr.EventData, name: str) -> int:
+    """A whole number that the browser is told back, 0 for anything else."""
+    value = event._data.get(name) if isinstance(event._data, Mapping) else 0
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+
+
+def _picked(event: gr.EventData) -> tuple[list[str], bool]:
+    """The methods picked by hand, and whether those that differ are wanted too."""
+    data = event._data if isinstance(event._data, Mapping) else {}
+    picked = data.get("picked")
+    names = [name for name in picked[:200] if isinstance(name, str)] if isinstance(picked, list) else []
+    return names, data.get("differing") is True
+
+
+# --- what takes a while to make -----------------------------------------------------------------------
+
+
+class Drawn:
+    """A run's figures, and why others cannot be drawn."""
+
+    def __init__(self, opened: OpenRun):
+        self.figures = paper_figures.figures([opened.run])
+        self.missing = paper_figures.missing([opened.run])
+
+    def file(self, name: str, ending: str) -> bytes:
+        """A figure as PNG or SVG. ClvsError when there is none of that name."""
+        if name not in self.figures:
+            raise ClvsError("The run has no such figure; open the figures again.")
+        out = io.BytesIO()
+        drawing.save(self.figures[name], out, ending)
+        return out.getvalue()
+
+
+class Made:
+    """Tables and figures of the runs that are in memory, each made once; one at a time, as matplotlib needs it."""
+
+    def __init__(self) -> None:
+        self._kept: weakref.WeakKeyDictionary[OpenRun, dict[Any, Any]] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def _once(self, opened: OpenRun, key: Any, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            kept = self._kept.setdefault(opened, {})
+            if key not in kept:
+                kept[key] = make()
+            return kept[key]
+
+    def figures(self, opened: OpenRun) -> Drawn:
+        return self._once(opened, "figures", lambda: Drawn(opened))
+
+    def file(self, opened: OpenRun, name: str, ending: str) -> bytes:
+        """A figure's bytes. ClvsError when there is none of that name."""
+        drawn = self.figures(opened)
+        return self._once(opened, (name, ending), lambda: drawn.file(name, ending))
+
+    def tables(self, opened: OpenRun, parser: str, ending: str) -> str:
+        """The run's tables as Markdown, CSV or LaTeX: the honest one, then those in the paper's layout.
+
+        parser: "" reads answers as the benchmark's authors and the paper do.
+        """
+
+        def make() -> list[Any]:
+            return [table for paper in (False, True) for table in report.tables([opened.run], paper, parser or None)]
+
+        tables = self._once(opened, ("tables", parser), make)
+        write = {"md": report.markdown, "tex": report.latex}.get(ending)
+        return report.csv_text(tables) if write is None else "\n".join(map(write, tables))

@@ -1,0 +1,221 @@
+"""Small components that Gradio does not have: picture input, slider, strip, chips, menus, header, download.
+
+Like the viewer, each but the slider is a `gr.HTML` with a fixed template: Gradio evaluates templates as code, so
+text that is not ours arrives in the value and reaches the page through `textContent` only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import html
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from viz import scales
+from viz.page import limits
+from viz.page.library import Library, Scene, file_url
+from viz.page.session import Shown
+
+STATIC = Path(__file__).parent / "static"
+
+
+@functools.cache
+def static(name: str) -> str:
+    """Text of a file of the page: page.css, header.html, header.js."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+class Setting(gr.Slider):
+    """Gradio's slider, which refuses a typed number out of range without a word: here the nearest one is taken.
+
+    Of numbers in range only whole steps are rounded to: a link may hold finer ones. It has no `__init__`, as above.
+    """
+
+    def preprocess(self, payload: float) -> float:
+        if isinstance(payload, bool) or not isinstance(payload, (int, float)) or not math.isfinite(payload):
+            return payload  # the handlers say what is wrong
+        inside = min(max(payload, self.minimum), self.maximum)
+        return round(inside) if self.step == 1 else super().preprocess(inside)
+
+    def get_block_name(self) -> str:
+        return "slider"
+
+
+class _Fixed(gr.HTML):
+    """A `gr.HTML` that hands its value through and has no default look."""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(value, apply_default_css=False, **kwargs)
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+    def postprocess(self, value: Any) -> Any:
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+    def example_payload(self) -> None:
+        return None
+
+    def example_value(self) -> None:
+        return None
+
+
+class PictureInput(_Fixed):
+    """The picture that is asked about, and the ways in for one of the visitor's own: a button, drop and paste.
+
+    Event `upload` with {"path"}, once the file is on the server. The value is the path of the picture to show; in
+    answer to an upload {"path", "of": the uploaded one, "error": why that is not shown}. For handlers it is the path of
+    the one that is shown, None where no such file may be opened.
+    """
+
+    def __init__(self, library: Library, value: str = "", **kwargs: Any) -> None:
+        self._library = library
+        formats = ",".join(f"image/{name.lower()}" for name in limits.FORMATS)
+        super().__init__(
+            value,
+            html_template=static("picture.html").replace("FORMATS", formats),
+            js_on_load=f"const MAX_BYTES = {limits.MAX_BYTES};\n{static('picture.js')}",
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> str | None:
+        found = self._library.sent(payload.get("path") if isinstance(payload, Mapping) else None)
+        return None if found is None else str(found)
+
+    def postprocess(self, value: Any) -> Any:
+        """{path, url, title, of, error, turn} for the browser."""
+        told = value if isinstance(value, Mapping) else {"path": value}
+        scene = self._library.at(told["path"])
+        shown = {"url": file_url(told["path"] or ""), "title": scene.title if scene else "Your own picture"}
+        turn = uuid.uuid4().hex  # a browser takes no notice of a value that is the same as before
+        return {"of": "", "error": "", **told, **shown, "turn": turn}
+
+
+class Strip(_Fixed):
+    """Thumbnails of the example scenes; event `pick` with {"name"}. The value is the name of the chosen one."""
+
+    def __init__(self, scenes: Sequence[Scene], value: str = "", **kwargs: Any) -> None:
+        buttons = "".join(
+            f'<button type="button" data-name="{_safe(scene.name)}" title="{_safe(scene.title)}">'
+            f'<img src="{scene.thumbnail}" alt="{_safe(scene.title)}" width="56" height="56"></button>'
+            for scene in scenes
+        )
+        super().__init__(
+            value,
+            html_template=f'<div class="ex-strip" role="group" aria-label="Example pictures">{buttons}</div>',
+            js_on_load=static("strip.js"),
+            **kwargs,
+        )
+
+
+class Chips(_Fixed):
+    """Questions worth asking about the picture; event `pick` with {"question"}. The value is the list of them."""
+
+    def __init__(self, value: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(
+            list(value),
+            html_template='<div class="ask-chips" role="group" aria-label="Suggested questions"></div>',
+            js_on_load=static("chips.js"),
+            **kwargs,
+        )
+
+
+class ModelMenu(_Fixed):
+    """The models with what each needs and why one cannot be used; event `pick` with {"name"}, or `ask` for one that is
+    to be downloaded, and `halt` for Stop.
+
+    For handlers its value is the name of the chosen one; menu(name) tells the browser all the rest. The list is the
+    server's: a browser that sends another name changes nothing here. recorded: lines about models that cannot be asked
+    here, which the browser shows in a group of their own and gives to the desk (`viz.page.recorded.desk`).
+    """
+
+    def __init__(
+        self,
+        menu: Callable[[str], Mapping[str, Any]],
+        value: str = "",
+        about: str = "",
+        recorded: Sequence[Mapping[str, str]] = (),
+        **kwargs: Any,
+    ):
+        self._menu, self._recorded = menu, list(recorded)
+        super().__init__(
+            value,
+            html_template=static("models.html").replace("ABOUT", _safe(about)),
+            js_on_load=static("models.js"),
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> str:
+        name = payload.get("name") if isinstance(payload, Mapping) else None
+        return name if isinstance(name, str) else ""
+
+    def postprocess(self, value: Any) -> Any:
+        menu = self._menu(value) if isinstance(value, str) else value
+        return {**menu, "recorded": self._recorded} if self._recorded and isinstance(menu, Mapping) else menu
+
+
+class Consent(_Fixed):
+    """Asks before a model is downloaded: event `use` with {"name"}. Each new value, of `Models.facts`, opens it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template=static("consent.html"), js_on_load=static("consent.js"), **kwargs)
+
+
+class MethodPicker(_Fixed):
+    """The methods to compare and their settings; event `adjust` after each change. The value is `Handlers.picker`'s.
+
+    For handlers its value is the list of specs that the browser sent, of whatever kind: `limits.methods` checks it.
+    """
+
+    def __init__(self, value: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        styles = json.dumps([dataclasses.asdict(style) for style in scales.STYLES])
+        super().__init__(
+            value,
+            html_template=static("methods.html"),
+            js_on_load=f"const STYLES = {styles};\n{static('methods.js')}",
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> list[Any]:
+        specs = payload.get("specs") if isinstance(payload, Mapping) else None
+        return specs if isinstance(specs, list) else []
+
+
+class Header(_Fixed):
+    """Title, one sentence, and the page's own tools; event `export` with {"kind"}."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template=static("header.html"), js_on_load=static("header.js"), **kwargs)
+
+
+class ShownRun(_Fixed):
+    """Says to the server which answer is on the page, as a `Shown`; the browser alone sets it."""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(value, html_template="<span></span>", js_on_load=static("shown.js"), **kwargs)
+
+    def preprocess(self, payload: Any) -> Shown:
+        return Shown.of(payload)
+
+
+class Download(_Fixed):
+    """Hands a file to the visitor: the value is {"url", "name"}, or {"error"} for the header to say."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template="<span></span>", js_on_load=static("download.js"), **kwargs)
+
+
+def _safe(text: str) -> str:
+    """Text of our own files inside a template, which is Handlebars and a template literal at once."""
+    plain = html.escape(text[: limits.MAX_QUESTION], quote=True)
+    return plain.replace("$", "&#36;").replace("{", "&#123;").replace("`", "&#96;").replace("\\", "&#92;")
