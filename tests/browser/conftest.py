@@ -59,8 +59,10 @@ def open_page(browser):
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: _local(request.url) or foreign.append(request.url))
-        page.under_way = set()  # requests that have no answer yet, but for the one that says the tab is open
+        # requests without an answer yet, but for the one that says the tab is open; and the addresses that have one
+        page.under_way, page.answered = set(), []
         page.on("request", lambda request: "/heartbeat/" in request.url or page.under_way.add(request))
+        page.on("requestfinished", lambda request: page.answered.append(request.url))
         for end in ("requestfinished", "requestfailed"):
             page.on(end, lambda request: page.under_way.discard(request))
         page.goto(f"{url}?__theme={theme}" if url.startswith("http") and "?" not in url else url)

@@ -18,8 +18,6 @@ from viz.page.library import Library
 from viz.page.models import Models
 
 QUESTION = "What is on the table?"
-# Whether a page that has been opened has told the server so and been answered
-ARRIVED = "performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('/run/predict'))"
 GONE = "This answer is no longer kept here; press Run to ask again."
 
 
@@ -69,7 +67,7 @@ def lost(request, server, open_page):
 def lose(page, server, how):
     if how == "evicted":
         return server.forget()
-    page.wait_for_function(ARRIVED)
+    until(page, lambda: any("/run/predict" in url for url in page.answered))  # it has said that it was opened
     until(page, lambda: not page.under_way)
     server.stop()
     return server.start()
