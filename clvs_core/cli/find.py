@@ -22,7 +22,9 @@ from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.geometry.views import Views
 from ..models.registry import ASSETS
-from .options import add_model, add_prompt, line, load, positive, progress, say, whole
+from ..terminal import progress, say
+from ..text import line
+from .options import add_model, add_prompt, load, positive, whole
 
 SCENES = ASSETS / "scenes"
 PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")

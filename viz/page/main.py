@@ -35,7 +35,7 @@ from clvs_core.errors import ClvsError, ModelError
 from clvs_core.loading import check_interpreter
 from clvs_core.methods import load_method
 from clvs_core.methods.settings import schema
-from clvs_core.text import write_any_letter
+from clvs_core.terminal import write_any_letter
 from viz.page import limits
 from viz.page import zerogpu as border
 from viz.page.build import build, launch_settings
