@@ -14,6 +14,7 @@ from typing import Any
 from .. import key_objects as ko
 from ..analysis import heads as ranking
 from ..analysis import sinks as searching
+from ..bundled import ASSETS
 from ..engine.images import read_picture
 from ..engine.model import Model
 from ..errors import ClvsError
@@ -21,7 +22,6 @@ from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.geometry.views import Views
-from ..models.registry import ASSETS
 from .options import add_model, add_prompt, line, load, positive, progress, say, whole
 
 SCENES = ASSETS / "scenes"
