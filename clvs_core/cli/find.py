@@ -15,14 +15,16 @@ from .. import key_objects as ko
 from ..analysis import heads as ranking
 from ..analysis import sinks as searching
 from ..bundled import ASSETS
-from ..engine.images import read_picture
 from ..engine.model import Model
 from ..errors import ClvsError
 from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.geometry.views import Views
-from .options import add_model, add_prompt, line, load, positive, progress, say, whole
+from ..pictures import read_picture
+from ..terminal import progress, say
+from ..text import line
+from .options import add_model, add_prompt, load, positive, whole
 
 SCENES = ASSETS / "scenes"
 PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")

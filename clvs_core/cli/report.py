@@ -14,7 +14,8 @@ from ..benchmarks.report.tables import AS_PAPER, OFFICIAL, Table, csv_text, late
 from ..benchmarks.running.folder import RunFolder, find_runs, read_run
 from ..errors import ClvsError
 from ..files import write_whole
-from .options import drawing, notes, say
+from ..terminal import notes, say
+from .options import drawing
 
 Form = Callable[[Sequence[Table]], str]
 # By --format: the ending of its files, and the text of several tables.

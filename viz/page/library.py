@@ -17,9 +17,9 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from clvs_core.bundled import ASSETS
-from clvs_core.engine.images import FORMATS, stored_orientation
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
+from clvs_core.pictures import FORMATS, stored_orientation
 
 SCENES = ASSETS / "scenes"
 TRACES = ASSETS / "traces"

@@ -14,9 +14,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...cli.options import line
 from ...errors import ClvsError
 from ...methods import CLVS, Method
+from ...text import line
 from ..answers import PAPER
 from ..answers import parser as parser_of
 from ..benchmark import Benchmark
