@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from clvs_core import random_weights
+from clvs_core.bundled import ASSETS
 from clvs_core.cli import doctor as command
 from clvs_core.cli.main import main
 from clvs_core.doctor import checks, literal, machine, timing
@@ -24,7 +25,7 @@ from clvs_core.engine.model import Model
 from clvs_core.loading import load_model
 from clvs_core.methods import clvs
 from clvs_core.models import architectures, memory
-from clvs_core.models.registry import ASSETS, CARDS, card_for
+from clvs_core.models.registry import CARDS, card_for
 from tests import tiny, tiny_families
 
 MACHINE = ["versions", "platform", "devices", "memory", "hub", "cards"]
