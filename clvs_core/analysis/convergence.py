@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from ..benchmarks.bootstrap import Estimate, wilson
 from ..benchmarks.running.folder import RunFolder
-from ..benchmarks.scores import Estimate, wilson
 from ..errors import ClvsError
 from .decay import by_layer, interval, known, resampled_means, stacked
 from .sweep import card_setting, clvs_settings
@@ -148,14 +148,6 @@ def binned(uncertainty: np.ndarray, flags: np.ndarray, edges: np.ndarray) -> tup
 
 
 # --- the statistics -----------------------------------------------------------------------------------
-
-
-def converged(said: np.ndarray, final: int) -> np.ndarray:
-    """(layers,) bool: this layer and all later ones would say the `final` token; `said` (layers,) ids.
-
-    The CLVS paper's convergence flag c^l.
-    """
-    return np.logical_and.accumulate((said == final)[::-1])[::-1]
 
 
 def logistic(

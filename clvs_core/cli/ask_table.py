@@ -13,8 +13,8 @@ from .. import key_objects as ko
 from ..engine.images import EncodedImage
 from ..methods import spec
 from ..models.prompts import CHAT
+from ..text import line
 from ..trace import Trace
-from .options import line
 
 WIDE = 120  # characters of a line, beyond which columns are numbered, and then groups of them stand below each other
 LONG = 48  # characters of a method's settings in a numbered list

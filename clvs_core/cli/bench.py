@@ -27,7 +27,9 @@ from ..methods.base import Usual
 from ..methods.settings import schema, unset
 from ..models import prompts
 from ..models.registry import CARDS, ModelCard, card_for
-from .options import METHOD_HELP, add_model, add_prompt, line, method_files, positive, read_method, say, whole
+from ..terminal import say
+from ..text import line
+from .options import METHOD_HELP, add_model, add_prompt, method_files, positive, read_method, whole
 from .score import add_part, benchmark, load, part
 
 ALL, ABLATION = "all", "ablation"

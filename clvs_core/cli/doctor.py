@@ -21,7 +21,8 @@ from ..engine.model import Model
 from ..errors import ClvsError, ModelError
 from ..loading import check_options, load_model
 from ..models import memory
-from .options import add_model, positive, say
+from ..terminal import say
+from .options import add_model, positive
 
 SOMETHING_RED, NO_MODEL = 4, 3  # exit codes
 FORMAT = 1

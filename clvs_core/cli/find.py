@@ -14,15 +14,17 @@ from typing import Any
 from .. import key_objects as ko
 from ..analysis import heads as ranking
 from ..analysis import sinks as searching
-from ..engine.images import read_picture
+from ..bundled import ASSETS
 from ..engine.model import Model
 from ..errors import ClvsError
 from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.geometry.views import Views
-from ..models.registry import ASSETS
-from .options import add_model, add_prompt, line, load, positive, progress, say, whole
+from ..pictures import read_picture
+from ..terminal import progress, say
+from ..text import line
+from .options import add_model, add_prompt, load, positive, whole
 
 SCENES = ASSETS / "scenes"
 PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")

@@ -17,7 +17,7 @@ from ..methods.settings import schema, unset
 from ..models import memory
 from ..models.recommend import Recommendation, measure, recommend
 from ..models.registry import CARDS, ModelCard, card_for
-from .options import line
+from ..text import line
 
 _SHOWN = ("float32", "bfloat16", "8bit", "4bit")
 _WIDE = 110

@@ -22,13 +22,15 @@ import numpy as np
 from PIL import Image
 
 from .. import key_objects as ko
-from ..engine.images import EncodedImage, read_picture, stored_orientation
+from ..bundled import ASSETS
+from ..engine.images import EncodedImage
 from ..errors import ClvsError, ModelError
 from ..methods import Method, spec
 from ..models import prompts as known_prompts
 from ..models.geometry.views import Views
-from ..models.registry import ASSETS
-from ..text import flush_output, write_any_letter
+from ..pictures import read_picture, stored_orientation
+from ..terminal import flush_output, notes, say, write_any_letter
+from ..text import line
 from ..trace import Trace
 from . import ask_table as report
 from . import bench as running
@@ -36,20 +38,7 @@ from . import doctor, find, lists, record
 from . import report as reporting
 from . import score as scoring
 from .ask_table import Key
-from .options import (
-    WRONG_INPUT,
-    Parser,
-    add_methods,
-    add_model,
-    add_prompt,
-    chosen_methods,
-    drawing,
-    line,
-    load,
-    notes,
-    positive,
-    say,
-)
+from .options import WRONG_INPUT, Parser, add_methods, add_model, add_prompt, chosen_methods, drawing, load, positive
 
 NO_MODEL, INTERRUPTED = 3, 130
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.EDQUOT)

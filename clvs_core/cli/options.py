@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import re
 import sys
-import warnings
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
@@ -18,7 +15,7 @@ from ..errors import ClvsError
 from ..loading import load_model
 from ..methods import Method, load_method, method
 from ..models import prompts
-from ..text import shown
+from ..terminal import say
 
 WRONG_INPUT = 2  # exit code
 # "+" joins methods, but "1e+3" is a number
@@ -36,46 +33,6 @@ METHOD_HELP = (
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_INPUT, f"{self.prog}: {message}; {self.prog} --help explains the options.\n")
-
-
-def say(text: str) -> None:
-    """Progress and notes, which are no results."""
-    with contextlib.suppress(OSError):  # a log on a full disk, or that nobody reads, costs no results
-        print(shown(text), file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def notes(*kinds: type[Warning]) -> Iterator[None]:
-    """Says warnings of these kinds as notes, each once."""
-    with warnings.catch_warnings():
-        show, said = warnings.showwarning, set[str]()
-
-        def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, kinds):
-                show(message, category, *where, **more)
-            elif str(message) not in said:
-                said.add(str(message))
-                say(f"Note: {line(str(message))}")
-
-        warnings.showwarning = tell
-        for kind in kinds:
-            warnings.simplefilter("always", kind)
-        yield
-
-
-def line(text: str) -> str:
-    """Text from a model or a file on one line, without control characters that a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def progress(what: str, every: int = 20) -> Any:
-    """A callback (done, total) that says now and then how far something is."""
-
-    def tell(done: int, total: int) -> None:
-        if done == total or done % every == 0:
-            say(f"{what} {done} of {total}")
-
-    return tell
 
 
 def whole(text: str) -> int:

@@ -24,7 +24,9 @@ from ..errors import ClvsError
 from ..files import sweep, unwritten, write_whole
 from ..methods import spec
 from ..models import prompts
-from .options import add_methods, add_model, add_prompt, chosen_methods, drawing, line, load, positive, say
+from ..terminal import say
+from ..text import line
+from .options import add_methods, add_model, add_prompt, chosen_methods, drawing, load, positive
 
 FORMAT = 1
 ABOUT, PICTURES, QUESTIONS, PAYLOAD = "recording.json", "pictures", "questions", ".json.gz"

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.answers import PARSERS
+from ..benchmarks.parsers import PARSERS
 from ..benchmarks.report.paper_numbers import MODEL, paper_models
 from ..benchmarks.report.tables import AS_PAPER, OFFICIAL, Table, csv_text, latex, markdown, tables
 from ..benchmarks.running.folder import RunFolder, find_runs, read_run
 from ..errors import ClvsError
 from ..files import write_whole
-from .options import drawing, notes, say
+from ..terminal import notes, say
+from .options import drawing
 
 Form = Callable[[Sequence[Table]], str]
 # By --format: the ending of its files, and the text of several tables.

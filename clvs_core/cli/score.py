@@ -24,7 +24,8 @@ from ..benchmarks.scores import NO_INTERVAL, without_interval
 from ..benchmarks.sets.pope import CATEGORIES, SOURCES
 from ..benchmarks.sets.rbench import DUPLICATES, SUBSETS
 from ..errors import ClvsError
-from .options import line, notes
+from ..terminal import notes
+from ..text import line
 
 VANILLA = "vanilla"
 _ABOUT = """\

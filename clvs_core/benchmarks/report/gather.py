@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ...cli.options import line
 from ...errors import ClvsError
 from ...methods import Method
 from ...methods import method as read_method
 from ...methods import spec as spec_of
 from ...methods.base import unmarked
 from ...models.prompts import parse
-from ..benchmark import Benchmark, Question
+from ...text import line
+from ..benchmark import Benchmark
+from ..question import Question
 from ..running.folder import RunFolder
 from ..scores import Score
 from .paper_numbers import in_words

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ...cli.options import line
+from ...text import line
 
 NOT_RUN, NOT_ASKED, NO_ANSWERS, UNDEFINED = "not run", "not asked", "no answers", "undefined"
 NOT_COMPARABLE = "not comparable"
