@@ -7,8 +7,9 @@ from dataclasses import asdict
 import numpy as np
 from scipy.stats import binomtest
 
-from clvs_core.analysis.convergence import converged, fit, logistic
+from clvs_core.analysis.convergence import fit, logistic
 from clvs_core.analysis.decay import half_life
+from clvs_core.methods.clvs import converged
 
 RESAMPLES = 2000
 

@@ -150,14 +150,6 @@ def binned(uncertainty: np.ndarray, flags: np.ndarray, edges: np.ndarray) -> tup
 # --- the statistics -----------------------------------------------------------------------------------
 
 
-def converged(said: np.ndarray, final: int) -> np.ndarray:
-    """(layers,) bool: this layer and all later ones would say the `final` token; `said` (layers,) ids.
-
-    The CLVS paper's convergence flag c^l.
-    """
-    return np.logical_and.accumulate((said == final)[::-1])[::-1]
-
-
 def logistic(
     uncertainty: np.ndarray, flags: np.ndarray, weights: np.ndarray | None = None, near: Pair = (0.0, 0.0)
 ) -> tuple[float, float]:

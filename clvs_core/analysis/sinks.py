@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.images import read_picture
 from ..engine.model import Model
 from ..errors import ClvsError
 from ..methods import VAR, Vanilla, spec
 from ..methods.var import FIRST, TINY, Massive
 from ..models.geometry.views import Views
 from ..models.prompts import CHAT
+from ..pictures import read_picture
 
 QUESTION = "What is in the picture?"
 TAU, WIDTH = 20.0, 4096  # published, and of the models it was published for

@@ -15,8 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from ..engine.images import FORMATS
 from ..errors import ClvsError
+from ..pictures import FORMATS
 from ..text import is_text
 
 HUB = "hub:"

@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 
 from .. import key_objects as ko
-from ..engine.images import read_picture, stored_orientation
 from ..errors import ClvsError
 from ..methods import Method, load_method, method
 from ..models import prompts
 from ..models.geometry.views import Views
 from ..models.registry import ASSETS
+from ..pictures import read_picture, stored_orientation
 from ..terminal import say
 from .ask_table import Key
 from .options import add_model, add_prompt, positive

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import key_objects as ko
-from ..engine.images import read_picture
 from ..errors import ClvsError
+from ..pictures import read_picture
 from ..terminal import notes
 from ..trace import Trace
 from . import choose

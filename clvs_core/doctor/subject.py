@@ -19,10 +19,10 @@ from transformers.masking_utils import sdpa_mask
 
 from ..engine.attention import NAME, tree_attention
 from ..engine.branches import Branches
-from ..engine.images import read_picture
 from ..engine.model import Model
 from ..models import memory
 from ..models.registry import ASSETS
+from ..pictures import read_picture
 from . import literal
 
 WATCHED = "clvs_doctor"  # the attention function while the doctor looks on

@@ -16,8 +16,9 @@ from ..models.geometry.views import views_for
 from ..models.memory import TOKENS
 from ..models.prompts import CHAT, Prompts
 from ..models.registry import ModelCard
+from ..pictures import fingerprint, read_picture
 from .attention import NAME, register, watch
-from .images import EncodedImage, ImageCache, fingerprint, read_picture
+from .images import EncodedImage, ImageCache
 from .room import Room
 from .segments import ImageSegment, image_segment
 

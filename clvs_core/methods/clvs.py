@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,6 +101,14 @@ def smooth(weights: Tensor, memory: Tensor, alpha: Tensor, visual: Visual) -> Te
 def remember(memory: Tensor, weights: Tensor, beta: Tensor, visual: Visual) -> Tensor:
     """The memory after a layer whose original weights were `weights`, eq. 7: beta (B, 1) -> (B, N)."""
     return beta * memory + (1 - beta) * strongest_head(weights, visual)
+
+
+def converged(words: np.ndarray, final: int) -> np.ndarray:
+    """(L,) bool: this layer and all later ones would say the `final` token, of the ids `words` (L,) that layers say.
+
+    The paper's convergence flag c^l.
+    """
+    return np.logical_and.accumulate((words == final)[::-1])[::-1]
 
 
 class CLVSEditor(Editor):

@@ -130,7 +130,7 @@ class CocoInstances:
                 annotated picture at another size.
             merge: one object a category, the union of its instances and crowds (what the paper calls a key
                 object); else one an instance.
-            orientation: how the picture at hand is stored (EXIF, 1 to 8, see `engine.images.stored_orientation`).
+            orientation: how the picture at hand is stored (EXIF, 1 to 8, see `pictures.stored_orientation`).
                 Masks drawn on stored pixels are turned with the picture where sizes tell; where they cannot tell,
                 masks are taken as upright, with a `MaskWarning`.
 

@@ -8,7 +8,7 @@ import pytest
 from assets.recipes import benchmarks as recipe
 from clvs_core import benchmarks
 from clvs_core.benchmarks.answers import read_answers
-from clvs_core.engine.images import read_picture
+from clvs_core.pictures import read_picture
 from tests.assets.test_benchmarks import Squares
 from tests.benchmarks import files
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import app
 from clvs_core.methods import METHODS
 from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
@@ -16,7 +15,7 @@ from tests.browser.conftest import drawn
 from tests.browser.test_app import ask, chip, done, launch, more, result, slide, when
 from tests.page import fake as fakes
 from tests.page import pictures
-from viz.page import build
+from viz.page import build, main
 from viz.page import first_answer as record
 from viz.page.library import Library
 from viz.page.models import Models
@@ -42,7 +41,7 @@ def url(model, tmp_path_factory):
         patch.setattr(memory, "places", lambda device="auto": [place])
         plain = replace(CARDS["scenes"], settings={"clvs": {"beta": 0.9, "gamma": 0.25}})  # with no heads nor sinks
         patch.setitem(CARDS, "scenes", plain)
-        app._offer(str(own))
+        main.offer_method(str(own))
         library = Library(pictures.write(folder / "scenes"))
         llava = fakes.FakeModel("llava-1.5-7b")
         loaded = {"scenes": model, "llava-1.5-7b": llava}

@@ -6,15 +6,15 @@ import re
 
 import pytest
 
-import app
 from tests import viewer_fakes
 from tests.browser.conftest import drawn
 from tests.browser.test_app import ask, done, launch, result, slide, upload, when
+from viz.page import main
 
 
 @pytest.fixture(scope="module")
 def url():
-    page, models = app.make(app.parse([]))
+    page, models = main.make(main.parse([]))
     assert not models.ready("scenes"), "the page must not wait for the model"
     yield launch(page)
     page.close()

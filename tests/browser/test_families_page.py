@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-import app
 import clvs_core as clvs
 from clvs_core.key_objects import region_mask
 from clvs_core.models.geometry.views import View, Views
@@ -15,6 +14,7 @@ from tests import tiny_families
 from tests.browser.conftest import drawn
 from tests.browser.test_app import done, launch, result, when
 from tests.page import families
+from viz.page import main
 
 FAMILIES = ("llava_next_vicuna", "qwen2_5_vl", "idefics3")
 APP = "document.querySelector('#viewer .cv').__clvs"
@@ -42,7 +42,7 @@ def url(request, tmp_path_factory):
     model = tiny_families.save(request.param, folder / "model")
     arguments = ["--model", str(model), "--device", "cpu", "--dtype", "float32"]
     coco = ["--coco-annotations", str(folder / "instances.json"), "--coco-images", str(library.coco_folder)]
-    page, _ = app.make(app.parse([*arguments, *coco]))
+    page, _ = main.make(main.parse([*arguments, *coco]))
     yield launch(page)
     page.close()
 

@@ -11,12 +11,12 @@ from PIL import Image
 from clvs_core.analysis import heads as ranking
 from clvs_core.analysis.heads import Caption, find_heads, influences, judged, read_captions
 from clvs_core.cli import main as cli
-from clvs_core.engine.images import read_picture
 from clvs_core.engine.model import Model
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 from clvs_core.methods import ADHH, spec
 from clvs_core.models.registry import ModelCard
+from clvs_core.pictures import read_picture
 from tests import tiny_families
 from tests.tiny import picture
 

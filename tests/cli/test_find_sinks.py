@@ -10,11 +10,11 @@ import torch
 from clvs_core.analysis import sinks as searching
 from clvs_core.analysis.sinks import find_sinks
 from clvs_core.cli import main as cli
-from clvs_core.engine.images import read_picture
 from clvs_core.engine.model import Model
 from clvs_core.errors import ClvsError
 from clvs_core.methods import VAR, method
 from clvs_core.models.registry import ModelCard
+from clvs_core.pictures import read_picture
 from tests import tiny_families
 from tests.tiny import picture
 

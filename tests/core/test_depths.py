@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clvs_core.engine.images import read_picture
 from clvs_core.errors import ImageError
+from clvs_core.pictures import read_picture
 
 RAMP = np.linspace(0, 1, 64).reshape(8, 8)
 EIGHT = np.round(RAMP * 255)

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import clvs_core as clvs
-from clvs_core.engine.images import read_picture
 from clvs_core.methods import spec
+from clvs_core.pictures import read_picture
 from tests import tiny
 from tests.close import assert_close
 

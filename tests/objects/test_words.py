@@ -107,7 +107,7 @@ def test_a_wrong_model_is_one_sentence(folder, name):
 def test_python_gets_the_same_sentences(folder, given):
     given = given.replace("{}", str(folder))
     with pytest.raises(ImageError, match=r"^[^\n]{20,400}\.$"):
-        clvs.engine.images.read_picture(given)
+        clvs.pictures.read_picture(given)
     with pytest.raises(ClvsError, match=r"^[^\n]{20,400}\.$"):
         Trace.load(given)
 

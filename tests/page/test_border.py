@@ -15,14 +15,13 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-import app
 import clvs_core as clvs
 from clvs_core.errors import ClvsError, ModelError, QuestionError
 from clvs_core.methods import METHODS
 from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 from tests.page.fake import FakeModel, served
-from viz.page import build
+from viz.page import build, main
 from viz.page import first_answer as record
 from viz.page import zerogpu as border
 from viz.page.handlers import Handlers
@@ -241,13 +240,13 @@ def test_a_method_that_ends_programs_ends_no_server(scenes, unruly, where, what)
 def test_a_method_that_ends_programs_is_told_at_start(unruly, tmp_path, capsys):
     unruly("resolve", "raise SystemExit('bye')")
     METHODS.pop("unruly")
-    assert app.main(["--method", str(tmp_path / "unruly.py")]) == 2
+    assert main.main(["--method", str(tmp_path / "unruly.py")]) == 2
     assert capsys.readouterr().err == f"{tmp_path / 'unruly.py'} has no usable method (bye); correct it.\n"
 
 
 def test_a_method_file_that_ends_programs_is_told(tmp_path, capsys):
     (tmp_path / "mine.py").write_text("import sys\nsys.exit('bye')\n")
-    assert app.main(["--method", str(tmp_path / "mine.py")]) == 2
+    assert main.main(["--method", str(tmp_path / "mine.py")]) == 2
     assert capsys.readouterr().err == "mine.py cannot be run (SystemExit: bye); correct it.\n"
 
 

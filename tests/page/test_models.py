@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-import app
 import clvs_core as clvs
 from clvs_core import loading
 from clvs_core.errors import ModelError, Stopped
@@ -19,7 +18,7 @@ from clvs_core.models.recommend import Speed
 from clvs_core.models.registry import CARDS
 from tests.page.fake import FakeModel
 from viz.page import first_answer as record
-from viz.page import limits, models
+from viz.page import limits, main, models
 from viz.page.explore import explore
 from viz.page.handlers import Handlers
 from viz.page.models import Models, Shown
@@ -260,10 +259,10 @@ def test_a_page_is_ones_own_where_nobody_else_comes(monkeypatch, host, share, pu
 
 def test_a_public_page_loads_and_opens_nothing_for_anybody(monkeypatch, library):
     monkeypatch.delenv("CLVS_PUBLIC", raising=False)
-    assert app.parse([]).public is False
+    assert main.parse([]).public is False
     monkeypatch.setenv("CLVS_PUBLIC", "1")
-    assert app.parse([]).public is True
-    _, found = app.make(app.parse(["--public"]))
+    assert main.parse([]).public is True
+    _, found = main.make(main.parse(["--public"]))
     assert found.own is False
     assert list(found.cards) == ["scenes"], "nothing else can be chosen"
     assert found.recommended() is None

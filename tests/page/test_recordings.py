@@ -18,11 +18,11 @@ import pytest
 from PIL import Image
 from starlette.datastructures import QueryParams
 
-import app
 from clvs_core.errors import ClvsError
 from tests import recordings as made
 from viz.figures import traces as figures
 from viz.page import first_answer as record
+from viz.page import main
 from viz.page.downloads import KINDS, Exports
 from viz.page.explore import explore
 from viz.page.handlers import Handlers
@@ -414,10 +414,10 @@ def test_the_desk_is_there_where_there_are_recordings(live, folder, given):
 
 def test_the_app_finds_recordings(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert app.parse([]).recordings == []
+    assert main.parse([]).recordings == []
     (tmp_path / "recordings").mkdir()
-    assert [path.name for path in app.parse([]).recordings] == ["recordings"]
+    assert [path.name for path in main.parse([]).recordings] == ["recordings"]
     monkeypatch.setenv("CLVS_RECORDINGS", f"{folder},{folder.parent}")
-    assert app.parse([]).recordings == [str(folder), str(folder.parent)]
-    assert app.parse(["--recordings", "here"]).recordings == ["here"]
-    assert app.main(["--recordings", str(tmp_path / "nowhere")]) == app.EXIT_INPUT
+    assert main.parse([]).recordings == [str(folder), str(folder.parent)]
+    assert main.parse(["--recordings", "here"]).recordings == ["here"]
+    assert main.main(["--recordings", str(tmp_path / "nowhere")]) == main.EXIT_INPUT

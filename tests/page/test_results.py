@@ -13,14 +13,13 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-import app
 from clvs_core.benchmarks.benchmark import Question
 from clvs_core.benchmarks.running.folder import ANSWERS
 from clvs_core.errors import ClvsError
 from tests.benchmarks.made import amber_questions, made_run, mme_questions, pope_questions
 from tests.page import pictures
 from tests.page.fake import FakeModel
-from viz.page import limits
+from viz.page import limits, main
 from viz.page.handlers import Handlers
 from viz.page.library import Library
 from viz.page.models import Models
@@ -553,13 +552,13 @@ def test_a_run_that_cannot_be_scored_says_why(handlers, tmp_path):
 
 def test_options_name_folders(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert app.RUNS not in app.parse([]).runs or app.RUNS.is_dir()
+    assert main.RUNS not in main.parse([]).runs or main.RUNS.is_dir()
     (tmp_path / "runs").mkdir()
-    assert Path("runs") in app.parse([]).runs
-    chosen = app.parse(["--runs", "a", "--runs", "b", "--images", "c"])
+    assert Path("runs") in main.parse([]).runs
+    chosen = main.parse(["--runs", "a", "--runs", "b", "--images", "c"])
     assert (chosen.runs, chosen.images) == (["a", "b"], ["c"])
     for option in ("--runs", "--images"):
-        assert app.main([option, "nowhere"]) == app.EXIT_INPUT
+        assert main.main([option, "nowhere"]) == main.EXIT_INPUT
         error = capsys.readouterr().err
         assert option in error
         assert len(error.splitlines()) == 1

@@ -16,12 +16,11 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-import app
 from clvs_core.errors import ModelError
 from tests import viewer_fakes
 from tests.page import fake as fakes
 from tests.page.test_limits import png_header
-from viz.page import build, limits
+from viz.page import build, limits, main
 from viz.page import first_answer as record
 from viz.page.models import Models
 from viz.page.session import Session
@@ -288,7 +287,7 @@ def test_visitors_files_are_known_to_gradios_clean_up(library, tmp_path):
 ])  # fmt: skip
 def test_the_command_fails_with_one_sentence(capsys, arguments, code, told):
     try:
-        returned = app.main(arguments)
+        returned = main.main(arguments)
     except SystemExit as stop:
         returned = stop.code
     assert returned == code
@@ -301,8 +300,8 @@ def test_the_command_fails_with_one_sentence(capsys, arguments, code, told):
 def test_the_command_needs_the_port(monkeypatch, capsys, url, library, model):
     models = Models(load=lambda name, **settings: model)
     page = build.build(models, library, record.make(models, library))
-    monkeypatch.setattr(app, "make", lambda chosen: (page, models))
-    assert app.main(["--port", url.rstrip("/").rpartition(":")[2]]) == 2
+    monkeypatch.setattr(main, "make", lambda chosen: (page, models))
+    assert main.main(["--port", url.rstrip("/").rpartition(":")[2]]) == 2
     assert "is taken; choose another with --port" in capsys.readouterr().err
 
 
@@ -316,18 +315,18 @@ def test_an_ipv6_address_is_served(monkeypatch, library, model, host):
         pytest.skip("this machine has no IPv6")
     page = build.build(models := Models(load=lambda *args, **settings: model), library, record.make(models, library))
     seen = []
-    monkeypatch.setattr(app, "make", lambda chosen: seen.append(chosen.host) or (page, models))
+    monkeypatch.setattr(main, "make", lambda chosen: seen.append(chosen.host) or (page, models))
     monkeypatch.setattr(page, "block_thread", lambda: seen.append(httpx.get(f"http://[::1]:{port}/").status_code))
-    assert app.main(["--host", host, "--port", str(port)]) == 0
+    assert main.main(["--host", host, "--port", str(port)]) == 0
     page.close()
     assert seen == ["::1", 200]
     assert limits.is_own(seen[0]), "of this machine alone"
 
 
 def test_another_trouble_with_the_address_is_told_as_it_is(monkeypatch, capsys, page):
-    monkeypatch.setattr(app, "make", lambda chosen: (page, Models(load=lambda *args, **settings: fakes.FakeModel())))
+    monkeypatch.setattr(main, "make", lambda chosen: (page, Models(load=lambda *args, **settings: fakes.FakeModel())))
     monkeypatch.setattr(page, "launch", lambda **settings: (_ for _ in ()).throw(OSError("no such interface")))
-    assert app.main(["--host", "nowhere"]) == 2
+    assert main.main(["--host", "nowhere"]) == 2
     error = capsys.readouterr().err
     assert "nowhere:7860 (no such interface)" in error
     assert "taken" not in error
@@ -344,12 +343,12 @@ def test_a_model_that_fails_in_the_background_is_told_in_the_log(capsys):
 def test_a_space_listens_to_everybody_and_a_laptop_does_not(monkeypatch):
     for name in ("SPACE_ID", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "CLVS_MODELS"):
         monkeypatch.delenv(name, raising=False)
-    here = app.parse([])
+    here = main.parse([])
     assert (here.host, here.port, here.model, here.share) == ("127.0.0.1", 7860, ["scenes"], False)
     monkeypatch.setenv("SPACE_ID", "somebody/clvs")
     monkeypatch.setenv("CLVS_MODELS", "llava-1.5-7b,scenes")
-    there = app.parse([])
+    there = main.parse([])
     assert (there.host, there.model) == ("0.0.0.0", ["llava-1.5-7b", "scenes"])
     monkeypatch.setenv("GRADIO_SERVER_NAME", "10.0.0.1")
-    assert app.parse(["--model", "scenes", "--model", "x/y"]).model == ["scenes", "x/y"]
-    assert app.parse([]).host == "10.0.0.1"
+    assert main.parse(["--model", "scenes", "--model", "x/y"]).model == ["scenes", "x/y"]
+    assert main.parse([]).host == "10.0.0.1"

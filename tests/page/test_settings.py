@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import app
 from clvs_core.errors import ClvsError
 from clvs_core.methods import METHODS, Method, Target, load_method, method, spec
 from clvs_core.methods.settings import BUILT_IN, KINDS, explicit, schema, unset
 from clvs_core.models.registry import CARDS, ModelCard
 from tests.page.fake import FakeModel
+from viz.page import main
 from viz.page.handlers import Handlers
 from viz.page.models import Models
 from viz.page.session import Session
@@ -192,9 +192,9 @@ def test_metadata_that_make_no_sense_are_told(metadata, told):
 
 
 def test_a_method_of_ones_own_stands_beside_the_others(forget, library, recording):
-    assert app.parse(["--method", str(GAIN), "--method", str(GAIN)]).method == [str(GAIN)] * 2
-    app._offer(str(GAIN))
-    app._offer(str(GAIN))  # once more is no harm
+    assert main.parse(["--method", str(GAIN), "--method", str(GAIN)]).method == [str(GAIN)] * 2
+    main.offer_method(str(GAIN))
+    main.offer_method(str(GAIN))  # once more is no harm
     models = Models(load=lambda name, **settings: FakeModel())
     handlers, session = Handlers(models, library, recording), Session()
     found = handlers.picker("scenes", ["vanilla", "gain:strength=2"])
@@ -221,12 +221,12 @@ def test_a_method_of_ones_own_stands_beside_the_others(forget, library, recordin
 def test_a_wrong_file_ends_the_command_with_one_sentence(forget, capsys, tmp_path, code, told):
     path = tmp_path / "mine.py"
     path.write_text(code)
-    assert app.main(["--method", str(path)]) == app.EXIT_INPUT
+    assert main.main(["--method", str(path)]) == main.EXIT_INPUT
     error = capsys.readouterr().err
     assert told in error
     assert len(error.splitlines()) == 1
     with pytest.raises(ClvsError):
-        app._offer(str(path))
+        main.offer_method(str(path))
 
 
 def test_every_models_page_can_be_made():

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pytest
 
-import app
+from viz.page import main
 from viz.page.proxy import without_proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVES = """
-import sys
-import app
+import runpy
+from viz.page import main
 seen = []
 class Page:
     def launch(self, **settings):
-        with app.gr.Blocks() as page:
-            app.gr.Markdown("here")
+        with main.gr.Blocks() as page:
+            main.gr.Markdown("here")
         where = {name: settings[name] for name in ("server_name", "prevent_thread_lock", "share")}
         page.launch(quiet=True, **where)
         seen.append(page)
     def block_thread(self):
         seen[0].close(verbose=False)
-app.make = lambda chosen: (Page(), type("Models", (), {"preload": lambda self: None})())
-sys.exit(app.main([]))
+main.make = lambda options: (Page(), type("Models", (), {"preload": lambda self: None})())
+runpy.run_path("app.py", run_name="__main__")
 """
 
 
@@ -63,7 +63,7 @@ def test_a_folder_for_uploads_that_cannot_be_made_is_one_sentence(monkeypatch, c
     (tmp_path / "file").write_text("")
     place = place.replace("{}", str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", place)
-    assert app.main([]) == app.EXIT_INPUT
+    assert main.main([]) == main.EXIT_INPUT
     said = capsys.readouterr().err
     assert said.startswith(f"Uploaded pictures cannot be kept in {place} (")
     assert said.endswith("let the variable GRADIO_TEMP_DIR name a folder that can be written.\n")
@@ -75,7 +75,7 @@ def test_network_troubles_at_the_start_are_one_sentence(monkeypatch, capsys):
             raise RuntimeError("no such network")
 
     models = type("Models", (), {"preload": lambda self: None})()
-    monkeypatch.setattr(app, "make", lambda chosen: (Page(), models))
-    assert app.main([]) == app.EXIT_INPUT
+    monkeypatch.setattr(main, "make", lambda options: (Page(), models))
+    assert main.main([]) == main.EXIT_INPUT
     said = "The page cannot be served at 127.0.0.1:7860 (no such network); check --host and --port.\n"
     assert capsys.readouterr().err == said

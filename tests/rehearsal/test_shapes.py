@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from PIL import Image
 
 import clvs_core as clvs
-from clvs_core.engine.images import MAX_ASPECT
+from clvs_core.pictures import MAX_ASPECT
 from tests import tiny_families
 
 from . import checkpoint

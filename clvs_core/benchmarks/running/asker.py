@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...analysis.convergence import converged
 from ...engine.decode import Run
-from ...engine.images import EncodedImage, stored_orientation
+from ...engine.images import EncodedImage
 from ...errors import ClvsError
 from ...key_objects import CocoInstances, coverage, key_object_attention, mentioned, seen_share
 from ...loading import load_model
 from ...methods import load_method, method, spec
+from ...methods.clvs import converged
 from ...models.prompts import CHAT
+from ...pictures import stored_orientation
 from ..benchmark import Question
 
 BATCH = 128

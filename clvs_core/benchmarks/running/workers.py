@@ -25,9 +25,9 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from transformers.utils.logging import disable_progress_bar
 
-from ...engine.images import FORMATS, read_picture
 from ...errors import ClvsError, ImageError, ModelError
 from ...models.hub import first_line
+from ...pictures import FORMATS, read_picture
 from ..benchmark import Question
 from .asker import Asker, Plan, Row
 from .job import Job

@@ -24,8 +24,8 @@ from gradio import processing_utils
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 import clvs_core as clvs
-from clvs_core.engine.images import read_picture
 from clvs_core.errors import ClvsError, ImageError, QuestionError
+from clvs_core.pictures import read_picture
 from viz.page.limits import parts
 
 FORMATS = ("PNG", "JPEG", "WEBP")
