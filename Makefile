@@ -20,14 +20,17 @@ test-elsewhere: .venv/.test
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/engine \
 		--ignore tests/models/test_download.py --ignore tests/models/test_loading.py $(ARGS)
 
-check: .venv/.test
+check: .venv/.test node_modules/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+	npm run --silent check
 
-format: .venv/.test
+format: .venv/.test node_modules/.check
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	npm run --silent format
 
 bench: .venv/.test
 	$(BIN)/python -m tests.speed.speed $(ARGS)
@@ -47,7 +50,7 @@ scenes-model: .venv/.recipes
 	$(BIN)/python -m assets.recipes.train $(ARGS)
 
 clean:
-	rm -rf .venv build
+	rm -rf .venv build node_modules
 
 # Debian's python3 comes without venv: then install it, or say what to install.
 $(BIN)/python:
@@ -67,4 +70,11 @@ $(BIN)/python:
 
 .venv/.recipes: assets/recipes/requirements.txt .venv/.app
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r assets/recipes/requirements.txt
+	@touch $@
+
+# For those who change the page's JavaScript: formatter, linter, type check and tests. Who uses the page needs no Node.
+node_modules/.check: package-lock.json
+	@command -v npm >/dev/null || apt-get install -y -q nodejs npm || sudo apt-get install -y -q nodejs npm || \
+		{ echo "Node.js 20 or newer and npm are missing; run: apt install nodejs npm"; exit 2; }
+	npm ci --silent --no-audit --no-fund
 	@touch $@

@@ -14,13 +14,13 @@ from typing import Any
 from .. import key_objects as ko
 from ..analysis import heads as ranking
 from ..analysis import sinks as searching
+from ..bundled import ASSETS
 from ..engine.model import Model
 from ..errors import ClvsError
 from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
 from ..models.geometry.views import Views
-from ..models.registry import ASSETS
 from ..pictures import read_picture
 from ..terminal import progress, say
 from ..text import line

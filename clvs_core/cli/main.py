@@ -22,12 +22,12 @@ import numpy as np
 from PIL import Image
 
 from .. import key_objects as ko
+from ..bundled import ASSETS
 from ..engine.images import EncodedImage
 from ..errors import ClvsError, ModelError
 from ..methods import Method, spec
 from ..models import prompts as known_prompts
 from ..models.geometry.views import Views
-from ..models.registry import ASSETS
 from ..pictures import read_picture, stored_orientation
 from ..terminal import flush_output, notes, say, write_any_letter
 from ..text import line

@@ -15,9 +15,10 @@ import psutil
 import torch
 from packaging.requirements import Requirement
 
+from ..bundled import CHECKOUT
 from ..models import memory
 from ..models.memory import gigabytes
-from ..models.registry import ASSETS, CARDS
+from ..models.registry import CARDS
 from .findings import GREEN, RED, YELLOW, Check, Finding, judged
 
 PROJECT = "clvs-explorer"
@@ -55,7 +56,7 @@ def versions() -> Finding:
 
 def _requirements() -> Iterator[Requirement]:
     """What the project needs: its requirements.txt, or what its installed package says."""
-    file = ASSETS.parent / "requirements.txt"
+    file = CHECKOUT / "requirements.txt"
     if file.is_file():
         lines = file.read_text(encoding="utf-8").splitlines()
     else:
@@ -75,7 +76,7 @@ def _version(package: str) -> str | None:
 
 def project_version() -> str:
     """Of this project, installed or run from its folder."""
-    installed, file = _version(PROJECT), ASSETS.parent / "pyproject.toml"
+    installed, file = _version(PROJECT), CHECKOUT / "pyproject.toml"
     found = (
         None
         if installed or not file.is_file()

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..bundled import ASSETS
 from .memory import Size
-
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 # What this version runs, by transformers' model_type. Taking a line out refuses the family and drops its cards.
 FAMILIES: dict[str, str] = {

@@ -68,8 +68,13 @@ def test_a_torn_last_line_is_passed_over(folder):
         ),
         (runs.ANSWERS, "{", "", "Line 1 of .* is damaged; take it out"),
         (runs.ANSWERS, "{", "\n{", "Line 1 of .* is damaged; take it out"),
-        (runs.QUESTIONS, '"label": "yes"', '"label": "maybe"', "questions.jsonl is damaged; run the benchmark anew"),
-        (runs.QUESTIONS, '"text"', '"txt"', "questions.jsonl is damaged; run the benchmark anew"),
+        (
+            runs.QUESTIONS,
+            '"label": "yes"',
+            '"label": "maybe"',
+            "questions.jsonl has something else than 'yes' or 'no' as label; run the benchmark anew",
+        ),
+        (runs.QUESTIONS, '"text"', '"txt"', "questions.jsonl has no text; run the benchmark anew"),
         (runs.QUESTIONS, "{", "[", "Line 1 of .*questions.jsonl is damaged"),
         (runs.ABOUT, "{", "", "run.json is damaged .*; run the benchmark anew"),
         (
@@ -82,9 +87,15 @@ def test_a_torn_last_line_is_passed_over(folder):
             runs.ABOUT,
             '"prompt": "chat"',
             '"prompt": 3',
-            "run.json says nothing usable as prompt; run the benchmark anew",
+            "run.json has something else than text as prompt; run the benchmark anew",
         ),
-        (runs.ABOUT, '"methods"', '"method"', "run.json says nothing usable as methods"),
+        (runs.ABOUT, '"methods"', '"method"', "run.json has no methods; run the benchmark anew"),
+        (
+            runs.ABOUT,
+            '"max_new_tokens": 1',
+            '"max_new_tokens": true',
+            "has something else than a whole number as max_new",
+        ),
     ],
 )
 def test_what_is_damaged_is_one_sentence(folder, name, old, new, said):

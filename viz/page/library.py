@@ -16,11 +16,11 @@ from urllib.parse import quote
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from clvs_core.bundled import ASSETS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 from clvs_core.pictures import FORMATS, stored_orientation
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SCENES = ASSETS / "scenes"
 FIRST = ASSETS / "traces" / "first.json"
 SHOWN_COCO = 24

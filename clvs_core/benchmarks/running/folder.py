@@ -26,21 +26,52 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from ...errors import ClvsError
 from ...text import mended
+from ...untrusted import Count, Untrusted, Whole, checked
 from ..benchmark import Benchmark, Question
 from ..rows import read_text
 
 ABOUT, QUESTIONS, ANSWERS = "run.json", "questions.jsonl", "answers.jsonl"
 FORMAT = 1
+_ANEW = "run the benchmark anew"
 _TEXTS = ("id", "image", "text", "label", "kind", "source")
-_OPTIONAL = {
-    **dict.fromkeys(("versions", "options", "selection", "files", "inputs"), dict),
-    **dict.fromkeys(("records", "sessions"), list),
-}
-_NEEDED = {"benchmark": str, "model": dict, "methods": dict, "prompt": str, "max_new_tokens": int, "questions": int}
+_Facts = Annotated[dict[str, Any], Field(default_factory=dict)]
+
+
+class _About(Untrusted):
+    """What others rely on in run.json."""
+
+    benchmark: str
+    model: dict[str, Any]
+    methods: dict[str, str]
+    prompt: str
+    max_new_tokens: Whole
+    questions: Count
+    versions: _Facts
+    options: _Facts
+    selection: _Facts
+    files: _Facts
+    inputs: _Facts
+    records: Annotated[list[Any], Field(default_factory=list)]
+    sessions: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+
+
+class _Question(Untrusted):
+    """A line of questions.jsonl. The path of a picture need be no text."""
+
+    id: str
+    image: str
+    text: str
+    label: Literal["yes", "no"]
+    kind: str
+    source: str
+    row: Any
+    picture: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +127,7 @@ def read_run(folder: str | Path) -> RunFolder:
     """
     folder = Path(folder)
     about = read_about(folder)
-    questions = [_question(row, folder) for row in _lines(folder / QUESTIONS)]
+    questions = [_question(row, folder / QUESTIONS) for row in _lines(folder / QUESTIONS)]
     known, rows = {question.id for question in questions}, _lines(folder / ANSWERS)
     asked: set[tuple[Any, Any]] = set()
     for number, row in enumerate(rows, 1):
@@ -120,15 +151,10 @@ def read_about(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise ClvsError(f"{path} is damaged ({error}); run the benchmark anew.") from error
+        raise ClvsError(f"{path} is damaged ({error}); {_ANEW}.") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ClvsError(f"{path} is not of format {FORMAT}; read it with the version that wrote it.")
-    for name, kind in _NEEDED.items():
-        if not isinstance(about.get(name), kind):
-            raise ClvsError(f"{path} says nothing usable as {name}; run the benchmark anew.")
-    for name, kind in _OPTIONAL.items():
-        if not isinstance(about.get(name, kind()), kind):
-            raise ClvsError(f"{path} says nothing usable as {name}; run the benchmark anew.")
+    checked(_About, about, str(path), _ANEW)
     return about
 
 
@@ -166,14 +192,9 @@ def question_line(question: Question) -> dict[str, Any]:
     return {**{name: getattr(question, name) for name in _TEXTS}, "row": question.meta.get("row"), "picture": picture}
 
 
-def _question(row: Mapping[str, Any], folder: Path) -> Question:
-    try:
-        texts: dict[str, Any] = {name: row[name] for name in _TEXTS}
-        if not all(isinstance(text, str) for text in texts.values()) or row["label"] not in ("yes", "no"):
-            raise ValueError
-        return Question(**texts, picture=row["picture"], meta={"row": row["row"]})
-    except (KeyError, ValueError) as error:
-        raise ClvsError(f"{folder / QUESTIONS} is damaged; run the benchmark anew.") from error
+def _question(row: Mapping[str, Any], path: Path) -> Question:
+    entry = checked(_Question, row, str(path), _ANEW)
+    return Question(**{name: getattr(entry, name) for name in _TEXTS}, picture=entry.picture, meta={"row": entry.row})
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

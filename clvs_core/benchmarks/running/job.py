@@ -22,6 +22,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from ...bundled import CHECKOUT
 from ...errors import ClvsError
 from ...files import DRAFT, sweep, unwritten, write_whole
 from ..benchmark import Benchmark, Question
@@ -325,7 +326,7 @@ def versions() -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Of the checkout that this runs from, with + where files differ from it; None outside of one."""
-    root = Path(__file__).resolve().parents[3]
+    root = CHECKOUT
     if not (root / ".git").exists():  # installed, perhaps somewhere inside another project's checkout
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clvs_core.bundled import ASSETS
 from clvs_core.cli.record import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, region_mask
@@ -27,7 +28,6 @@ from clvs_core.terminal import say
 from clvs_core.text import line
 from clvs_core.trace import Trace
 from viz.page import limits
-from viz.page.library import ASSETS
 from viz.page.results.runs import thumbnail
 from viz.page.seen import Seen, add, see
 from viz.page.session import Picture, Result, Settings

@@ -24,5 +24,7 @@ dialog.querySelector('.cs-yes').addEventListener('click', () => {
   dialog.close();
   trigger('use', { name: props.value.name });
 });
-dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); }); // beside it
+dialog.addEventListener('click', (event) => {
+  if (event.target === dialog) dialog.close();
+}); // beside it
 watch('value', draw);

@@ -8,14 +8,17 @@ let hush = 0;
 function say(text) {
   said.textContent = text;
   clearTimeout(hush);
-  hush = setTimeout(() => { said.textContent = ''; }, 6000);
+  hush = setTimeout(() => {
+    said.textContent = '';
+  }, 6000);
 }
 
 /** One full trace for each method of the result. Their labels may come from a file: textContent only. */
 function listTraces() {
   const row = menu.querySelector('.page-traces');
   const { methods = [], recorded } = viewer()?.model ?? {};
-  const buttons = (recorded ? [] : methods).map((method) => { // a recording has none
+  const buttons = (recorded ? [] : methods).map((method) => {
+    // a recording has none
     const button = document.createElement('button');
     button.type = 'button';
     button.setAttribute('role', 'menuitem');
@@ -37,11 +40,19 @@ function open(on) {
 
 // The choice of light or dark outlives a reload, where the browser lets a page keep anything at all.
 function keepTheme(dark) {
-  try { localStorage.setItem('clvs-theme', dark ? 'dark' : 'light'); } catch { /* private window: until the reload */ }
+  try {
+    localStorage.setItem('clvs-theme', dark ? 'dark' : 'light');
+  } catch {
+    /* private window: until the reload */
+  }
 }
 function keptTheme() {
   if (new URLSearchParams(location.search).has('__theme')) return null;
-  try { return localStorage.getItem('clvs-theme'); } catch { return null; }
+  try {
+    return localStorage.getItem('clvs-theme');
+  } catch {
+    return null;
+  }
 }
 if (keptTheme()) document.body.classList.toggle('dark', keptTheme() === 'dark');
 
@@ -61,7 +72,10 @@ function shown() {
 function followed() {
   const app = viewer();
   if (!app?.model) return {};
-  return { on: app.model.objects.filter((object) => app.isOn(object)).map((object) => object.name), region: app.state.region ?? {} };
+  return {
+    on: app.model.objects.filter((object) => app.isOn(object)).map((object) => object.name),
+    region: app.state.region ?? {},
+  };
 }
 
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
@@ -92,12 +106,14 @@ function themed(query) {
 const ofExplore = inAddress() ? themed(new URLSearchParams()) : location.search;
 const ofResults = () => themed(new URLSearchParams(document.querySelector('#board .rs')?.__address ?? 'run='));
 function go(name) {
-  if (name !== head.dataset.view) history.pushState(null, '', location.pathname + (name === 'results' ? ofResults() : ofExplore));
+  if (name !== head.dataset.view)
+    history.pushState(null, '', location.pathname + (name === 'results' ? ofResults() : ofExplore));
   view(name, true);
 }
 /** The results as they are now, also where one comes back to them: nothing is asked again. */
 function keepAddress() {
-  if (inResults() && document.querySelector('#board .rs')?.__address) history.replaceState(null, '', location.pathname + ofResults());
+  if (inResults() && document.querySelector('#board .rs')?.__address)
+    history.replaceState(null, '', location.pathname + ofResults());
 }
 window.addEventListener('popstate', () => {
   view(inAddress() ? 'results' : 'explore');
@@ -145,29 +161,43 @@ head.addEventListener('click', (event) => {
   else keepTheme(document.body.classList.toggle('dark'));
 });
 head.addEventListener('keydown', (event) => {
-  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key)) return go(tabs.find((tab) => tab !== event.target).dataset.view);
+  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key))
+    return go(tabs.find((tab) => tab !== event.target).dataset.view);
   const items = [...menu.querySelectorAll('button')];
   const at = items.indexOf(document.activeElement);
-  if (event.key === 'Escape' && !menu.hidden) { open(false); opener.focus(); }
-  else if (at >= 0 && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
+  if (event.key === 'Escape' && !menu.hidden) {
+    open(false);
+    opener.focus();
+  } else if (at >= 0 && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
     items[(at + (event.key === 'ArrowDown' ? 1 : items.length - 1)) % items.length].focus();
     event.preventDefault();
   }
 });
-document.addEventListener('click', (event) => { if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false); });
+document.addEventListener('click', (event) => {
+  if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false);
+});
 // A method or a setting that takes longer than a blink says so.
 document.addEventListener('clvs-working', (event) => {
   const before = viewer()?.model;
-  setTimeout(() => { if (event.detail && before && viewer().model === before) say(event.detail); }, 900);
+  setTimeout(() => {
+    if (event.detail && before && viewer().model === before) say(event.detail);
+  }, 900);
 });
 // An error stands above the answers, which may have been scrolled away.
 new MutationObserver((changes) => {
-  const error = changes.map((change) => change.target).find((target) => target.matches('#viewer .cv-error'));
-  if (error && !error.hidden) error.scrollIntoView({ block: 'nearest' });
+  const error = document.querySelector('#viewer .cv-error');
+  if (error && !error.hidden && changes.some((change) => change.target === error))
+    error.scrollIntoView({ block: 'nearest' });
 }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['hidden'] });
 // On a phone the answer stands below the question: whoever asks wants to see it.
 document.addEventListener('click', (event) => {
-  if (window.innerWidth > 900 || !event.target.closest('#go button:first-child, #suggestions button, #examples button, .rd-pictures button, .rd-items button')) return;
+  if (
+    window.innerWidth > 900 ||
+    !event.target.closest(
+      '#go button:first-child, #suggestions button, #examples button, .rd-pictures button, .rd-items button',
+    )
+  )
+    return;
   const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
   document.querySelector('#see')?.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
 });

@@ -44,14 +44,18 @@ const styleOf = (entry) => {
 
 const written = (value) => (Array.isArray(value) ? value.join('-') : String(value));
 function specOf(entry) {
-  return entry.map(({ name, set }) => {
-    const order = ['preset', ...(known(name)?.fields ?? []).map((field) => field.name)];
-    const pairs = Object.entries(set).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
-    return name + (pairs.length ? `:${pairs.map(([key, value]) => `${key}=${written(value)}`).join(',')}` : '');
-  }).join('+');
+  return entry
+    .map(({ name, set }) => {
+      const order = ['preset', ...(known(name)?.fields ?? []).map((field) => field.name)];
+      const pairs = Object.entries(set).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
+      return name + (pairs.length ? `:${pairs.map(([key, value]) => `${key}=${written(value)}`).join(',')}` : '');
+    })
+    .join('+');
 }
 
-function keep() { props.value = { specs: entries.map(specOf) }; }
+function keep() {
+  props.value = { specs: entries.map(specOf) };
+}
 /** Tells the server; words: what to say if the answer takes longer than a blink. */
 function send(words) {
   keep();
@@ -59,7 +63,9 @@ function send(words) {
   trigger('adjust', {});
 }
 
-function tell(text) { find('.mp-said').textContent = text; }
+function tell(text) {
+  find('.mp-said').textContent = text;
+}
 
 function toggle(key) {
   tell('');
@@ -77,7 +83,11 @@ function toggle(key) {
   entries = method.name === 'vanilla' ? [entry, ...entries] : [...entries, entry]; // the reference comes first
   if (method.fields.length) open = entry;
   draw();
-  return send(method.noised ? `Looking at the picture once more, with noise, for ${method.label}…` : `Asking with ${method.label}…`);
+  return send(
+    method.noised
+      ? `Looking at the picture once more, with noise, for ${method.label}…`
+      : `Asking with ${method.label}…`,
+  );
 }
 
 // ---- chips and tabs ------------------------------------------------------------------------------------------------
@@ -149,7 +159,9 @@ function drawChips() {
     return one;
   });
   for (const node of [...chips.children]) if (!all.includes(node)) node.remove();
-  all.forEach((node, at) => { if (chips.children[at] !== node) chips.insertBefore(node, chips.children[at] ?? null); });
+  all.forEach((node, at) => {
+    if (chips.children[at] !== node) chips.insertBefore(node, chips.children[at] ?? null);
+  });
 }
 
 function drawTabs() {
@@ -157,17 +169,19 @@ function drawTabs() {
   if (!shown.includes(open)) open = shown[0] ?? null;
   find('.mp-set').hidden = open === null;
   const focused = tabs.contains(document.activeElement);
-  tabs.replaceChildren(...shown.map((entry) => {
-    const tab = make('button', 'mp-tab');
-    tab.dataset.key = keyOf(entry);
-    tab.setAttribute('role', 'tab');
-    tab.setAttribute('aria-selected', String(entry === open));
-    tab.setAttribute('aria-controls', 'mp-panel');
-    tab.tabIndex = entry === open ? 0 : -1;
-    tab.append(make('span', 'mp-name', labelOf(entry)));
-    dress(tab, styleOf(entry));
-    return tab;
-  }));
+  tabs.replaceChildren(
+    ...shown.map((entry) => {
+      const tab = make('button', 'mp-tab');
+      tab.dataset.key = keyOf(entry);
+      tab.setAttribute('role', 'tab');
+      tab.setAttribute('aria-selected', String(entry === open));
+      tab.setAttribute('aria-controls', 'mp-panel');
+      tab.tabIndex = entry === open ? 0 : -1;
+      tab.append(make('span', 'mp-name', labelOf(entry)));
+      dress(tab, styleOf(entry));
+      return tab;
+    }),
+  );
   if (focused) tabs.querySelector('[aria-selected="true"]')?.focus();
 }
 
@@ -218,10 +232,15 @@ function numberBox(field, value, on) {
   box.type = 'number';
   box.step = 'any';
   box.placeholder = 'usual';
-  const put = (v) => { box.value = v === null || v === undefined ? '' : String(v + shift); };
+  const put = (v) => {
+    box.value = v === null || v === undefined ? '' : String(v + shift);
+  };
   put(value);
   box.addEventListener('change', () => {
-    if (box.value === '') { put(value); return on(null); }
+    if (box.value === '') {
+      put(value);
+      return on(null);
+    }
     let v = Number(box.value) - shift;
     if (field.low !== null) v = Math.max(v, field.low);
     if (field.high !== null) v = Math.min(v, Math.max(field.high, value ?? field.high));
@@ -230,22 +249,32 @@ function numberBox(field, value, on) {
     put(v);
     return on(v);
   });
-  return { box, put: (v) => { value = v; put(v); } };
+  return {
+    box,
+    put: (v) => {
+      value = v;
+      put(v);
+    },
+  };
 }
 
-const sliding = (field) => field.low !== null && field.high !== null && field.step !== null
-  && (field.high - field.low) / field.step <= 1000;
+const sliding = (field) =>
+  field.low !== null && field.high !== null && field.step !== null && (field.high - field.low) / field.step <= 1000;
 
 /** A slider with a number box, or the box alone where a range would be endless. */
 function number(part, field, id) {
   const value = valueOf(part, field);
   const shift = field.kind === 'layer' ? 1 : 0;
   let range = null;
-  const fill = () => range?.style.setProperty('--at', `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
+  const fill = () =>
+    range?.style.setProperty('--at', `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
   const { box, put } = numberBox(field, value, (v) => {
     const now = v ?? usual(part, field);
     if (v === null) put(now);
-    if (range && now !== null) { range.value = now + shift; fill(); }
+    if (range && now !== null) {
+      range.value = now + shift;
+      fill();
+    }
     change(part, field, v);
   });
   box.setAttribute('aria-labelledby', id);
@@ -270,14 +299,17 @@ function number(part, field, id) {
 function layerRange(part, field, id) {
   const pair = [...(valueOf(part, field) ?? [null, null])];
   const both = make('span', 'mp-pair');
-  const boxes = pair.map((value, at) => numberBox(field, value, (v) => {
-    pair[at] = v ?? usual(part, field)?.[at] ?? null;
-    if (v === null) pair.splice(0, 2, ...(usual(part, field) ?? [null, null])); // emptied: both are the usual ones again
-    else if (pair[1 - at] === null) pair[1 - at] = v;
-    if (pair[0] > pair[1]) pair[1 - at] = pair[at];
-    boxes.forEach((other, i) => other.put(pair[i]));
-    change(part, field, pair[0] === null ? null : [...pair]);
-  }));
+  const boxes = pair.map((value, at) =>
+    numberBox(field, value, (v) => {
+      pair[at] = v ?? usual(part, field)?.[at] ?? null;
+      if (v === null)
+        pair.splice(0, 2, ...(usual(part, field) ?? [null, null])); // emptied: both are the usual ones again
+      else if (pair[1 - at] === null) pair[1 - at] = v;
+      if (pair[0] > pair[1]) pair[1 - at] = pair[at];
+      boxes.forEach((other, i) => other.put(pair[i]));
+      change(part, field, pair[0] === null ? null : [...pair]);
+    }),
+  );
   boxes.forEach(({ box }, at) => {
     box.setAttribute('aria-label', `${field.label}, ${at ? 'last' : 'first'}`);
     box.setAttribute('aria-describedby', `${id}-about`);
@@ -288,11 +320,21 @@ function layerRange(part, field, id) {
 
 function list(part, field, id) {
   const box = make('input', 'mp-list');
-  Object.assign(box, { type: 'text', value: part.set[field.name] ?? '', placeholder: usual(part, field) ?? 'none', spellcheck: false, maxLength: 1900 });
+  Object.assign(box, {
+    type: 'text',
+    value: part.set[field.name] ?? '',
+    placeholder: usual(part, field) ?? 'none',
+    spellcheck: false,
+    maxLength: 1900,
+  });
   box.setAttribute('aria-labelledby', id);
   box.setAttribute('aria-describedby', `${id}-about`);
   box.addEventListener('change', () => {
-    box.value = box.value.trim().split(/[\s,;/]+/).filter(Boolean).join('/');
+    box.value = box.value
+      .trim()
+      .split(/[\s,;/]+/)
+      .filter(Boolean)
+      .join('/');
     change(part, field, box.value);
   });
   return [null, box];
@@ -392,9 +434,11 @@ function preset(set, words) {
   send(words);
 }
 reset.addEventListener('click', () => preset({}, 'Working out the usual settings…'));
-paper.addEventListener('click', () => (paper.getAttribute('aria-pressed') === 'true'
-  ? preset({}, 'Working out the usual settings…')
-  : preset(PAPER, 'Working out the paper’s settings…')));
+paper.addEventListener('click', () =>
+  paper.getAttribute('aria-pressed') === 'true'
+    ? preset({}, 'Working out the usual settings…')
+    : preset(PAPER, 'Working out the paper’s settings…'),
+);
 
 function take() {
   const value = props.value;

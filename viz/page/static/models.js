@@ -55,7 +55,7 @@ function draw() {
   const shown = shownRecording();
   const model = rows.find((row) => row.name === name);
   const chosen = recorded.find((row) => row.name === shown) ?? model;
-  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.name : null;
+  const focused = list.querySelector(':focus');
   opener.disabled = rows.length + recorded.length < 2;
   opener.querySelector('.mm-label').textContent = chosen?.label ?? name;
   opener.querySelector('.mm-more').textContent = chosen?.about ?? '';
@@ -63,7 +63,10 @@ function draw() {
   menu.classList.toggle('mm-busy', Boolean(status));
   menu.querySelector('.mm-halt').hidden = !status;
   list.replaceChildren(...rows.map((row) => option(row, shown ? '' : name)), ...recordings(recorded, shown));
-  if (focused !== null) options().find((button) => button.dataset.name === focused)?.focus();
+  if (focused)
+    options()
+      .find((button) => button.dataset.name === focused.dataset.name)
+      ?.focus();
 }
 
 opener.addEventListener('click', () => open(list.hidden));
@@ -92,10 +95,13 @@ menu.addEventListener('keydown', (event) => {
   event.preventDefault();
   all[to]?.focus();
 });
-document.addEventListener('click', (event) => { if (!menu.contains(event.target)) open(false); });
+document.addEventListener('click', (event) => {
+  if (!menu.contains(event.target)) open(false);
+});
 watch('value', draw);
 let drawn = shownRecording();
-document.addEventListener('clvs-shown', () => { // with every token of an answer
+document.addEventListener('clvs-shown', () => {
+  // with every token of an answer
   if (shownRecording() === drawn) return;
   drawn = shownRecording();
   draw();

@@ -44,7 +44,11 @@ const tooLarge = (file) => `The file has ${megabytes(file.size)} MB; the limit i
 
 function received(request) {
   let path;
-  try { [path] = JSON.parse(request.responseText); } catch { /* no list: refused below */ }
+  try {
+    [path] = JSON.parse(request.responseText);
+  } catch {
+    /* no list: refused below */
+  }
   if (request.status !== 200 || typeof path !== 'string') return finish(refusal(request));
   request.path = path;
   tell('Opening the picture…');
@@ -63,12 +67,17 @@ function send(file) {
   sending?.abort();
   error.textContent = '';
   if (file.size > MAX_BYTES) return finish(tooLarge(file));
+  /** @type {XMLHttpRequest & { file?: File, path?: string }} */
   const request = new XMLHttpRequest(); // fetch cannot tell how much has been sent
   const form = new FormData();
   form.append('files', file, file.name || 'picture');
-  const own = (act) => (event) => { if (sending === request) act(event); };
+  const own = (act) => (event) => {
+    if (sending === request) act(event);
+  };
   request.file = file;
-  request.upload.onprogress = own(({ loaded, total }) => tell(`Sending the picture, ${Math.floor((100 * loaded) / total)} %`, loaded / total));
+  request.upload.onprogress = own(({ loaded, total }) =>
+    tell(`Sending the picture, ${Math.floor((100 * loaded) / total)} %`, loaded / total),
+  );
   request.onload = own(() => received(request));
   request.onerror = own(() => finish(UNHEARD));
   request.open('POST', 'gradio_api/upload');
@@ -97,10 +106,18 @@ function hover(count) {
   over = Math.max(0, count);
   document.body.classList.toggle('pic-over', over > 0 && usable());
 }
-document.addEventListener('dragstart', () => { ours = true; });
-document.addEventListener('dragend', () => { ours = false; });
-document.addEventListener('dragenter', (event) => { if (carried(event)) hover(over + 1); });
-document.addEventListener('dragleave', (event) => { if (carried(event)) hover(over - 1); });
+document.addEventListener('dragstart', () => {
+  ours = true;
+});
+document.addEventListener('dragend', () => {
+  ours = false;
+});
+document.addEventListener('dragenter', (event) => {
+  if (carried(event)) hover(over + 1);
+});
+document.addEventListener('dragleave', (event) => {
+  if (carried(event)) hover(over - 1);
+});
 document.addEventListener('dragover', (event) => {
   if (!carried(event)) return;
   event.preventDefault(); // else the browser would leave the page for the file

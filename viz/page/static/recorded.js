@@ -21,7 +21,9 @@ function choose(recording, id = '') {
 }
 
 function picture({ name, title, thumbnail }) {
-  const made = button('', name === at, () => choose(open().name, open().items.find((item) => item.picture === name).id));
+  const made = button('', name === at, () =>
+    choose(open().name, open().items.find((item) => item.picture === name).id),
+  );
   const image = document.createElement('img');
   Object.assign(image, { alt: title, width: 56, height: 56 });
   if (thumbnail.startsWith('data:image/webp;base64,')) image.src = thumbnail;
@@ -57,9 +59,9 @@ function drawDesk(recorded) {
     same.map((item) => button(item.question, item === now, () => choose(name, item.id))),
   );
   box.querySelector('.rd-rights').textContent = recorded.rights;
-  box.querySelector('.rd-facts').replaceChildren(
-    ...facts.map((text) => Object.assign(document.createElement('li'), { textContent: text })),
-  );
+  box
+    .querySelector('.rd-facts')
+    .replaceChildren(...facts.map((text) => Object.assign(document.createElement('li'), { textContent: text })));
 }
 
 function draw() {
@@ -80,11 +82,20 @@ strip.addEventListener('keydown', (event) => {
   const all = [...strip.children];
   const from = all.indexOf(event.target);
   const rows = getComputedStyle(strip).gridTemplateRows.split(' ').length;
-  const to = { ArrowRight: from + rows, ArrowLeft: from - rows, ArrowDown: from + 1, ArrowUp: from - 1, Home: 0, End: all.length - 1 }[event.key];
+  const to = {
+    ArrowRight: from + rows,
+    ArrowLeft: from - rows,
+    ArrowDown: from + 1,
+    ArrowUp: from - 1,
+    Home: 0,
+    End: all.length - 1,
+  }[event.key];
   if (from < 0 || to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   if (!all[to]) return;
-  all.forEach((other) => { other.tabIndex = other === all[to] ? 0 : -1; });
+  all.forEach((other) => {
+    other.tabIndex = other === all[to] ? 0 : -1;
+  });
   all[to].focus();
 });
 box.querySelector('.rd-leave').addEventListener('click', () => trigger('leave', {}));

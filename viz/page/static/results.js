@@ -50,7 +50,11 @@ function tell(error) {
 
 function drawTop() {
   const listed = [...board.runs, ...(board.folder ? [board.folder] : [])];
-  fill(control('run'), listed.map((name) => [name, name]), board.folder || board.run);
+  fill(
+    control('run'),
+    listed.map((name) => [name, name]),
+    board.folder || board.run,
+  );
   get('.rs-path').hidden = !board.own;
   get('.rs-none').hidden = listed.length > 0;
   get('.rs-choose').hidden = control('again').hidden = listed.length === 0;
@@ -69,7 +73,9 @@ function setLink(id) {
 /** What the address bar says: of a run that is not listed nothing, its path least of all. "page" is Gradio's own word. */
 function setAddress() {
   const { folder, run, page, ...rest } = choice;
-  const said = folder ? [] : Object.entries({ ...rest, at: page }).filter(([name, value]) => value !== (first[name] ?? 0));
+  const said = folder
+    ? []
+    : Object.entries({ ...rest, at: page }).filter(([name, value]) => value !== (first[name] ?? 0));
   root.__address = new URLSearchParams({ run: folder ? '' : run, ...Object.fromEntries(said) }).toString();
   document.dispatchEvent(new CustomEvent('clvs-address'));
 }
@@ -87,16 +93,21 @@ function drawFilters() {
   const { methods, kinds, parsers } = board;
   get('.rs-line').textContent = board.about.line;
   get('.rs-state').textContent = board.about.state;
-  fill(control('parser'), parsers.map((name, at) => [name, at ? name : `${name} (official)`]), board.parser);
+  fill(
+    control('parser'),
+    parsers.map((name, at) => [name, at ? name : `${name} (official)`]),
+    board.parser,
+  );
   fill(control('kind'), [['', 'All kinds'], ...kinds.map((kind) => [kind, kind])], choice.kind);
   fill(control('method'), methods, choice.method || otherMethod());
   control('method').disabled = !OF_ONE.includes(choice.show);
   if (document.activeElement !== control('text')) control('text').value = choice.text;
   control('show').value = choice.show;
   for (const name of ['gained', 'lost']) control('show').querySelector(`[value="${name}"]`).disabled = !board.vanilla;
-  get('.rs-count').textContent = board.count === board.total
-    ? `${count(board.total)} questions`
-    : `${count(board.count)} of ${count(board.total)} questions`;
+  get('.rs-count').textContent =
+    board.count === board.total
+      ? `${count(board.total)} questions`
+      : `${count(board.count)} of ${count(board.total)} questions`;
   get('.rs-page').textContent = `${board.page + 1} / ${board.pages}`;
   control('back').disabled = board.page === 0;
   for (const next of root.querySelectorAll('[data-do="next"]')) next.disabled = board.page + 1 >= board.pages;
@@ -109,19 +120,31 @@ const otherMethod = () => (board.methods.find(([name]) => name !== board.vanilla
 function drawChips() {
   const names = board.methods.map(([name]) => name);
   picked = (picked ?? board.usual).filter((name) => names.includes(name));
-  const chips = board.methods.map(([name, label]) => make('button', {
-    type: 'button', textContent: label, data: { method: name },
-    disabled: name === board.vanilla,
-    aria: { pressed: String(name === board.vanilla || picked.includes(name)) },
-  }));
-  const more = make('button', { type: 'button', className: 'rs-differing', textContent: 'those that differ', aria: { pressed: String(differing) } });
+  const chips = board.methods.map(([name, label]) =>
+    make('button', {
+      type: 'button',
+      textContent: label,
+      data: { method: name },
+      disabled: name === board.vanilla,
+      aria: { pressed: String(name === board.vanilla || picked.includes(name)) },
+    }),
+  );
+  const more = make('button', {
+    type: 'button',
+    className: 'rs-differing',
+    textContent: 'those that differ',
+    aria: { pressed: String(differing) },
+  });
   get('.rs-chips').replaceChildren(more, ...chips);
 }
 
 /** An answer with its sign; with a second one where the parser reads it and a person would not, or not so. */
 function cell([answer, mark, odd], label) {
   const sign = (kind, about) => make('b', { className: `rs-${kind}`, textContent: SIGNS[kind], title: about });
-  const signs = [sign(mark, SAID[mark]), ...(odd ? [sign('unread', 'by this parser; a person would not read it so')] : [])];
+  const signs = [
+    sign(mark, SAID[mark]),
+    ...(odd ? [sign('unread', 'by this parser; a person would not read it so')] : []),
+  ];
   const said = make('span', { className: 'rs-said', textContent: answer, title: answer });
   return make('td', { className: 'rs-cell', data: { label } }, ...signs, ' ', said);
 }
@@ -132,22 +155,52 @@ const tail = (name) => (name.length > 18 ? `…${name.slice(-16)}` : name);
 function row(question, at) {
   const thumb = board.thumbs[question.image];
   const picture = thumb ? make('img', { src: thumb, alt: '' }) : make('span', { className: 'rs-blank' });
-  const open = make('button', { type: 'button', className: 'rs-id', textContent: question.id, title: question.id, tabIndex: at ? -1 : 0,
-    aria: { label: `Question ${question.id}, open in the explorer` } });
+  const open = make('button', {
+    type: 'button',
+    className: 'rs-id',
+    textContent: question.id,
+    title: question.id,
+    tabIndex: at ? -1 : 0,
+    aria: { label: `Question ${question.id}, open in the explorer` },
+  });
   const cells = question.cells.map((one, n) => cell(one, board.methods[n][1]));
-  return make('tr', { data: { id: question.id }, className: question.id === board.marked ? 'rs-marked' : '' },
+  return make(
+    'tr',
+    { data: { id: question.id }, className: question.id === board.marked ? 'rs-marked' : '' },
     make('td', {}, open),
-    make('td', { className: 'rs-picture', title: question.image }, picture, make('span', { textContent: tail(question.image) })),
+    make(
+      'td',
+      { className: 'rs-picture', title: question.image },
+      picture,
+      make('span', { textContent: tail(question.image) }),
+    ),
     make('td', { className: 'rs-question', textContent: question.text }),
     make('td', { className: 'rs-label', data: { label: 'Label' }, textContent: question.label }),
     make('td', { className: 'rs-kind', data: { label: 'Kind' }, textContent: question.kind, title: question.kind }),
-    ...cells);
+    ...cells,
+  );
 }
 
 function drawRows() {
   const names = ['Id', 'Picture', 'Question', 'Label', 'Kind', ...board.methods.map(([, label]) => label)];
-  get('thead tr').replaceChildren(...names.map((name) => make('th', { scope: 'col', title: name, className: name.length > 60 ? 'rs-endless' : name.length > 14 ? 'rs-long' : '' }, make('span', { textContent: name }))));
-  const none = make('tr', {}, make('td', { className: 'rs-nothing', colSpan: names.length, textContent: 'No question is left by these filters.' }));
+  get('thead tr').replaceChildren(
+    ...names.map((name) =>
+      make(
+        'th',
+        { scope: 'col', title: name, className: name.length > 60 ? 'rs-endless' : name.length > 14 ? 'rs-long' : '' },
+        make('span', { textContent: name }),
+      ),
+    ),
+  );
+  const none = make(
+    'tr',
+    {},
+    make('td', {
+      className: 'rs-nothing',
+      colSpan: names.length,
+      textContent: 'No question is left by these filters.',
+    }),
+  );
   get('tbody').replaceChildren(...(board.rows.length ? board.rows.map(row) : [none]));
   const marked = get('.rs-marked');
   if (marked) marked.scrollIntoView({ block: 'nearest' });
@@ -155,7 +208,8 @@ function drawRows() {
 }
 
 function drawAnswers(value) {
-  if (value.error && board?.methods) { // what was there stays
+  if (value.error && board?.methods) {
+    // what was there stays
     choice = settled;
     drawTop();
     drawFilters();
@@ -179,7 +233,9 @@ function drawAnswers(value) {
 // --- tables and figures ----------------------------------------------------------------------------------
 
 const key = () => JSON.stringify([choice.run, choice.folder, part === 'tables' ? choice.parser : '', board?.answers]);
-const wait = (name, on) => { get(`[data-of="${name}"] .rs-wait`).hidden = !on; };
+const wait = (name, on) => {
+  get(`[data-of="${name}"] .rs-wait`).hidden = !on;
+};
 
 /** Shows one part of the run; what it shows is made when that has not been done yet. */
 function open(name, focus = false) {
@@ -201,11 +257,28 @@ function open(name, focus = false) {
 }
 
 function drawFigures(value) {
-  get('.rs-figures').replaceChildren(...(value.figures ?? []).map(({ name, title, url }) => make('figure', {},
-    make('a', { href: url, target: '_blank', rel: 'noopener' }, make('img', { src: url, alt: title })),
-    make('figcaption', {}, make('span', { textContent: title }), ...['png', 'svg'].map((ending) => make('button', {
-      type: 'button', textContent: ending.toUpperCase(), data: { save: ending, name }, aria: { label: `${title}, ${ending.toUpperCase()}` },
-    }))))));
+  get('.rs-figures').replaceChildren(
+    ...(value.figures ?? []).map(({ name, title, url }) =>
+      make(
+        'figure',
+        {},
+        make('a', { href: url, target: '_blank', rel: 'noopener' }, make('img', { src: url, alt: title })),
+        make(
+          'figcaption',
+          {},
+          make('span', { textContent: title }),
+          ...['png', 'svg'].map((ending) =>
+            make('button', {
+              type: 'button',
+              textContent: ending.toUpperCase(),
+              data: { save: ending, name },
+              aria: { label: `${title}, ${ending.toUpperCase()}` },
+            }),
+          ),
+        ),
+      ),
+    ),
+  );
   get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => make('li', { textContent: why })));
 }
 
@@ -228,7 +301,8 @@ function ask(id) {
 function opened(value) {
   tell(value.error);
   if (value.error) return get('.rs-error').scrollIntoView({ block: 'nearest' });
-  for (const line of root.querySelectorAll('tbody tr')) line.classList.toggle('rs-marked', line.dataset.id === value.id);
+  for (const line of root.querySelectorAll('tbody tr'))
+    line.classList.toggle('rs-marked', line.dataset.id === value.id);
   setLink(value.id);
   setAddress();
   document.dispatchEvent(new CustomEvent('clvs-view', { detail: 'explore' }));
@@ -261,7 +335,8 @@ root.addEventListener('input', (event) => {
 root.addEventListener('change', (event) => {
   const name = event.target.dataset.do;
   if (name === 'run') choose(event.target.value);
-  else if (name === 'show') look({ show: event.target.value, method: OF_ONE.includes(event.target.value) ? control('method').value : '' });
+  else if (name === 'show')
+    look({ show: event.target.value, method: OF_ONE.includes(event.target.value) ? control('method').value : '' });
   else if (['kind', 'method', 'parser'].includes(name)) look({ [name]: event.target.value });
 });
 get('.rs-path').addEventListener('submit', (event) => {
@@ -270,10 +345,15 @@ get('.rs-path').addEventListener('submit', (event) => {
 });
 root.addEventListener('click', (event) => {
   const button = event.target.closest('button');
-  if (button?.dataset.save) return trigger('save', { ...choice, part, ending: button.dataset.save, name: button.dataset.name ?? '' });
+  if (button?.dataset.save)
+    return trigger('save', { ...choice, part, ending: button.dataset.save, name: button.dataset.name ?? '' });
   if (button?.dataset.part) return open(button.dataset.part);
   if (button?.closest('.rs-chips')) return pick(button);
-  const go = { again: () => look({ page: choice.page }), back: () => look({ page: choice.page - 1 }), next: () => look({ page: choice.page + 1 }) };
+  const go = {
+    again: () => look({ page: choice.page }),
+    back: () => look({ page: choice.page - 1 }),
+    next: () => look({ page: choice.page + 1 }),
+  };
   if (button?.matches('.rs-more')) get('.rs-pager').scrollIntoView();
   if (go[button?.dataset.do]) return go[button.dataset.do]();
   const line = event.target.closest('tbody tr[data-id]');
@@ -282,8 +362,11 @@ root.addEventListener('click', (event) => {
 root.addEventListener('keydown', (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
-  const among = event.target.closest('.rs-parts [role="tab"]') ? [...root.querySelectorAll('[data-part]')]
-    : event.target.matches('.rs-id') && /Up|Down/.test(event.key) ? [...root.querySelectorAll('.rs-id')] : [];
+  const among = event.target.closest('.rs-parts [role="tab"]')
+    ? [...root.querySelectorAll('[data-part]')]
+    : event.target.matches('.rs-id') && /Up|Down/.test(event.key)
+      ? [...root.querySelectorAll('.rs-id')]
+      : [];
   const to = among[among.indexOf(event.target) + step];
   if (!to) return;
   event.preventDefault();
@@ -301,7 +384,9 @@ watch('value', () => {
   else if (value.part === 'opened') opened(value);
   else drawPart(value);
 });
-const seen = () => { if (!asked && document.body.classList.contains('view-results')) look(linked()); };
+const seen = () => {
+  if (!asked && document.body.classList.contains('view-results')) look(linked());
+};
 document.addEventListener('clvs-viewed', seen);
 document.querySelector('#results').dataset.part = part;
 seen();

@@ -2,7 +2,10 @@
 const strip = element.querySelector('.ex-strip');
 const pictures = [...strip.children];
 /** The one picture that Tab stops at. */
-const stopAt = (chosen) => pictures.forEach((button) => { button.tabIndex = button === chosen ? 0 : -1; });
+const stopAt = (chosen) =>
+  pictures.forEach((button) => {
+    button.tabIndex = button === chosen ? 0 : -1;
+  });
 const mark = () => {
   for (const button of pictures) button.setAttribute('aria-pressed', String(button.dataset.name === props.value));
   stopAt(pictures.find((button) => button.dataset.name === props.value) ?? pictures[0]);

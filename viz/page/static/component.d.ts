@@ -1,0 +1,37 @@
+// What the page's scripts find around them: Gradio gives each the first four, Python writes the two tables before it.
+
+export {};
+
+declare global {
+  const element: HTMLElement;
+  const props: { value: any };
+  function trigger(event: string, data: object): void;
+  function watch(name: 'value', hear: () => void): void;
+  const STYLES: { colour: string; dark: string; dash: number[]; mark: string }[];
+  const MAX_BYTES: number;
+
+  interface Element {
+    __clvs?: any; // the viewer, on `.cv`
+    __link?: string; // the results, on `.rs`: what the header copies
+    __address?: string; // and what the address bar says
+  }
+  interface DocumentEventMap {
+    'clvs-address': CustomEvent<void>;
+    'clvs-record': CustomEvent<string | undefined>;
+    'clvs-shown': CustomEvent<void>;
+    'clvs-view': CustomEvent<string>;
+    'clvs-viewed': CustomEvent<string>;
+    'clvs-working': CustomEvent<string>;
+  }
+  interface WindowEventMap {
+    'clvs-download': CustomEvent<{ error: string }>;
+  }
+  // The type check does not read templates: what is found in them is known to whoever looks for it.
+  interface ParentNode {
+    querySelector(selectors: string): any;
+    querySelectorAll(selectors: string): NodeListOf<any>;
+  }
+  interface EventTarget {
+    closest(selectors: string): any; // what is pressed is an element
+  }
+}
