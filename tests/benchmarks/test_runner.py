@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running import folder as runs
 from clvs_core.benchmarks.running import job as runner
 from clvs_core.benchmarks.running.asker import Plan

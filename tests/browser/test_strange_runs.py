@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from tests.benchmarks.made import made_run
 from tests.browser.test_app import launch, when
 from tests.page import pictures

@@ -22,7 +22,7 @@ from viz.page import limits
 from viz.page.library import FirstAnswer, Library
 from viz.page.models import Models
 from viz.page.pictures import Pictures
-from viz.page.screen import GONE, Payload, Screen
+from viz.page.screen import GONE, Screen
 from viz.page.session import Result, Session, Settings, Shown
 
 AGAIN = "The answer is no longer kept here: asking again…"
@@ -37,12 +37,12 @@ class Answering:
 
     # --- a question -----------------------------------------------------------------------------------------------
 
-    def begin(self, session: Session) -> tuple[Payload, int]:
+    def begin(self, session: Session) -> tuple[dict[str, Any], int]:
         """Run was pressed: says at once that it was heard, and gives the new request's ticket."""
         payload = self.screen.show(session, status="running", error="", progress="Waiting for the model…")
         return payload, session.begin()
 
-    def refused(self, session: Session) -> Payload:
+    def refused(self, session: Session) -> dict[str, Any]:
         """The question never reached `run`: the queue was full, or a control's value was not accepted."""
         session.interrupt()
         return self.screen.fail(session, "The question could not be asked just now; try again in a minute.")

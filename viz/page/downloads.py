@@ -89,15 +89,7 @@ class Exports:
             MapObject(item.name, item.mask, item.coverage, item.source, item.name in on)
             for item in (*result.seen.objects, *drawn)
         ]
-        payload = build(
-            result.runs,
-            image_url=result.picture.url,
-            objects=drawn_on,
-            label=self.models.cards[result.settings.model].label,
-            question=result.question,
-            notes=self.screen.notes(result),
-            view=view,
-        )
+        payload = build(self.screen.comparison(result, objects=drawn_on, view=view))
         return _exported(payload, ending, limits.jpeg(result.picture.image))
 
     def _of_recording(

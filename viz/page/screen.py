@@ -19,11 +19,9 @@ from viz.page.library import FirstAnswer, Library
 from viz.page.models import Answer, Models
 from viz.page.seen import add
 from viz.page.session import Budget, Result, Session, Shown
-from viz.viewer.payload import build
+from viz.viewer.payload import Comparison, build
 
 GONE = "This answer is no longer kept here; press Run to ask again."
-
-Payload = dict[str, Any]
 
 
 class Screen:
@@ -35,7 +33,7 @@ class Screen:
 
     # --- a few words changed --------------------------------------------------------------------------------------
 
-    def show(self, session: Session, **changes: Any) -> Payload:
+    def show(self, session: Session, **changes: Any) -> dict[str, Any]:
         """What is on the page now, with a few words changed: nothing jumps, nothing is lost.
 
         What is running is never a recorded answer (`viz.page.recorded.replaying`): then that gives way. A session that
@@ -53,12 +51,12 @@ class Screen:
         session.payload = payload
         return dict(payload)
 
-    def fail(self, session: Session, error: str | Exception) -> Payload:
+    def fail(self, session: Session, error: str | Exception) -> dict[str, Any]:
         """The page as it is, with a sentence about what cannot be."""
         words = error if isinstance(error, str) else sentence(error)
         return self.show(session, status="done", progress="", error=words)
 
-    def live(self, session: Session, shown: Shown | None = None) -> Payload:
+    def live(self, session: Session, shown: Shown | None = None) -> dict[str, Any]:
         """Puts the visitor's last answer, or what the page began with, in place of a recorded one.
 
         shown: what the page showed before the recorded one; if that is gone, the example comes with a sentence.
@@ -84,25 +82,27 @@ class Screen:
             self.budget.keep(session, result)
         return dict(payload)
 
-    def payload(self, session: Session, result: Result, status: str = "done", progress: str = "") -> Payload:
+    def payload(self, session: Session, result: Result, status: str = "done", progress: str = "") -> dict[str, Any]:
         """The viewer's payload of a result, finished or not, with the permalink beside it."""
-        payload = build(
+        id = result.id if result.runs else f"{result.id}-waiting"  # a link's layer is set once there are layers
+        comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
+        # without its region, what the question names is on again
+        on = objects.named(result) if session.region else objects.switched_on(session, result)
+        more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
+        return add(build(comparison), result.seen, on) | more
+
+    def comparison(self, result: Result, **more: Any) -> Comparison:
+        """What the viewer is to show of a result. more: further parts of the comparison."""
+        return Comparison(
             result.runs,
-            image_url=result.picture.url,
+            result.picture.url,
             views=result.views,
             methods=result.methods,
             label=self.models.cards[result.settings.model].label,
             question=result.question,
-            status=status,
-            progress=progress,
-            notes=self.notes(result),
-            view=session.view,
-            id=result.id if result.runs else f"{result.id}-waiting",  # a link's layer is set once there are layers
+            notes=self._notes_of_all(result),
+            **more,
         )
-        # without its region, what the question names is on again
-        on = objects.named(result) if session.region else objects.switched_on(session, result)
-        more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
-        return add(payload, result.seen, on) | more
 
     def progressed(self, result: Result, answer: Answer) -> Result:
         """The result with what has come of the answer."""
@@ -112,7 +112,7 @@ class Screen:
             result = replace(result, notes=self._notes(result, answer.unknown))
         return replace(result, runs=answer.runs)
 
-    def notes(self, result: Result) -> list[str]:
+    def _notes_of_all(self, result: Result) -> list[str]:
         """What has to be said of an answer, and of its methods on this model."""
         known = self.models.cards[result.settings.model].method_notes
         labels = {part.name: part.label for method in result.methods for part in method.parts}
