@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clvs_core.models.geometry.views import Views
+from clvs_core.models.geometry.grids import Views
 from viz.viewer.payload import MAX_METHODS, VERSION, decode
 
 MAX_LAYERS = 1024
