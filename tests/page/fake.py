@@ -118,7 +118,7 @@ def served(page):
     page.close()
 
 
-def when(condition, seconds=5):
+def when(condition, seconds=60):
     """Waits until something is so."""
     end = time.monotonic() + seconds
     while not condition():

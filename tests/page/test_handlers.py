@@ -925,16 +925,16 @@ def test_loading_one_model_keeps_nobody_from_another():
     def load(name, **settings):
         if name == "llava-1.5-7b":
             loading.set()
-            assert go_on.wait(5)
+            assert go_on.wait(60)
         return FakeModel()
 
     models = Models(["scenes", "llava-1.5-7b"], load=load)
     thread = threading.Thread(target=models.get, args=("llava-1.5-7b",))
     thread.start()
-    assert loading.wait(5)
+    assert loading.wait(60)
     other = threading.Thread(target=models.get, args=("scenes",))
     other.start()
-    other.join(5)
+    other.join(60)
     assert models.ready("scenes")
     assert not models.ready("llava-1.5-7b")
     go_on.set()

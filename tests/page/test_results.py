@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running.folder import ANSWERS
 from clvs_core.errors import ClvsError
 from tests.benchmarks.made import amber_questions, made_run, mme_questions, pope_questions

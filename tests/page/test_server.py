@@ -231,11 +231,7 @@ def test_a_closed_tab_is_forgotten(page, url, monkeypatch):
         assert len(kept) == 1
         time.sleep(2.2)
         assert visitors["somebody"].state_data, "nothing is forgotten while the tab is open"
-    for _ in range(100):
-        if not visitors["somebody"].state_data:
-            break
-        time.sleep(0.05)
-    assert not visitors["somebody"].state_data
+    fakes.when(lambda: not visitors["somebody"].state_data)
 
 
 def test_only_so_many_visitors_are_kept(page, url):
