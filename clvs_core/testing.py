@@ -19,13 +19,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .bundled import ASSETS
 from .engine.decode import Run
 from .engine.images import EncodedImage
 from .loading import load_model
 from .methods import METHODS, Editor, Keys, Method, Vanilla, method, spec
 from .methods.base import RECORDS, overrides
 from .methods.combine import CombinedEditor
-from .models.registry import ASSETS
 
 QUESTIONS = ("Is there a dog in the picture?", "What is in the picture?")
 PICTURE = ASSETS / "scenes" / "kite-weather.jpg"

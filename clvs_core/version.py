@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
-from pathlib import Path
+
+from .bundled import CHECKOUT
 
 PROJECT = "clvs-explorer"
-_PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+_PYPROJECT = CHECKOUT / "pyproject.toml"
 
 
 def version() -> str:

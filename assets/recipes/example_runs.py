@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from clvs_core.benchmarks.running.folder import ABOUT, ANSWERS, QUESTIONS
+from clvs_core.bundled import ASSETS
 from clvs_core.cli import main as cli
-from clvs_core.models.registry import ASSETS
 
 from .benchmarks import POPE_CATEGORIES, SEEDS, pope_files
 

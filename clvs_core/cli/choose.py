@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from .. import key_objects as ko
+from ..bundled import ASSETS
 from ..errors import ClvsError
 from ..methods import Method, load_method, method
 from ..models import prompts
-from ..models.geometry.views import Views
-from ..models.registry import ASSETS
+from ..models.geometry.grids import Views
 from ..pictures import read_picture, stored_orientation
 from ..terminal import say
 from .ask_table import Key

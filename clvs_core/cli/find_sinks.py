@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..analysis import sinks as searching
-from ..models.geometry.views import Views
+from ..models.geometry.grids import Views
 from ..terminal import progress
 from ..text import line
 from . import choose

@@ -14,9 +14,10 @@ import psutil
 import torch
 from packaging.requirements import Requirement
 
+from ..bundled import CHECKOUT
 from ..models import memory
 from ..models.memory import gigabytes
-from ..models.registry import ASSETS, CARDS
+from ..models.registry import CARDS
 from ..version import PROJECT, version
 from .findings import GREEN, RED, YELLOW, Check, Finding, judged
 
@@ -54,7 +55,7 @@ def versions() -> Finding:
 
 def _requirements() -> Iterator[Requirement]:
     """What the project needs: its requirements.txt, or what its installed package says."""
-    file = ASSETS.parent / "requirements.txt"
+    file = CHECKOUT / "requirements.txt"
     if file.is_file():
         lines = file.read_text(encoding="utf-8").splitlines()
     else:

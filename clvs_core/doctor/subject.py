@@ -17,11 +17,11 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
+from ..bundled import ASSETS
 from ..engine.attention import NAME, tree_attention
 from ..engine.branches import Branches
 from ..engine.model import Model
 from ..models import memory
-from ..models.registry import ASSETS
 from ..pictures import read_picture
 from . import literal
 

@@ -8,7 +8,7 @@ import torch
 
 from clvs_core import benchmarks
 from clvs_core.benchmarks.running.job import Task
-from clvs_core.models.registry import ASSETS
+from clvs_core.bundled import ASSETS
 from tests.benchmarks.made import share
 
 FOLDER = ASSETS / "scenes"

@@ -11,20 +11,21 @@ import torch
 from PIL import Image
 
 from clvs_core import random_weights
+from clvs_core.bundled import ASSETS
 from clvs_core.cli import doctor as command
 from clvs_core.cli.main import main
 from clvs_core.doctor import checks, literal, machine, timing
 from clvs_core.doctor.findings import GREEN, RED, YELLOW, Finding, examined, public
 from clvs_core.doctor.subject import Subject
-from clvs_core.engine import branches, decode
-from clvs_core.engine import model as engine_model
+from clvs_core.engine import branches, decode, images
 from clvs_core.engine.attention import NAME
 from clvs_core.engine.lens import Lens
 from clvs_core.engine.model import Model
 from clvs_core.loading import load_model
 from clvs_core.methods import clvs
 from clvs_core.models import architectures, memory
-from clvs_core.models.registry import ASSETS, CARDS, card_for
+from clvs_core.models.families import FAMILIES
+from clvs_core.models.registry import CARDS, card_for
 from tests import tiny, tiny_families
 
 MACHINE = ["versions", "platform", "devices", "memory", "hub", "cards"]
@@ -145,7 +146,7 @@ def swapped(weights, memory, alpha, visual):
 
 
 SCORES = branches._scores
-SMOOTH, VIEWS, UNCERTAINTY, LOGITS = clvs.smooth, engine_model.views_for, branches.uncertainty, Lens.logits
+SMOOTH, VIEWS, UNCERTAINTY, LOGITS = clvs.smooth, images.views_for, branches.uncertainty, Lens.logits
 
 
 def never(self, layer, uncertainty):
@@ -205,8 +206,8 @@ BREAKAGES = {
     "no stop": ("clvs", clvs.CLVSEditor, "observe", never),
     "late stop": ("clvs", clvs.CLVSEditor, "observe", late),
     "uncertainty": ("clvs", branches, "uncertainty", lambda *a: 0.98 * UNCERTAINTY(*a)),
-    "geometry": ("impulse", engine_model, "views_for", shifted),
-    "count": ("visual tokens", engine_model, "views_for", one_more),
+    "geometry": ("impulse", images, "views_for", shifted),
+    "count": ("visual tokens", images, "views_for", one_more),
 }
 LOOKS = {
     "attention": checks.attention,
@@ -488,7 +489,8 @@ def small(name):
 @pytest.mark.parametrize("name", ["llava-1.5-7b", "llava-next-vicuna-7b", "qwen2-vl-2b", "qwen2.5-vl-7b"])
 def test_random_weights_pass_every_check_that_makes_sense_with_them(capsys, monkeypatch, name):
     monkeypatch.setitem(architectures._KNOWN, name, small(name))
-    monkeypatch.setitem(random_weights.CAPPED, CARDS[name].family, 100)
+    few = dataclasses.replace(FAMILIES[CARDS[name].family], most_tokens=100)
+    monkeypatch.setitem(FAMILIES, CARDS[name].family, few)
     # VAR's dimensions and AD-HH's heads are those of the full width
     monkeypatch.setattr(random_weights, "card_for", lambda name: dataclasses.replace(CARDS[name], settings={}))
     monkeypatch.setattr(checks, "SHAPES", ((120, 160), (180, 100)))

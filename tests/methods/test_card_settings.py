@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import clvs_core as clvs
+from clvs_core.bundled import ASSETS
 from clvs_core.cli import main as cli
 from clvs_core.methods import Combine, Target, method, spec
 from clvs_core.methods.base import FAR
-from clvs_core.models.registry import ASSETS, CARDS
+from clvs_core.models.registry import CARDS
 
 SCENES = CARDS["scenes"].settings["clvs"]
 FARMYARD = str(ASSETS / "scenes" / "farmyard.jpg")

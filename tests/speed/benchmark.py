@@ -26,9 +26,10 @@ from clvs_core import benchmarks
 from clvs_core.benchmarks.running.asker import Plan
 from clvs_core.benchmarks.running.job import Job, Task
 from clvs_core.benchmarks.running.workers import Here, Processes
+from clvs_core.bundled import ASSETS
 from clvs_core.methods import METHODS, Target, spec
 from clvs_core.methods.settings import unset
-from clvs_core.models.registry import ASSETS, CARDS
+from clvs_core.models.registry import CARDS
 
 FOLDER = ASSETS / "scenes_model"
 

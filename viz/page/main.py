@@ -29,6 +29,7 @@ with without_proxy():
     import gradio as gr
     from gradio.utils import get_upload_folder
 
+from clvs_core.bundled import ASSETS
 from clvs_core.cli.options import add_loading
 from clvs_core.errors import ClvsError, ModelError
 from clvs_core.loading import check_interpreter
@@ -39,7 +40,7 @@ from clvs_core.version import version
 from viz.page import limits
 from viz.page import zerogpu as border
 from viz.page.build import build, launch_settings
-from viz.page.library import ASSETS, Library
+from viz.page.library import Library
 from viz.page.models import Models
 from viz.page.recorded.recordings import Recordings, usual_recordings
 from viz.page.results.runs import Runs

@@ -22,9 +22,11 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from ...bundled import CHECKOUT
 from ...errors import ClvsError
 from ...files import DRAFT, sweep, unwritten, write_whole
-from ..benchmark import Benchmark, Question
+from ..benchmark import Benchmark
+from ..question import Question
 from .asker import Plan, Row, named_object
 from .folder import ABOUT, ANSWERS, FORMAT, QUESTIONS, question_line, read_about, read_run
 
@@ -325,7 +327,7 @@ def versions() -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Of the checkout that this runs from, with + where files differ from it; None outside of one."""
-    root = Path(__file__).resolve().parents[3]
+    root = CHECKOUT
     if not (root / ".git").exists():  # installed, perhaps somewhere inside another project's checkout
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]

@@ -25,10 +25,11 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from transformers.utils.logging import disable_progress_bar
 
+from ...bundled import CHECKOUT
 from ...errors import ClvsError, ImageError, ModelError
 from ...models.hub import first_line
 from ...pictures import FORMATS, read_picture
-from ..benchmark import Question
+from ..question import Question
 from .asker import Asker, Plan, Row
 from .job import Job
 
@@ -315,7 +316,7 @@ def _ray() -> Any:
 
 def _join(ray: Any, address: str) -> None:
     # Workers import this program: from where it runs, unless the other machines have it installed.
-    root = str(Path(__file__).resolve().parents[3])
+    root = str(CHECKOUT)
     try:
         _knock(address)
         ray.init(
