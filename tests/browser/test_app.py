@@ -15,7 +15,7 @@ from tests.page import fake as fakes
 from tests.page import pictures
 from viz.page import build
 from viz.page import first_answer as record
-from viz.page.handlers import Handlers
+from viz.page.answering import Answering
 from viz.page.library import Library
 from viz.page.models import Models
 
@@ -42,14 +42,14 @@ def ran():
 def url(model, ran, tmp_path_factory):
     library = Library(pictures.write(tmp_path_factory.mktemp("scenes")))
     models = Models(load=lambda name, **settings: model)
-    run = Handlers.run
+    run = Answering.run
 
     def counted(self, session, ticket, *inputs):
         ran.append(ticket)
         yield from run(self, session, ticket, *inputs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Handlers, "run", counted)
+        patch.setattr(Answering, "run", counted)
         page = build.build(models, library, record.make(models, library))
     yield launch(page)
     page.close()

@@ -9,7 +9,7 @@ import pytest
 
 import clvs_core as clvs
 from clvs_core.key_objects import region_mask
-from clvs_core.models.geometry.views import View, Views
+from clvs_core.models.geometry.grids import View, Views
 from tests import tiny_families
 from tests.browser.conftest import SETTLED, drawn
 from tests.browser.test_app import done, launch, result, when
