@@ -21,15 +21,15 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clvs_core.bundled import ASSETS
-from clvs_core.cli.record import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, region_mask
+from clvs_core.recordings import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from clvs_core.terminal import say
 from clvs_core.text import line
 from clvs_core.trace import Trace
 from viz.page import limits
-from viz.page.objects import Seen, add, see
 from viz.page.results.runs import thumbnail
+from viz.page.seen import Seen, add, see
 from viz.page.session import Picture, Result, Settings
 from viz.viewer import received
 from viz.viewer.payload import decode
@@ -101,6 +101,10 @@ class Recorded:
     @property
     def label(self) -> str:
         return self.about.model.label
+
+    def item(self, id: Any) -> Item | None:
+        """The question of that id that has an answer."""
+        return next((item for item in self.items if item.id == id), None)
 
     def find(self, scene: str | None, question: str | None) -> Item | None:
         """The item that a link means, as near as there is one: that question, that picture, or the first."""

@@ -388,7 +388,7 @@ def _when(sessions: Any) -> str:
 # --- pictures -----------------------------------------------------------------------------------------
 
 
-class Pictures:
+class RunPictures:
     """Where pictures of runs are: the page's own, folders given at start, and for its owner where the run had them.
 
     What a run's files say is not to be trusted: for visitors, no path out of them is read.
