@@ -19,7 +19,7 @@ from typing import Any
 from gradio.context import LocalContext
 
 import clvs_core as clvs
-from clvs_core.engine.decode import Addition, RunLog
+from clvs_core.engine.runs import Addition, RunLog
 from clvs_core.errors import ClvsError, ModelError, Stopped
 from clvs_core.loading import check_options
 from clvs_core.models import download, memory
