@@ -21,15 +21,15 @@ from clvs_core.key_objects import key_object_attention, mentioned, region_mask, 
 from clvs_core.models.prompts import CHAT, parse
 from viz.page import limits
 from viz.page.answering import check
+from viz.page.asking import Answer, Asker
 from viz.page.library import Library
-from viz.page.models import Answer, Models
 from viz.page.screen import sentence
 
 METHODS = ["vanilla", "clvs"]
 LATEST = 4  # pictures that are kept for a caller's next question
 
 
-def endpoints(models: Models, library: Library) -> None:
+def endpoints(asker: Asker, library: Library) -> None:
     """Adds the endpoints to the current `gr.Blocks`."""
     opened = functools.lru_cache(LATEST)(limits.open_picture)  # what a model keeps for a picture goes with it
 
@@ -48,8 +48,8 @@ def endpoints(models: Models, library: Library) -> None:
         words it contrasts, the heads it acted on ([layer, head]), the sink tokens it found in each layer.
         The prompt is the model's own chat template, or by name what papers use, e.g. "one-word" or "vicuna+one-word".
         """
-        _, answer, text = _answer(models, library, opened, image, question, methods, max_new_tokens, model, prompt)
-        return {"model": model or models.default, "question": text, "prompt": prompt, **_answers(answer)}
+        _, answer, text = _answer(asker, library, opened, image, question, methods, max_new_tokens, model, prompt)
+        return {"model": model or asker.models.default, "question": text, "prompt": prompt, **_answers(answer)}
 
     def key_object_curve(
         image: ImageData,
@@ -64,7 +64,7 @@ def endpoints(models: Models, library: Library) -> None:
 
         The object is a box (x0, y0, x1, y1 in pixels of the upright picture) or a category annotated in it.
         """
-        seen, answer, _ = _answer(models, library, opened, image, question, methods, 1, model, prompt)
+        seen, answer, _ = _answer(asker, library, opened, image, question, methods, 1, model, prompt)
         name, mask = _object(library, seen, box, category, question)
         coverage = clvs.coverage(mask, answer.views)
         curves = [key_object_attention(run.trace, coverage)[0] for run in answer.runs]
@@ -88,7 +88,7 @@ def _said(function: Callable[..., dict]) -> Callable[..., dict]:
 
 
 def _answer(
-    models: Models,
+    asker: Asker,
     library: Library,
     opened: Callable[[Path], Any],
     image: Any,
@@ -104,11 +104,11 @@ def _answer(
     count = limits.new_tokens(max_new_tokens)
     path = _path(image, library)
     picture = opened(path)
-    name = model if isinstance(model, str) and model else models.default
-    target = models.get(name).target
+    name = model if isinstance(model, str) and model else asker.models.default
+    target = asker.models.get(name).target
     for method in methods:
         check(method, target)
-    return (path, picture), models.ask(name, picture, text, methods, count, prompt), text
+    return (path, picture), asker.ask(name, picture, text, methods, count, prompt), text
 
 
 def _path(image: Any, library: Library) -> Path:

@@ -63,7 +63,7 @@ class Exports:
         name, _, ending = kind.rpartition(".")
         if recorded := self.replaying and self.replaying.shown(session, shown):
             return self._of_recording(session, *recorded, name, ending, view)
-        run = session.meant(shown and shown.run)
+        run = session.meant(None if shown is None else shown.run)
         if ending in ("html", "csv") and not run and self.first.model not in self.models.cards:
             return self._first(ending, view)
         result = self.answering.result(session, run)

@@ -32,6 +32,7 @@ from viz.page.results.runs import thumbnail
 from viz.page.seen import Seen, add, see
 from viz.page.session import Picture, Result, Settings
 from viz.viewer import received
+from viz.viewer.contract import Payload
 from viz.viewer.payload import decode
 
 HERE, BUNDLED = Path("recordings"), ASSETS / "recordings"  # looked into where nothing else is said
@@ -111,7 +112,7 @@ class Recorded:
         same = [item for item in self.items if Path(item.picture).stem == scene] or self.items
         return next((item for item in same if item.question == question), next(iter(same), None))
 
-    def payload(self, item: Item) -> dict[str, Any]:
+    def payload(self, item: Item) -> Payload:
         """The recorded payload as its file has it. ClvsError when it cannot be shown."""
         path = self._inside(QUESTIONS, f"{item.id}{PAYLOAD}")
         try:
