@@ -16,10 +16,13 @@ from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from ..benchmarks import BENCHMARKS, PAPER, Question
-from ..benchmarks.running.asker import BATCH, Plan
+from ..benchmarks.running import job
 from ..benchmarks.running.folder import RunFolder, read_run
-from ..benchmarks.running.job import Task, check, first_pictures, positives, run
-from ..benchmarks.running.workers import Cluster, Here, Processes
+from ..benchmarks.running.job import check
+from ..benchmarks.running.local import InProcess
+from ..benchmarks.running.plan import BATCH, Plan, Task, first_pictures, positives
+from ..benchmarks.running.processes import ProcessPool
+from ..benchmarks.running.ray import RayCluster
 from ..errors import ClvsError, ModelError
 from ..key_objects import CocoInstances
 from ..methods import CLVS, METHODS, Combine, Method, Target, Vanilla, method, spec
@@ -29,7 +32,8 @@ from ..models import prompts
 from ..models.registry import CARDS, ModelCard, card_for
 from ..terminal import say
 from ..text import line
-from .options import METHOD_HELP, add_model, add_prompt, method_files, positive, read_method, whole
+from .choose import METHOD_HELP, method_files, read_method
+from .options import add_model, add_prompt, positive, whole
 from .score import add_part, benchmark, load, part
 
 ALL, ABLATION = "all", "ablation"
@@ -87,7 +91,7 @@ def add(commands: Any) -> None:
         "--ray", metavar="ADDRESS", help="ask on a Ray cluster: auto, local or HOST:PORT (pip install ray)"
     )
     bench.add_argument("--gpus-per-worker", type=gpus, metavar="N", help="with --ray (default: 1 where there are GPUs)")
-    bench.set_defaults(run=command)
+    bench.set_defaults(run=run)
 
 
 def _add_asking(bench: argparse.ArgumentParser) -> None:
@@ -220,7 +224,7 @@ def _selected(options: argparse.Namespace, questions: list[Question]) -> list[Qu
 # --- the command --------------------------------------------------------------------------------------
 
 
-def command(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """Runs the benchmark; what is wrong with options or data costs no model."""
     options = _preset(options)
     prompts.parse(options.prompt)
@@ -252,7 +256,7 @@ def command(options: argparse.Namespace) -> None:
             "--out."
         ) from None
     finally:
-        if not isinstance(backend, Here):
+        if not isinstance(backend, InProcess):
             backend.close()
     if options.key_objects:
         for sentence in key_objects_told(read_run(options.out)):
@@ -260,7 +264,7 @@ def command(options: argparse.Namespace) -> None:
     print(options.out)
 
 
-def _run(folder: Path, task: Task, plan: Plan, backend: Here | Processes | Cluster) -> None:
+def _run(folder: Path, task: Task, plan: Plan, backend: InProcess | ProcessPool | RayCluster) -> None:
     bar: Any = None
 
     def progress(done: int, total: int) -> None:
@@ -273,7 +277,7 @@ def _run(folder: Path, task: Task, plan: Plan, backend: Here | Processes | Clust
         bar.update(done - bar.n)
 
     try:
-        run(task, plan, folder, backend, progress, say)
+        job.run(task, plan, folder, backend, progress, say)
     finally:
         if bar is not None:
             bar.close()
@@ -335,10 +339,10 @@ def _absolute(path: str) -> str:
     return str(Path(path).resolve())
 
 
-def _backend(options: argparse.Namespace, plan: Plan) -> Here | Processes | Cluster:
+def _backend(options: argparse.Namespace, plan: Plan) -> InProcess | ProcessPool | RayCluster:
     say(f"Loading {options.model} ...")
     if not sys.stderr.isatty():
         disable_progress_bar()
     if options.ray is not None:
-        return Cluster(plan, options.ray, options.gpus_per_worker, options.workers)
-    return Processes(plan, options.workers) if (options.workers or 1) > 1 else Here(plan)
+        return RayCluster(plan, options.ray, options.gpus_per_worker, options.workers)
+    return ProcessPool(plan, options.workers) if (options.workers or 1) > 1 else InProcess(plan)
