@@ -88,7 +88,7 @@ def test_our_errors_can_be_pickled(kind):
     (gr.Error("No GPU. [Join](https://huggingface.co/join) now."), "No GPU. Join (https://huggingface.co/join) now."),
 ])  # fmt: skip
 def test_what_gradio_says_is_told_as_it_is(error, told):
-    assert str(border.told(error)) == told
+    assert str(border.for_visitors(error)) == told
 
 
 @pytest.mark.parametrize(("name", "methods", "tokens", "seconds"), [

@@ -113,10 +113,10 @@ def _answer(
 
 def _path(image: Any, library: Library) -> Path:
     """The uploaded file, or an example."""
-    given = image.get("path") if isinstance(image, Mapping) else None
-    if not isinstance(given, str):
+    name = image.get("path") if isinstance(image, Mapping) else None
+    if not isinstance(name, str):
         raise ClvsError("There is no picture; send one with gradio_client's handle_file.")
-    path = library.sent(given)
+    path = library.sent(name)
     if path is None:
         raise ClvsError("The picture must be uploaded; send it with gradio_client's handle_file.")
     return path
@@ -143,11 +143,11 @@ def _answers(answer: Answer) -> dict[str, Any]:
     return {
         "layers": answer.layers,
         "unknown_words": list(answer.unknown),
-        "answers": [_told(run) for run in answer.runs],
+        "answers": [_run(run) for run in answer.runs],
     }
 
 
-def _told(run: Any) -> dict[str, Any]:
+def _run(run: Any) -> dict[str, Any]:
     trace = run.trace
     return {
         "method": str(trace.meta["method"]),
@@ -168,16 +168,16 @@ def _told(run: Any) -> dict[str, Any]:
 
 def _particulars(trace: Any, step: int) -> dict[str, Any]:
     """What only some methods record of a token."""
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if trace.contrast_words is not None:
         kinds = ("with_picture", "contrasted", "outcome")
         shares = zip(trace.contrast_words[step], *trace.contrast_probabilities[step], strict=True)
-        found["contrast"] = [{"text": word, **dict(zip(kinds, map(float, row), strict=True))} for word, *row in shares]
+        facts["contrast"] = [{"text": word, **dict(zip(kinds, map(float, row), strict=True))} for word, *row in shares]
     if trace.acted_heads is not None:
-        found["acted_heads"] = np.argwhere(trace.acted_heads[step]).tolist()
+        facts["acted_heads"] = np.argwhere(trace.acted_heads[step]).tolist()
     if trace.sinks is not None:
-        found["sinks"] = [np.flatnonzero(layer).tolist() for layer in trace.sinks[step]]
-    return found
+        facts["sinks"] = [np.flatnonzero(layer).tolist() for layer in trace.sinks[step]]
+    return facts
 
 
 def _curves(runs: Sequence[Any], curves: Sequence[np.ndarray]) -> list[dict[str, Any]]:

@@ -101,8 +101,8 @@ class Exports:
         payload = recorded.payload(item)
         picture = recorded.picture(item, payload)
         if ending in ("html", "csv"):
-            payload = {**with_objects(payload, session.on or (), session.region), "view": view}
-            return _exported(payload, ending, limits.jpeg(picture))
+            followed = {**with_objects(payload, session.on or (), session.region), "view": view}
+            return _exported(followed, ending, limits.jpeg(picture))
         return self._figure(session, result(payload, picture), name, ending, view)
 
     def _first(self, ending: str, view: Mapping[str, Any]) -> bytes:

@@ -128,7 +128,7 @@ class Models:
         threading.Thread(target=load, name="switch-model", daemon=True).start()
         yield from _heard(news, stop)
         if failed:
-            raise failed[0] if isinstance(failed[0], Exception) else border.told(failed[0])
+            raise failed[0] if isinstance(failed[0], Exception) else border.for_visitors(failed[0])
         if stop.is_set() and not was_ready:
             self._discard(name)
             raise Stopped(STOPPED)

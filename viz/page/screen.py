@@ -156,4 +156,4 @@ class Screen:
 
 def sentence(error: Exception) -> str:
     """What a visitor is told of an error."""
-    return str(border.told(error))
+    return str(border.for_visitors(error))

@@ -133,13 +133,13 @@ def _as_error() -> Iterator[None]:
 
 
 def _caught(error: BaseException) -> ClvsError:
-    """As `told`, of anything that somebody's code may raise; but Ctrl+C, which reaches the main thread, is Ctrl+C."""
+    """As `for_visitors`, of anything that somebody's code may raise; but Ctrl+C, in the main thread, is Ctrl+C."""
     if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
         raise error
-    return told(error)
+    return for_visitors(error)
 
 
-def told(error: BaseException) -> ClvsError:
+def for_visitors(error: BaseException) -> ClvsError:
     """What a visitor is told: our own sentences and ZeroGPU's as they are, anything else stays in the log."""
     if isinstance(error, ClvsError):
         return error

@@ -145,8 +145,8 @@ def _turn(exif: bytes, xmp: bytes) -> bytes:
     """EXIF that says how to turn the picture, as these notes do, and nothing else; nothing where it is upright."""
     turn = _orientation(exif.removeprefix(_EXIF))
     if turn is None:
-        found = _TURNED.search(xmp)
-        turn = int(found[1]) if found else 1
+        match = _TURNED.search(xmp)
+        turn = int(match[1]) if match else 1
     if turn not in range(2, 9):
         return b""
     note = Image.Exif()

@@ -28,7 +28,7 @@ from clvs_core.terminal import say
 from clvs_core.text import line
 from clvs_core.trace import Trace
 from viz.page import limits
-from viz.page.results.runs import thumbnail
+from viz.page.results.pictures import thumbnail
 from viz.page.seen import Seen, add, see
 from viz.page.session import Picture, Result, Settings
 from viz.viewer import received
@@ -182,12 +182,12 @@ class Recordings:
 
     def _add(self, folder: Path) -> None:
         try:
-            found = read(folder, _free(folder.resolve().name, self.named))
+            recorded = read(folder, _free(folder.resolve().name, self.named))
         except ClvsError as error:
             say(line(str(error)))
             return
-        if found.items:
-            self.named[found.name] = found
+        if recorded.items:
+            self.named[recorded.name] = recorded
         else:
             say(line(f"The recording {folder} has no answers yet; it is left out."))
 
