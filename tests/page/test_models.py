@@ -256,7 +256,7 @@ def test_a_page_is_ones_own_where_nobody_else_comes(monkeypatch, host, share, pu
     monkeypatch.delenv("SPACE_ID", raising=False)
     if space:
         monkeypatch.setenv("SPACE_ID", "somebody/clvs")
-    assert limits.is_own(host, share, public) is mine
+    assert limits.is_own(host, share=share, public=public) is mine
 
 
 def test_a_public_page_loads_and_opens_nothing_for_anybody(monkeypatch, library):

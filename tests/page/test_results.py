@@ -211,11 +211,11 @@ def test_a_growing_run_is_read_again(folder, tab):
 
 def test_a_run_is_read_once_and_few_are_kept(folder, tmp_path):
     available = Runs([folder, *(made_run(tmp_path / f"r{n}") for n in range(KEPT))])
-    first = available.get(Choice(run="street"), False)
-    assert available.get(Choice(run="street"), False) is first
+    first = available.get(Choice(run="street"), owner=False)
+    assert available.get(Choice(run="street"), owner=False) is first
     for n in range(KEPT):
-        available.get(Choice(run=f"r{n}"), False)
-    assert available.get(Choice(run="street"), False) is not first
+        available.get(Choice(run=f"r{n}"), owner=False)
+    assert available.get(Choice(run="street"), owner=False) is not first
 
 
 def test_without_a_run_the_board_says_so(desks, tmp_path):
@@ -282,7 +282,7 @@ def test_the_parser_failed_where_it_or_a_person_reads_nothing_or_something_else(
 
 
 def test_pages(folder):
-    opened = Runs([folder]).get(Choice(run="amber"), False)
+    opened = Runs([folder]).get(Choice(run="amber"), owner=False)
     page = filtering.shown(opened, Choice())
     assert (page["count"], page["total"], page["pages"], len(page["rows"])) == (72, 72, 2, filtering.PAGE)
     last = filtering.shown(opened, Choice(page=99))
@@ -296,7 +296,7 @@ def test_pages(folder):
 
 def test_gained_and_lost_are_those_of_the_scores(tmp_path):
     made_run(tmp_path / "x", "pope", pope_questions(30))
-    opened = Runs([tmp_path]).get(Choice(run="x"), False)
+    opened = Runs([tmp_path]).get(Choice(run="x"), owner=False)
     change = opened.benchmark.compare(opened.run.questions, opened.run.answers["clvs"], opened.run.answers["vanilla"])
     for show in ("gained", "lost"):
         assert filtering.shown(opened, Choice(show=show, method="clvs"))["count"] == getattr(change["All"], show) > 0
@@ -307,7 +307,7 @@ def test_gained_and_lost_are_those_of_the_scores(tmp_path):
 
 def test_thousands_of_questions_are_filtered_at_once(tmp_path):
     made_run(tmp_path / "x", "pope", pope_questions(170), FIVE)
-    opened = Runs([tmp_path]).get(Choice(run="x"), False)
+    opened = Runs([tmp_path]).get(Choice(run="x"), owner=False)
     filtering.shown(opened, Choice())
     start = time.perf_counter()
     found = filtering.shown(opened, Choice(text="thing 7", show="differ"))
@@ -340,14 +340,14 @@ def test_a_board_goes_to_the_browser_as_json(tab):
 ])  # fmt: skip
 def test_vanilla_then_what_is_picked_then_what_differs(opened, number, picked, differing, methods):
     place, _ = opened.question(f"coco/random/{number}")
-    assert filtering.to_ask(opened, opened.said("pope")[place], picked, differing) == methods
+    assert filtering.to_ask(opened, opened.said("pope")[place], picked, differing=differing) == methods
 
 
 def test_a_run_without_vanilla(tmp_path):
     made_run(tmp_path / "x", "pope", STREET, {"pai": "pai", "vaf": "vaf"}, said)
-    opened = Runs([tmp_path]).get(Choice(run="x"), False)
+    opened = Runs([tmp_path]).get(Choice(run="x"), owner=False)
     assert filtering.usual(opened) == ["pai", "vaf"]
-    assert filtering.to_ask(opened, opened.said("pope")[0], [], True) == ["pai", "vaf"]
+    assert filtering.to_ask(opened, opened.said("pope")[0], [], differing=True) == ["pai", "vaf"]
     assert ids(opened, show="gained", method="pai") == ids(opened, show="lost", method="pai") == []
 
 
@@ -525,7 +525,7 @@ def test_figures_that_a_run_holds_data_for(desks, monkeypatch, tmp_path):
     saved = tab.save(event(run="mme", part="figures", ending="svg", name="mme"), VISITOR)
     assert saved["name"] == "mme-mme.svg"
     assert "<svg" in Path(saved["url"].partition("file=")[2]).read_text()
-    first, again = (tab.made.figures(tab.runs.get(Choice(run="mme"), False)) for _ in range(2))
+    first, again = (tab.made.figures(tab.runs.get(Choice(run="mme"), owner=False)) for _ in range(2))
     assert first is again, "drawn once"
 
 

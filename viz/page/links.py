@@ -63,7 +63,7 @@ def parse(pairs: Iterable[tuple[str, Any]]) -> Link | None:
     )
 
 
-def _methods(texts: Iterable[Any], alone: bool) -> tuple[str, ...]:
+def _methods(texts: Iterable[Any], *, alone: bool) -> tuple[str, ...]:
     """Specs of the methods that can be read, each once, the first four of them."""
     readable: dict[str, None] = {}
     for text in texts:

@@ -51,6 +51,7 @@ class Models:
     def __init__(
         self,
         names: Sequence[str] = ("scenes",),
+        *,
         dtype: str = "auto",
         device: str = "auto",
         load: Callable[..., Any] | None = None,
@@ -219,7 +220,7 @@ class Models:
             return 0
         return sum(self.needed(self.cards[name]) for name in self._loaded if self.cards[name].size)
 
-    def _make_room(self, needed: int, always: bool) -> None:
+    def _make_room(self, needed: int, *, always: bool) -> None:
         """Frees the models that are loaded: always, or only if the new one would not fit beside them."""
         device = self.precision.device
         if not self._loaded or not (always or memory.fit(needed, device) is None):

@@ -94,7 +94,7 @@ def unread(said: np.ndarray, person: np.ndarray) -> np.ndarray:
     return np.any((said != NONE) & ((said == NEITHER) | (person == NEITHER) | (said != person)), axis=1)
 
 
-def to_ask(opened: OpenRun, said: np.ndarray, picked: Sequence[str], differing: bool) -> list[str]:
+def to_ask(opened: OpenRun, said: np.ndarray, picked: Sequence[str], *, differing: bool) -> list[str]:
     """The methods to ask a question with, at most as many as the page compares.
 
     Vanilla always where the run has it, then those picked by hand, then, if they are wanted, those whose answer differs

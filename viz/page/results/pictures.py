@@ -29,9 +29,9 @@ class RunPictures:
     def __init__(self, library: Library, images: Sequence[Path]):
         self.folders = [library.folder, *filter(None, [library.coco_folder]), *images]
 
-    def find(self, question: Question, owner: bool) -> Path:
+    def find(self, question: Question, *, owner: bool) -> Path:
         """The question's picture. ClvsError, one sentence, when it is not on this machine."""
-        path, image = self.near(question, owner), question.image
+        path, image = self.near(question, owner=owner), question.image
         # a name out of a file must not lead out of the folder
         wanted = replace(question, image=Path(image).name if Path(image).is_absolute() else image, picture=None)
         for folder in self.folders if path is None and image else ():
@@ -47,7 +47,7 @@ class RunPictures:
             )
         return path
 
-    def near(self, question: Question, owner: bool) -> Path | None:
+    def near(self, question: Question, *, owner: bool) -> Path | None:
         """The same, without looking into folders below."""
         if owner and isinstance(question.picture, (str, Path)) and os.path.isfile(question.picture):
             return Path(question.picture)
@@ -56,12 +56,12 @@ class RunPictures:
             return None
         return next((folder / image for folder in self.folders if os.path.isfile(folder / image)), None)
 
-    def thumbnails(self, questions: Iterable[Question], owner: bool) -> dict[str, str]:
+    def thumbnails(self, questions: Iterable[Question], *, owner: bool) -> dict[str, str]:
         """Small pictures as data URLs by image name as it is shown, of those that are quickly found and can be read."""
         urls: dict[str, str] = {}
         for question in questions:
             name = readable(question.image)
-            path = None if name in urls else self.near(question, owner)
+            path = None if name in urls else self.near(question, owner=owner)
             if path is not None and (small := thumbnail(path, path.stat().st_mtime_ns)):
                 urls[name] = small
         return urls

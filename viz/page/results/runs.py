@@ -47,7 +47,7 @@ class Runs:
             names[_free(own, names)] = path
         return names
 
-    def get(self, choice: Choice, owner: bool) -> OpenRun:
+    def get(self, choice: Choice, *, owner: bool) -> OpenRun:
         """The run of the chosen name, for the owner also at the chosen path. ClvsError for anything else."""
         if choice.folder and owner:
             typed = Path(choice.folder.strip()).expanduser().resolve()

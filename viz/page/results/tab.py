@@ -87,11 +87,11 @@ class Results:
         if not choice.run and not choice.folder:
             return board
         try:
-            return board | self._answers(self.runs.get(choice, owner), choice, owner)
+            return board | self._answers(self.runs.get(choice, owner=owner), choice, owner=owner)
         except Exception as error:
             return board | {"error": sentence(error)}
 
-    def _answers(self, opened: OpenRun, choice: Choice, owner: bool) -> dict[str, Any]:
+    def _answers(self, opened: OpenRun, choice: Choice, *, owner: bool) -> dict[str, Any]:
         table = filtering.shown(opened, choice)
         seen = [opened.questions[opened.places[row["id"]]] for row in table["rows"]]
         parts = [opened.benchmark.parser, *(name for name in PARSERS if name != opened.benchmark.parser)]
@@ -105,7 +105,7 @@ class Results:
             "kinds": opened.kinds[:100],
             "parsers": parts,
             "answers": len(opened.run.rows),
-            "thumbs": self.pictures.thumbnails(seen, owner),
+            "thumbs": self.pictures.thumbnails(seen, owner=owner),
             **table,
         }
 
@@ -116,7 +116,7 @@ class Results:
         choice, part = Choice.of(event._data), _word(event, "part")
         board: dict[str, Any] = {"part": part, "turn": next(self._turns)}
         try:
-            opened = self.runs.get(choice, self._owner(request))
+            opened = self.runs.get(choice, owner=self._owner(request))
             if part == "tables":
                 return board, self.made.tables(opened, choice.parser, "md")
             drawn = self.made.figures(opened)
@@ -136,7 +136,7 @@ class Results:
         """The download component's value: tables as md, csv or tex, or a figure as png or svg."""
         choice, part, ending = Choice.of(event._data), _word(event, "part"), _word(event, "ending")
         try:
-            opened = self.runs.get(choice, self._owner(request))
+            opened = self.runs.get(choice, owner=self._owner(request))
             if ending not in ENDINGS.get(part, ()):
                 raise ClvsError("There is no such download; choose one of the tab.")
             if part == "tables":
@@ -157,17 +157,19 @@ class Results:
         present: the page's model. First the board's value, which says that the explorer is to be shown, or why not.
         """
         try:
-            return self._open(session, present, event, self._owner(request))
+            return self._open(session, present, event, owner=self._owner(request))
         except Exception as error:
             board = {"part": "opened", "turn": next(self._turns), "error": sentence(error)}
             return board, *events.unchanged(FILLED_IN)
 
-    def _open(self, session: Session, present: str, event: gr.EventData, owner: bool) -> tuple[Any, ...]:
+    def _open(self, session: Session, present: str, event: gr.EventData, *, owner: bool) -> tuple[Any, ...]:
         choice = Choice.of(event._data)
-        opened = self.runs.get(choice, owner)
+        opened = self.runs.get(choice, owner=owner)
         place, question = opened.question(choice.id)
-        path, scene = self._picture(self.pictures.find(question, owner))
-        names = filtering.to_ask(opened, opened.said(filtering.parser(opened, choice))[place], *_picked(event))
+        path, scene = self._picture(self.pictures.find(question, owner=owner))
+        picked, differing = _picked(event)
+        said = opened.said(filtering.parser(opened, choice))[place]
+        names = filtering.to_ask(opened, said, picked, differing=differing)
         settings, sentences = self._settings(opened, names, present)
         shown, ticket = self.desks.answering.begin(session)
         session.remark = readable(" ".join([_in_the_run(opened, question.id, names), *sentences]), TYPED)
