@@ -361,7 +361,7 @@ def stopping(found, name, at, gate=None):
 
 def test_the_menu_begins_with_the_model_for_this_machine(gpu):
     gpu[0] = 23e9
-    first, *others = own(Loader()).menu("scenes")["rows"]
+    first, *others = Offers(own(Loader())).menu("scenes")["rows"]
     assert first["name"] == "llava-1.5-7b"
     assert first["advice"].startswith("Recommended for this machine: the largest that leaves room in 24.0 GB of memory")
     assert not any(row["advice"] for row in others)
@@ -395,7 +395,7 @@ def test_what_is_to_be_confirmed_before_a_download(gpu, monkeypatch):
 
 def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
     gpu[0] = 23e9
-    offer = own(Loader()).for_photographs()
+    offer = Offers(own(Loader())).for_photographs()
     assert (offer["name"], offer["asks"]) == ("llava-1.5-7b", True)
     assert "LLaVA-1.5 7B suits this machine (Llama 2 Community, a download of 14.1 GB)" in offer["text"]
     theirs = Models(["scenes", "smolvlm-256m", "llava-onevision-0.5b"], load=Loader())
@@ -411,7 +411,7 @@ def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
     assert set(alone) == {"text"}
     assert "whoever runs this page can offer" in alone["text"]
     gpu[0] = 0.5e9
-    assert "than this machine can run" in own(Loader()).for_photographs()["text"]
+    assert "than this machine can run" in Offers(own(Loader())).for_photographs()["text"]
 
 
 def test_a_stop_ends_a_download_and_frees_nothing():
