@@ -399,14 +399,15 @@ def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
     assert (offer["name"], offer["asks"]) == ("llava-1.5-7b", True)
     assert "LLaVA-1.5 7B suits this machine (Llama 2 Community, a download of 14.1 GB)" in offer["text"]
     theirs = Models(["scenes", "smolvlm-256m", "llava-onevision-0.5b"], load=Loader())
-    assert theirs.for_photographs() == {
+    theirs_offer = Offers(theirs)
+    assert theirs_offer.for_photographs() == {
         "text": "For photographs, choose LLaVA-OneVision 0.5B.",
         "name": "llava-onevision-0.5b",
         "label": "LLaVA-OneVision 0.5B",
         "asks": False,
     }
     theirs.get("smolvlm-256m")
-    assert theirs.for_photographs()["name"] == "smolvlm-256m", "it is loaded"
+    assert theirs_offer.for_photographs()["name"] == "smolvlm-256m", "it is loaded"
     alone = Offers(Models(["scenes"], load=Loader())).for_photographs()
     assert set(alone) == {"text"}
     assert "whoever runs this page can offer" in alone["text"]
