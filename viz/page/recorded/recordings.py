@@ -29,7 +29,7 @@ from clvs_core.text import line
 from clvs_core.trace import Trace
 from clvs_core.untrusted import Untrusted, departure
 from viz.page import limits
-from viz.page.results.pictures import thumbnail
+from viz.page.pictures import thumbnail
 from viz.page.seen import Seen, add, see
 from viz.page.session import Picture, Result, Settings
 from viz.viewer import received

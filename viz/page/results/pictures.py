@@ -1,22 +1,17 @@
-"""Where pictures of runs are, and small ones of them."""
+"""Where pictures of runs are, and which of them are quickly found."""
 
 from __future__ import annotations
 
-import base64
-import functools
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
 from clvs_core.benchmarks.pictures import with_pictures
 from clvs_core.benchmarks.question import Question
 from clvs_core.errors import ClvsError
-from viz.page import limits
 from viz.page.library import Library
+from viz.page.pictures import thumbnail
 from viz.page.results.opened import readable
 
 
@@ -65,18 +60,3 @@ class RunPictures:
             if path is not None and (small := thumbnail(path, path.stat().st_mtime_ns)):
                 urls[name] = small
         return urls
-
-
-@functools.lru_cache(maxsize=4096)
-def thumbnail(path: Path, stamp: int) -> str:
-    """The whole picture, 88 pixels on its longer side; "" for what cannot be read. stamp: when it was last changed."""
-    try:
-        with Image.open(path, formats=limits.FORMATS) as picture:
-            picture.draft("RGB", (88, 88))
-            small = picture.convert("RGB")
-    except Exception:  # a broken file can fail in any decoder, in any way
-        return ""
-    small.thumbnail((88, 88))
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=72)
-    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode("ascii")
