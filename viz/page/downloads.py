@@ -10,9 +10,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-import clvs_core as clvs
 from clvs_core.errors import ClvsError
-from clvs_core.key_objects import relative_gain, together
+from clvs_core.key_objects import gains, object_curves, together
 from viz.figures import traces as figures
 from viz.page import events, limits, links, objects
 from viz.page.desks import Desks
@@ -63,7 +62,7 @@ class Exports:
         name, _, ending = kind.rpartition(".")
         if recorded := self.replaying and self.replaying.shown(session, shown):
             return self._of_recording(session, *recorded, name, ending, view)
-        run = session.meant(shown and shown.run)
+        run = session.meant(None if shown is None else shown.run)
         if ending in ("html", "csv") and not run and self.first.model not in self.models.cards:
             return self._first(ending, view)
         result = self.answering.result(session, run)
@@ -101,8 +100,8 @@ class Exports:
         payload = recorded.payload(item)
         picture = recorded.picture(item, payload)
         if ending in ("html", "csv"):
-            payload = {**with_objects(payload, session.on or (), session.region), "view": view}
-            return _exported(payload, ending, limits.jpeg(picture))
+            followed = {**with_objects(payload, session.on or (), session.region), "view": view}
+            return _exported(followed, ending, limits.jpeg(picture))
         return self._figure(session, result(payload, picture), name, ending, view)
 
     def _first(self, ending: str, view: Mapping[str, Any]) -> bytes:
@@ -133,16 +132,10 @@ class Exports:
 
     def _curves(self, result: Result, traces: Sequence[Any], step: int, followed: Sequence[Any]) -> Any:
         cover = together([item.coverage for item in followed]) if followed else np.ones(result.views.visual)
-        values = [clvs.key_object_attention(trace, cover) for trace in traces]
-        vanilla = next((v for v, run in zip(values, result.runs, strict=True) if run.method.name == "vanilla"), None)
-        gains = [
-            relative_gain(curve[step], vanilla[step]).unclipped
-            if vanilla is not None and curve is not vanilla and step < min(len(curve), len(vanilla))
-            else None
-            for curve in values
-        ]
+        curves = object_curves(traces, cover)
+        attention = [curve.attention for curve in curves]
         name = " and ".join(item.name for item in followed) or "the picture"
-        return figures.curves(traces, values, gains=gains, step=step, name=name)
+        return figures.curves(traces, attention, gains=gains(curves, step), step=step, name=name)
 
 
 def _exported(payload: Mapping[str, Any], ending: str, picture: bytes) -> bytes:
