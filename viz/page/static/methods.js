@@ -1,6 +1,11 @@
 // The methods to compare: chips pick them, and the settings of one at a time stand below. The server says what there is;
 // what is picked goes back as specs, written as clvs_core.methods.spec writes them. An entry is a list of parts, one of
 // a single method, each with the settings that its spec names; the others are the preset's. Labels may come from anybody's file: textContent only.
+
+import { el } from '../../viewer/src/dom.js';
+import { STYLES } from '../../viewer/src/styles.js';
+import { placeAmong } from '../../viewer/src/twins.js';
+
 const root = element.querySelector('.mp');
 const find = (name) => root.querySelector(name);
 const chips = find('.mp-chips');
@@ -34,12 +39,9 @@ const labelOf = (entry) => {
   const again = keyOf(entry).slice(keyName(entry).length + 1);
   return again ? `${label} ${again}` : label;
 };
-/** As viz.scales.places: the reference comes first, then the others in order. */
 const styleOf = (entry) => {
-  const names = entries.map(keyName);
-  const reference = Math.max(0, names.indexOf('vanilla'));
-  const at = entries.indexOf(entry);
-  return STYLES[at === reference ? 0 : at + (at < reference ? 1 : 0)];
+  const reference = Math.max(0, entries.map(keyName).indexOf('vanilla'));
+  return STYLES[placeAmong(entries.indexOf(entry), reference)];
 };
 
 const written = (value) => (Array.isArray(value) ? value.join('-') : String(value));
@@ -92,13 +94,7 @@ function toggle(key) {
 
 // ---- chips and tabs ------------------------------------------------------------------------------------------------
 
-function make(tag, name, text = '') {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  node.textContent = text;
-  if (tag === 'button') node.type = 'button';
-  return node;
-}
+const make = (tag, name, text = '') => el(tag, { class: name, text, type: tag === 'button' ? 'button' : null });
 
 const PATHS = {
   ring: 'M6 2.6a3.4 3.4 0 1 1 0 6.8a3.4 3.4 0 1 1 0-6.8z',

@@ -11,7 +11,7 @@ const STAGES = {
 };
 
 /** "layer 3", "layers 3 to 12"; the pair counts from 0. As much room while the depth is not known, which is 0 then. */
-export function layerWords(layers, depth) {
+function layerWords(layers, depth) {
   if (!layers) return depth ? 'in no layer' : 'layers … to …';
   const [first, last] = layers;
   return first === last ? `layer ${first + 1}` : `layers ${first + 1} to ${last + 1}`;
@@ -64,7 +64,7 @@ export function actedWords({ sinks, heads, card }, step, layer, count) {
   return lines.map((line, i) => (i ? line : `Layer ${layer + 1}: ${line}`));
 }
 
-export function headWords(acted, count, card) {
+function headWords(acted, count, card) {
   return `${counted(acted.length, 'head', count)} ${card.acted}`;
 }
 
