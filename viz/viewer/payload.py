@@ -129,13 +129,13 @@ def empty(error: str = "") -> dict[str, Any]:
 def decode(payload: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of a payload as float16, by name. ValueError when the string is shorter than its shapes say."""
     flat = np.frombuffer(base64.b64decode(payload["blob"], validate=True), dtype="<f2")
-    found = {}
+    arrays = {}
     for name, entry in payload["arrays"].items():
         size = math.prod(entry["shape"])
         if entry["offset"] < 0 or entry["offset"] + size > flat.size:
             raise ValueError(f"The payload's data ends before {name!r} does.")
-        found[name] = flat[entry["offset"] : entry["offset"] + size].reshape(entry["shape"])
-    return found
+        arrays[name] = flat[entry["offset"] : entry["offset"] + size].reshape(entry["shape"])
+    return arrays
 
 
 def contours(mask: np.ndarray) -> list[list[list[float]]]:

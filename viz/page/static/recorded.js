@@ -25,6 +25,7 @@ function picture({ name, title, thumbnail }) {
   const src = thumbnail.startsWith('data:image/webp;base64,') ? thumbnail : null;
   const show = () => choose(open().name, open().items.find((item) => item.picture === name).id);
   const made = button('', on, show, el('img', { alt: title, width: 56, height: 56, src }));
+  made.dataset.name = name;
   return Object.assign(made, { title, tabIndex: on ? 0 : -1 });
 }
 

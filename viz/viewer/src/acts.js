@@ -33,8 +33,8 @@ export function doesWords(card, depth) {
   const rows = alike && parts.length ? ` ${ROWS[parts[0].rows]}` : '';
   const where = several || !edits.length ? '' : `, ${layerWords(card.layers, depth)}`;
   const chances = cardParts(card).some((part) => part.contrast || part.stage === 'logits');
-  const found = [edits.length && `${edits.join(' and ')}${rows}${where}`, chances && CHANCES].filter(Boolean);
-  return `Changes ${found.join('; then ') || 'nothing'}.`;
+  const changes = [edits.length && `${edits.join(' and ')}${rows}${where}`, chances && CHANCES].filter(Boolean);
+  return `Changes ${changes.join('; then ') || 'nothing'}.`;
 }
 
 /** What the stages that a card names are. */
@@ -70,11 +70,11 @@ function headWords(acted, count, card) {
 
 /** All heads that a method acted on at a token, by layer: "layer 3: heads 1, 2; layer 5: head 1". */
 export function headsText(acted) {
-  const found = acted.map((heads, layer) => {
+  const layers = acted.map((heads, layer) => {
     const which = heads.map((head) => head + 1).join(', ');
     return which && `layer ${layer + 1}: head${heads.length > 1 ? 's' : ''} ${which}`;
   });
-  return found.filter(Boolean).join('; ') || 'none';
+  return layers.filter(Boolean).join('; ') || 'none';
 }
 
 /** What the contrast's columns are called. */
