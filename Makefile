@@ -24,6 +24,7 @@ check: .venv/.test node_modules/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 	npm run --silent check
 
 format: .venv/.test node_modules/.check

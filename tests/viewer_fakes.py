@@ -10,7 +10,7 @@ from PIL import Image
 import clvs_core as clvs
 from clvs_core.engine.decode import Run, Token
 from clvs_core.models.geometry.views import llava_views
-from viz.viewer.payload import MapObject, build
+from viz.viewer.payload import Comparison, MapObject, build
 
 LAYERS, HEADS, SIDE = 8, 2, 6
 HOT, COLD = 0.25, 2.0**-9  # float16 holds both exactly
@@ -178,4 +178,4 @@ def payload(runs=None, objects=None, **options):
         dog = box_object("dog", views, 0, 0, half, half)
         objects = [dog, box_object("cat", views, half, half, views.width, views.height, on=False)]
     picture = data_url(png(views.width, views.height))
-    return build(runs, image_url=picture, objects=objects, id=options.pop("id", "fake"), **options)
+    return build(Comparison(runs, image_url=picture, objects=objects, id=options.pop("id", "fake"), **options))

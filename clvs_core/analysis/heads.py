@@ -30,7 +30,8 @@ from torch import Tensor
 from ..engine.attention import SharedKeys, softmax_rows
 from ..engine.images import EncodedImage
 from ..engine.model import Model
-from ..engine.segments import ImageSegment, QuestionSegment, question_segments
+from ..engine.questions import Tail, question_segments
+from ..engine.segments import ImageSegment, QuestionSegment
 from ..errors import ClvsError, QuestionError
 from ..key_objects import CocoInstances
 from ..methods import Vanilla
@@ -174,7 +175,7 @@ def influences(model: Model, caption: Caption, question: str = QUESTION, prompt:
     image = model.open_image(caption.picture, prompt)
     ids, steps = _tokens(model, image, caption, question, prompt)
     places = list(dict.fromkeys(step for kind in steps for step in kind))
-    segment = question_segments(model.hf, image.segment, [(tuple(ids), None)])[0]
+    segment = question_segments(model.hf, image.segment, [Tail(tuple(ids), None)])[0]
     chances = silent_chances(model, image.segment, segment, places)
     change = chances[:, -1:] - chances[:, :-1]
     by_place = dict(zip(places, change.reshape(-1, model.layers, model.heads), strict=True))

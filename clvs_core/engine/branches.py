@@ -17,9 +17,9 @@ from torch import Tensor
 from ..methods.base import RECORDS, Method, MethodError
 from ..models.positions import at_least_float32, rerotate
 from .attention import Blocks, SharedKeys, softmax_rows
-from .editing import Rows, edited, groups
+from .editing import Rows, edited, groups, within
 from .lens import Lens, uncertainty
-from .segments import ImageSegment, QuestionBatch, QuestionSegment, within
+from .segments import ImageSegment, QuestionBatch, QuestionSegment
 
 LENS_TOP = 3  # how many tokens of each layer's lens are kept
 CONTRAST_TOP = 6  # how many tokens of a contrast's distributions are kept

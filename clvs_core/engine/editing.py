@@ -103,3 +103,10 @@ def _rescored(group: Group, layer: int, scores: Tensor, weights: Tensor, keys: K
     before = group.take(scores).to(weights.dtype)
     raised = group.editor.scores(layer, before, keys)
     return weights if raised is before else softmax_rows(mask(raised, group.rows))
+
+
+def within(weights: Tensor, hidden: Tensor) -> Tensor:
+    """Rows with nothing on `hidden`: an edit must not show a layer what lies outside its window. Their sums stay."""
+    inside = weights.masked_fill(hidden.to(weights.device), 0)
+    left = inside.sum(-1, keepdim=True)  # 0 where a silenced head sees nothing else
+    return inside * (weights.sum(-1, keepdim=True) / left.masked_fill(left == 0, 1))

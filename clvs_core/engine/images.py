@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
 from PIL import Image
 
 from ..errors import QuestionError
-from ..methods import CLVS, Method, Vanilla
+from ..methods import CLVS, METHODS, Method, Vanilla
 from ..methods.base import Contrast, NoisedPicture, Reading, check_range
-from ..models.geometry.views import Views
+from ..models.geometry.views import Views, views_for
 from ..models.prompts import CHAT
 from .branches import Branch
+from .checkpoint import Checkpoint
 from .decode import Answer, BranchLog, Run, Step, Token, about, decode
-from .segments import Asked, ImageSegment, QuestionSegment, question_segments
+from .questions import Tail
+from .segments import ImageSegment
+from .tree import PromptTree
 
-if TYPE_CHECKING:
-    from .model import Model
-
-_QUESTIONS_KEPT = 64  # question segments kept per picture, those of its contrasts apart
 _NOISED_KEPT = 2  # noised versions kept per picture, each as large as the picture itself
 _DEFAULT_METHODS = (Vanilla(), CLVS())
-
-
-class Root:
-    """What prompts begin with, and the questions that were asked behind it."""
-
-    def __init__(self, segment: ImageSegment):
-        self.segment = segment
-        self._questions: OrderedDict[Asked, QuestionSegment] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of what is kept of it and of its questions."""
-        with self._lock:
-            return self.segment.nbytes + sum(q.nbytes for q in self._questions.values())
-
-    def ask(self, hf: Any, asked: Sequence[Asked]) -> list[QuestionSegment]:
-        """The segments of these tails under these edits, from memory where possible; each different one is run once."""
-        with self._lock:
-            found = {one: self._questions[one] for one in asked if one in self._questions}
-        order = list(dict.fromkeys(method for _, method in asked))
-        missing = [one for one in dict.fromkeys(asked) if one not in found]
-        missing.sort(key=lambda one: order.index(one[1]))  # rows under one edit stand together
-        found.update(zip(missing, question_segments(hf, self.segment, missing), strict=True))
-        with self._lock:
-            for one in dict.fromkeys(asked):
-                self._questions[one] = found[one]
-                self._questions.move_to_end(one)
-            while len(self._questions) > _QUESTIONS_KEPT:
-                self._questions.popitem(last=False)
-        return [found[one] for one in asked]
-
-    def forget(self) -> None:
-        """Forgets the questions."""
-        with self._lock:
-            self._questions.clear()
 
 
 class EncodedImage:
@@ -69,24 +32,26 @@ class EncodedImage:
     fingerprint, and the text before it in the prompt it was encoded in.
     """
 
-    def __init__(self, model: Model, picture: Image.Image, segment: ImageSegment, views: Views, key: tuple[str, str]):
+    def __init__(
+        self, model: Checkpoint, picture: Image.Image, segment: ImageSegment, views: Views, key: tuple[str, str]
+    ):
         self.model, self.key = model, key
         self._picture = picture  # for prompts that say something else before it
         self.width, self.height = picture.size
         self.views = views
-        self.root = Root(segment)
-        self._contrasts: OrderedDict[Contrast, Root] = OrderedDict()
+        self.tree = PromptTree(segment)
+        self._contrasts: OrderedDict[Contrast, PromptTree] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def segment(self) -> ImageSegment:
-        return self.root.segment
+        return self.tree.segment
 
     @property
     def nbytes(self) -> int:
         """Bytes held for this picture: what is kept of it, its contrasts and questions, and its pixels, four each."""
         with self._lock:
-            roots = [self.root, *self._contrasts.values()]
+            roots = [self.tree, *self._contrasts.values()]
         return sum(root.nbytes for root in roots) + 4 * self.width * self.height
 
     @overload
@@ -205,7 +170,7 @@ class EncodedImage:
         """One branch for each question and method (resolved); tails: the questions' ids."""
         for reading in dict.fromkeys(r for _, m in asked if (r := m.reading())):
             self._read(reading, prompt)
-        questions = self.root.ask(self.model.hf, [(tails[q], m.on_questions()) for q, m in asked])
+        questions = self.tree.ask(self.model.hf, [Tail(tails[q], m.on_questions()) for q, m in asked])
         found = [Branch(m, question) for (_, m), question in zip(asked, questions, strict=True)]
         for contrast in dict.fromkeys(c for _, m in asked if (c := m.contrasted())):
             rows = [row for row, (_, m) in enumerate(asked) if m.contrasted() == contrast]
@@ -213,7 +178,7 @@ class EncodedImage:
                 q: self._tail(contrast, q, tails[q], prompt) for q in dict.fromkeys(asked[row][0] for row in rows)
             }
             root = self._contrast(contrast, prompt)
-            behind = root.ask(self.model.hf, [(wanted[asked[row][0]], None) for row in rows])
+            behind = root.ask(self.model.hf, [Tail(wanted[asked[row][0]], None) for row in rows])
             for row, question in zip(rows, behind, strict=True):
                 found[row] = Branch(found[row].method, found[row].question, (root.segment, question))
         self.model.cache.trim()
@@ -225,14 +190,14 @@ class EncodedImage:
             return tail
         return tuple(self.model.prompts.without_picture(question, prompt))
 
-    def _contrast(self, contrast: Contrast, prompt: str) -> Root:
+    def _contrast(self, contrast: Contrast, prompt: str) -> PromptTree:
         """What a contrast's prompts begin with, from memory where possible."""
         with self._lock:
             root = self._contrasts.get(contrast)
         if root is None and isinstance(contrast, NoisedPicture):
-            root = Root(self.model.segment(self._picture, prompt, noise=contrast))
+            root = PromptTree(self.model.segment(self._picture, prompt, noise=contrast))
         elif root is None:
-            root = Root(self.segment.without_picture())
+            root = PromptTree(self.segment.without_picture())
         with self._lock:
             self._contrasts[contrast] = root
             self._contrasts.move_to_end(contrast)
@@ -250,7 +215,7 @@ class EncodedImage:
     def _behind(self, prompt: str) -> EncodedImage:
         """This picture, as encoded behind what the prompt says before it: another one's keys would not be the same."""
         content, head = self.key
-        return self if self.model.prompts.head(prompt) == head else self.model.encoded(self._picture, content, prompt)
+        return self if self.model.prompts.head(prompt) == head else encoded(self.model, self._picture, content, prompt)
 
     def _facts(self, question: str, prompt: str) -> dict[str, Any]:
         model = self.model
@@ -273,65 +238,20 @@ class EncodedImage:
             )
 
 
-class ImageCache:
-    """The most recently used pictures of one model, within a budget of bytes; the latest one always stays.
+def encoded(model: Checkpoint, picture: Image.Image, content: str, prompt: str) -> EncodedImage:
+    """The picture behind what this prompt says before it. picture: upright; content: its fingerprint."""
+    key = content, model.prompts.head(prompt)
+    image = model.cache.get(key)
+    if image is None:
+        image = model.room.within(lambda: _encode(model, picture, key, prompt))
+        model.cache.put(key, image)
+    return image
 
-    budget: bytes at most. spare: how many more bytes may be taken now, asked whenever pictures have grown; None for as
-    many as the budget allows.
-    """
 
-    def __init__(self, budget: int, spare: Callable[[], int] | None = None):
-        self.budget, self.spare = budget, spare
-        self._images: OrderedDict[tuple[str, str], EncodedImage] = OrderedDict()
-        self._left: deque[str] = deque()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, str]) -> EncodedImage | None:
-        """The picture of this content (see `fingerprint`) behind this text, if it is kept."""
-        with self._lock:
-            if key in self._images:
-                self._images.move_to_end(key)
-            return self._images.get(key)
-
-    def put(self, key: tuple[str, str], image: EncodedImage) -> None:
-        with self._lock:
-            self._drop_left()
-            self._images[key] = image
-            self._images.move_to_end(key)
-        self.trim()
-
-    def trim(self) -> None:
-        """Forgets the oldest pictures until the rest fit the budget; pictures grow with their questions."""
-        with self._lock:
-            self._drop_left()
-            used = {key: image.nbytes for key, image in self._images.items()}
-            held = sum(used.values())
-            most = self.budget if self.spare is None else min(self.budget, held + self.spare())
-            while sum(used.values()) > most and len(self._images) > 1:
-                oldest, _ = self._images.popitem(last=False)
-                del used[oldest]
-
-    def leave(self, content: str) -> None:
-        """Forgets the pictures of this content, which nobody will ask any more.
-
-        Now, or with the next picture where this interrupts one of the other calls: a finalizer may be who says it.
-        """
-        self._left.append(content)
-        if self._lock.acquire(blocking=False):
-            try:
-                self._drop_left()
-            finally:
-                self._lock.release()
-
-    def _drop_left(self) -> None:
-        while self._left:
-            content = self._left.popleft()
-            for key in [key for key in self._images if key[0] == content]:
-                del self._images[key]
-
-    def clear(self) -> None:
-        with self._lock:
-            self._images.clear()
-
-    def __len__(self) -> int:
-        return len(self._images)
+def _encode(model: Checkpoint, picture: Image.Image, key: tuple[str, str], prompt: str) -> EncodedImage:
+    inputs = model.prompts.encode(picture, "?", prompt)
+    views = views_for(model.hf, model.processor, inputs, picture.height, picture.width)
+    # what methods read under the card's settings is cheap to note on the way, and another look is not
+    usual = [METHODS[name](**settings).reading() for name, settings in model.target.settings.items()]
+    segment = model.look(inputs, [reading for reading in usual if reading])
+    return EncodedImage(model, picture, segment, views, key)

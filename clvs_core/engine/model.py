@@ -1,65 +1,17 @@
-"""A loaded checkpoint: opens pictures and knows what the engine must know about it."""
+"""A model that opens pictures: what `load_model` gives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
-
-from ..methods import METHODS
-from ..methods.base import NoisedPicture, Reading, Target
-from ..methods.vcd import noised
-from ..models.geometry.views import views_for
-from ..models.memory import TOKENS
-from ..models.prompts import CHAT, Prompts
-from ..models.registry import ModelCard
+from ..models.prompts import CHAT
 from ..pictures import fingerprint, read_picture
-from .attention import NAME, register, watch
-from .images import EncodedImage, ImageCache
-from .room import Room
-from .segments import ImageSegment, image_segment
-
-CACHE_BYTES = 2 << 30  # of kept pictures at most; less where less is free beside the model
-CACHE_LEAST = 256 << 20  # as much is allowed to any model; a larger one may keep as many bytes as it has weights
+from .checkpoint import Checkpoint
+from .images import EncodedImage, encoded
 
 
-class Model:
-    """A vision-language model of transformers with its processor.
-
-    name: the short name, hub id or folder it was loaded by. layers, heads: of the text decoder.
-    context: how many tokens prompt and answer may have together. cache: pictures already encoded, in `cache_bytes`;
-    None for as many as suit the model's size.
-    """
-
-    def __init__(self, hf: Any, processor: Any, card: ModelCard, cache_bytes: int | None = None):
-        register()
-        hf.set_attn_implementation({"text_config": NAME})
-        watch(hf.get_decoder())
-        text = hf.config.get_text_config()
-        self.hf, self.processor, self.card = hf.eval(), processor, card
-        self.tokenizer = processor.tokenizer
-        self.image_token_id: int = hf.config.image_token_id
-        self.prompts = Prompts(processor, self.image_token_id, hf.config.model_type)
-        self.layers: int = text.num_hidden_layers
-        self.heads: int = text.num_attention_heads
-        self.context: int = text.max_position_embeddings
-        self.target = Target.of(card, self.layers, self.heads, text.hidden_size)
-        self.end_ids = _ids(hf.generation_config.eos_token_id, self.tokenizer.eos_token_id)
-        tokens = card.size.tokens if card.size else TOKENS
-        self.room = Room(hf, tokens, self._forget)
-        weights = sum(parameter.nbytes for parameter in hf.parameters())
-        budget = min(CACHE_BYTES, max(CACHE_LEAST, weights)) if cache_bytes is None else cache_bytes
-        self.cache = ImageCache(budget, self.room.spare)
-
-    @property
-    def name(self) -> str:
-        return self.card.name
-
-    def _forget(self) -> None:
-        self.cache.clear()
+class Model(Checkpoint):
+    """A checkpoint (see there for what is known of it) that opens pictures."""
 
     def open_image(self, picture: Any, prompt: str = CHAT) -> EncodedImage:
         """Encodes a picture (path, PIL image or (H, W, 3) uint8 array), or finds it among the latest ones.
@@ -68,59 +20,8 @@ class Model:
         Raises ImageError when it cannot be read, QuestionError for a prompt this model does not have.
         """
         upright = read_picture(picture)
-        return self.encoded(upright, fingerprint(upright), prompt)
+        return encoded(self, upright, fingerprint(upright), prompt)
 
     def forget(self, content: str) -> None:
         """Gives up what is kept for pictures of this content (the first part of `EncodedImage.key`)."""
         self.cache.leave(content)
-
-    def encoded(self, picture: Image.Image, content: str, prompt: str) -> EncodedImage:
-        """The picture behind what this prompt says before it. picture: upright; content: its fingerprint."""
-        key = content, self.prompts.head(prompt)
-        image = self.cache.get(key)
-        if image is None:
-            image = self.room.within(lambda: self._encode(picture, key, prompt))
-            self.cache.put(key, image)
-        return image
-
-    def _encode(self, picture: Image.Image, key: tuple[str, str], prompt: str) -> EncodedImage:
-        inputs = self.prompts.encode(picture, "?", prompt)
-        views = views_for(self.hf, self.processor, inputs, picture.height, picture.width)
-        # what methods read under the card's settings is cheap to note on the way, and another look is not
-        usual = [METHODS[name](**given).reading() for name, given in self.target.settings.items()]
-        return EncodedImage(self, picture, self._segment(inputs, [known for known in usual if known]), views, key)
-
-    def segment(
-        self, picture: Image.Image, prompt: str, noise: NoisedPicture | None = None, readings: Sequence[Reading] = ()
-    ) -> ImageSegment:
-        """A picture's segment behind what the prompt says before it, with noise on its pixels or further readings."""
-        inputs = self.prompts.encode(picture, "?", prompt)
-        if noise is not None:
-            for name, value in inputs.items():
-                if name.startswith("pixel_values") and value.is_floating_point():
-                    inputs[name] = noised(value, noise.step, noise.seed)
-        return self._segment(inputs, readings)
-
-    @torch.no_grad()
-    def _segment(self, inputs: Any, readings: Sequence[Reading]) -> ImageSegment:
-        return image_segment(self.hf, self.placed(inputs), self.image_token_id, readings)
-
-    def placed(self, inputs: Any) -> dict[str, Tensor]:
-        """The processor's inputs for one unpadded prompt, where the model takes them and as precise as it is."""
-        # offloaded weights wait on "meta" until their turn
-        device = next(p.device for p in self.hf.parameters() if p.device.type != "meta")
-        return {
-            name: value.to(device, self.hf.dtype if value.is_floating_point() else None)
-            for name, value in inputs.items()
-            if name != "attention_mask"
-        }
-
-    def unknown_words(self, question: str, prompt: str = CHAT) -> list[str]:
-        """Words of question and prompt that the model's vocabulary does not have; [] where it spells out anything."""
-        return self.prompts.unknown_words(question, prompt)
-
-
-def _ids(*choices: int | Iterable[int] | None) -> list[int]:
-    """All given ids, each once: of llama3-llava-next-8b, only the tokenizer names the token that ends a turn."""
-    given = [[choice] if isinstance(choice, int) else choice for choice in choices if choice is not None]
-    return list(dict.fromkeys(id for some in given for id in some))

@@ -11,7 +11,7 @@ from clvs_core.models.geometry.views import llava_views
 from tests import viewer_fakes as fakes
 from tests.browser.conftest import APP, ROOT, SETTLED
 from viz import scales
-from viz.viewer.payload import build
+from viz.viewer.payload import Comparison, build
 from viz.viewer.standalone import curves_csv, data_url
 
 
@@ -631,7 +631,7 @@ def test_while_nothing_has_come_the_panels_keep_their_room_and_the_last_result_f
     methods = [clvs.Vanilla(), clvs.CLVS()]
     objects = [fakes.box_object("dog", views, 0, 0, 48, 48)]
     address = fakes.payload()["image"]["url"]
-    waiting = build([], views=views, methods=methods, objects=objects, image_url=address, status="running", id="next")
+    waiting = build(Comparison([], address, objects, views, methods, status="running", id="next"))
     page.evaluate("(next) => document.querySelector('.cv').__clvs.update(next)", waiting)
     page.evaluate(SETTLED)
     assert page.locator(".cv").bounding_box()["height"] == height

@@ -11,7 +11,7 @@ import clvs_core as clvs
 from tests import viewer_fakes as fakes
 from tests.browser.conftest import drawn
 from viz.viewer import Viewer, script
-from viz.viewer.payload import build, empty
+from viz.viewer.payload import Comparison, build, empty
 
 proceed = threading.Semaphore(0)  # lets a streamed answer take its next step
 EVENTS = ("region", "objects", "layer", "step")
@@ -23,7 +23,7 @@ def answer():
     whole = fakes.payload(question=EVIL)
     views = fakes.pair()[0].trace.views
     start = {"image_url": whole["image"]["url"], "id": "fake", "status": "running"}
-    yield build([], views=views, methods=[clvs.Vanilla(), clvs.CLVS()], progress="reading", **start)
+    yield build(Comparison([], views=views, methods=[clvs.Vanilla(), clvs.CLVS()], progress="reading", **start))
     proceed.acquire(timeout=20)
     yield {**fakes.payload(list(map(first_token, fakes.pair()))), "status": "running", "progress": "token 1"}
     proceed.acquire(timeout=20)

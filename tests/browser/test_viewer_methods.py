@@ -12,7 +12,7 @@ from tests import viewer_fakes as fakes
 from tests.browser.conftest import APP, SETTLED
 from tests.browser.test_viewer import goto, patch_centre, pixel, state
 from viz import scales
-from viz.viewer.payload import build
+from viz.viewer.payload import Comparison, build
 
 UPDATE = "(next) => document.querySelector('.cv').__clvs.update(next)"
 ALL = ("var", "pai+clvs", "adhh", "tarac")  # everything that is particular, without vanilla
@@ -194,7 +194,7 @@ def test_four_methods_take_the_room_of_waiting_and_do_not_jump(show):
     })"""
     before = page.evaluate(places)
     options = {"views": fakes.several("vcd")[0].trace.views, "methods": [fakes.METHODS[name] for name in names]}
-    page.evaluate(UPDATE, build([], image_url=done["image"]["url"], status="running", id="next", **options))
+    page.evaluate(UPDATE, build(Comparison([], image_url=done["image"]["url"], status="running", id="next", **options)))
     page.evaluate(SETTLED)
     assert page.evaluate(places) == before
     assert page.locator(".cv-contrast td").first.inner_text() == "waiting for the first word …"

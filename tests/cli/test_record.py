@@ -13,7 +13,7 @@ from clvs_core.cli import main as cli
 from clvs_core.cli import record
 from tests.tiny import picture
 from viz.viewer import received
-from viz.viewer.payload import build, decode
+from viz.viewer.payload import Comparison, build, decode
 
 LINES = [
     {"image": "dogs.png", "question": "Is there a dog?", "title": "Two dogs", "licence": "CC0", "source": "my garden"},
@@ -350,7 +350,7 @@ def test_a_question_of_llava_stays_small():
 
     def size(steps):
         runs = [answered(method, steps, np.random.default_rng(0)) for method in (clvs.Vanilla(), clvs.CLVS())]
-        made = build(runs, image_url="")
+        made = build(Comparison(runs, image_url=""))
         assert not any(name.startswith("heads/") for name in decode(made)), "single heads of this size are left out"
         return len(record._packed(received.read(json.dumps(made).encode())))
 

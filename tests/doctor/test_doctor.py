@@ -17,8 +17,7 @@ from clvs_core.cli.main import main
 from clvs_core.doctor import checks, literal, machine, timing
 from clvs_core.doctor.findings import GREEN, RED, YELLOW, Finding, examined, public
 from clvs_core.doctor.subject import Subject
-from clvs_core.engine import branches, decode
-from clvs_core.engine import model as engine_model
+from clvs_core.engine import branches, decode, images
 from clvs_core.engine.attention import NAME
 from clvs_core.engine.lens import Lens
 from clvs_core.engine.model import Model
@@ -146,7 +145,7 @@ def swapped(weights, memory, alpha, visual):
 
 
 SCORES = branches._scores
-SMOOTH, VIEWS, UNCERTAINTY, LOGITS = clvs.smooth, engine_model.views_for, branches.uncertainty, Lens.logits
+SMOOTH, VIEWS, UNCERTAINTY, LOGITS = clvs.smooth, images.views_for, branches.uncertainty, Lens.logits
 
 
 def never(self, layer, uncertainty):
@@ -206,8 +205,8 @@ BREAKAGES = {
     "no stop": ("clvs", clvs.CLVSEditor, "observe", never),
     "late stop": ("clvs", clvs.CLVSEditor, "observe", late),
     "uncertainty": ("clvs", branches, "uncertainty", lambda *a: 0.98 * UNCERTAINTY(*a)),
-    "geometry": ("impulse", engine_model, "views_for", shifted),
-    "count": ("visual tokens", engine_model, "views_for", one_more),
+    "geometry": ("impulse", images, "views_for", shifted),
+    "count": ("visual tokens", images, "views_for", one_more),
 }
 LOOKS = {
     "attention": checks.attention,

@@ -13,9 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, Combine
 from clvs_core.engine.attention import SharedKeys
-from clvs_core.engine.editing import Group, groups
+from clvs_core.engine.editing import Group, groups, within
 from clvs_core.engine.lens import Lens
-from clvs_core.engine.segments import _Places, _QuestionPass, within
+from clvs_core.engine.questions import _Places, _QuestionPass
 from clvs_core.methods import Keys, spec
 from clvs_core.models.positions import rerotate
 from tests.engine.test_families import FAMILIES, built

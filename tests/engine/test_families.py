@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText
 import clvs_core as clvs
 from clvs_core import CLVS, Vanilla
 from clvs_core.engine.model import Model
-from clvs_core.engine.segments import question_segments
+from clvs_core.engine.questions import Tail, question_segments
 from clvs_core.models.positions import rerotate
 from clvs_core.models.prompts import Prompts
 from clvs_core.models.registry import card_for
@@ -159,7 +159,7 @@ def test_unified_positions_equal_recomputing(family):
     assert image.positions.reshape(-1, image.length).tolist() == positions[:, : image.length].tolist()
     assert (positions[:, image.length :] - image.next == np.arange(positions.shape[1] - image.length)).all()
     assert (positions[:, image.length :] - unified[:, image.length :] == image.shift).all()
-    question = question_segments(model.hf, image, [(tuple(model.prompts.tail(QUESTIONS[2])), None)])[0]
+    question = question_segments(model.hf, image, [Tail(tuple(model.prompts.tail(QUESTIONS[2])), None)])[0]
     ours = torch.cat([image.unified[0], question.unified], 1)  # all but the last prompt token
     assert (ours - keys[0, :, :-1]).abs().max() < 1e-9
     assert (plain - keys).abs().max() > 1e-2, "unified positions change nothing here"

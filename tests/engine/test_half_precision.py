@@ -15,7 +15,7 @@ from transformers.masking_utils import sdpa_mask
 
 from clvs_core import CLVS, PAI, TARAC, VAF, VCD, Vanilla
 from clvs_core.engine.model import Model
-from clvs_core.engine.segments import question_segments
+from clvs_core.engine.questions import Tail, question_segments
 from clvs_core.errors import ModelError
 from clvs_core.models.registry import card_for
 from tests import tiny_families
@@ -135,7 +135,7 @@ def test_questions_read_the_picture_as_under_sdpa(family, dtype):
     tail = tuple(model.prompts.tail(QUESTIONS[2]))
     nothing = VAF(enhance=1, suppress=1, layers=(0, model.layers - 1)).resolve(model.target)
     for method in (None, nothing):
-        question = question_segments(model.hf, image, [(tail, method), (tail[-3:], None)])[0]
+        question = question_segments(model.hf, image, [Tail(tail, method), Tail(tail[-3:], None)])[0]
         for keys, expected in zip(question.keys, stock, strict=True):
             error = (keys.float() - expected).abs().mean() / expected.std(1).mean()
             assert error < 8 * UNIT[dtype]

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from clvs_core import CLVS, PAI, TARAC, VAR, VCD, Vanilla, load_model
-from clvs_core.engine.images import EncodedImage, ImageCache
+from clvs_core.engine.cache import ImageCache
+from clvs_core.engine.images import EncodedImage
 from clvs_core.engine.room import Room, ran_out
 from clvs_core.errors import ClvsError, OutOfMemory
 from clvs_core.models import memory
@@ -48,7 +49,7 @@ def fail(monkeypatch, place, name, error, times, skip=0):
 @pytest.mark.parametrize("error", SHORT.values(), ids=SHORT)
 def test_an_image_pass_is_tried_again_without_the_other_pictures(model, monkeypatch, error):
     others = [model.open_image(tiny.picture(seed)) for seed in range(3)]
-    fail(monkeypatch, model, "_segment", error, 1)
+    fail(monkeypatch, model, "look", error, 1)
     image = model.open_image(tiny.picture(9))
     assert len(model.cache) == 1
     assert model.open_image(tiny.picture(9)) is image
@@ -95,7 +96,7 @@ def test_what_fails_twice_is_one_sentence_and_the_model_goes_on(model, monkeypat
     expected = image.ask("Why?", METHODS, 2)
     with monkeypatch.context() as patch:
         if part == "picture":
-            fail(patch, model, "_segment", SHORT["cuda"], 2)
+            fail(patch, model, "look", SHORT["cuda"], 2)
         else:
             skip = 0 if part == "question" else 1
             fail(patch, model.hf.get_decoder().layers[0].mlp, "forward", SHORT["cuda"], 9, skip)
@@ -200,7 +201,7 @@ def test_a_model_on_a_small_gpu_keeps_what_fits(model, monkeypatch):
 def test_what_is_kept_for_a_picture_is_counted_as_it_is_held(model):
     image = model.open_image(tiny.picture())
     image.ask("Is there a dog?", METHODS, 2)
-    held = [image.segment, *image.root._questions.values()]
+    held = [image.segment, *image.tree._questions.values()]
     for contrast in image._contrasts.values():
         held += [contrast.segment, *contrast._questions.values()]
     tensors = {x.data_ptr(): x.nbytes for part in held for x in _tensors(part) if x.nbytes}
@@ -222,7 +223,9 @@ def test_a_small_model_keeps_few_pictures(tiny_folder, monkeypatch, weights, bud
 
     loaded = load_model(tiny_folder)
     monkeypatch.setattr(type(loaded.hf), "parameters", lambda self, recurse=True: iter([Weighed()]))
-    monkeypatch.setattr("clvs_core.engine.model.Room", lambda *args: type("Beside", (), {"spare": lambda self: 0})())
+    monkeypatch.setattr(
+        "clvs_core.engine.checkpoint.Room", lambda *args: type("Beside", (), {"spare": lambda self: 0})()
+    )
     assert type(loaded)(loaded.hf, loaded.processor, loaded.card).cache.budget == budget
     assert type(loaded)(loaded.hf, loaded.processor, loaded.card, cache_bytes=7).cache.budget == 7
 

@@ -10,7 +10,7 @@ import pytest
 
 import clvs_core as clvs
 from clvs_core import ADHH, CLVS, PAI, VAF, VAR, VCD, Combine, Vanilla
-from clvs_core.engine import images, model
+from clvs_core.engine import checkpoint, tree
 from clvs_core.models.registry import CARDS
 from tests import tiny
 from tests.close import assert_close
@@ -28,8 +28,8 @@ def image(tiny_model):
 def looks(monkeypatch):
     """How often the stock model looked at a picture."""
     count = []
-    look = model.image_segment
-    monkeypatch.setattr(model, "image_segment", lambda *args: count.append(args[3]) or look(*args))
+    look = checkpoint.image_segment
+    monkeypatch.setattr(checkpoint, "image_segment", lambda *args: count.append(args[3]) or look(*args))
     return count
 
 
@@ -57,9 +57,9 @@ def test_contrasts_and_edited_questions_count_as_memory(image):
 
 def test_the_rows_of_a_question_are_edited_once_for_all_that_edit_them_alike(image, monkeypatch):
     runs = []
-    ask = images.question_segments
+    ask = tree.question_segments
     monkeypatch.setattr(
-        images, "question_segments", lambda hf, segment, asked: runs.append(asked) or ask(hf, segment, asked)
+        tree, "question_segments", lambda hf, segment, asked: runs.append(asked) or ask(hf, segment, asked)
     )
     image.ask("Whose?", [Vanilla(), VAF(), Combine(VAF(), CLVS()), CLVS(), VAF(enhance=2)], 1)
     assert [len(asked) for asked in runs] == [3], "as it is, by VAF, and by the stronger VAF"

@@ -15,10 +15,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, ModelError, Vanilla, load_model, method
-from clvs_core.engine import branches, editing, segments
+from clvs_core.engine import branches, editing
 from clvs_core.engine import decode as decode_module
+from clvs_core.engine import questions as packs
+from clvs_core.engine.cache import ImageCache
 from clvs_core.engine.decode import RunLog
-from clvs_core.engine.images import ImageCache
 from clvs_core.engine.model import Model
 from tests import tiny
 from tests.close import assert_close
@@ -271,13 +272,11 @@ def test_a_prompt_with_a_single_token_after_the_picture(tiny_folder, monkeypatch
 
 
 def test_more_questions_than_one_pack_holds(tiny_model, monkeypatch):
-    from clvs_core.engine import segments
-
     image = tiny_model.open_image(tiny.picture(8))
     questions = [f"Is there a thing number {i}?" for i in range(5)]
     together = image.ask(questions, [Vanilla()], 2, keep_logits=True)
-    image.root.forget()
-    monkeypatch.setattr(segments, "PACK", 40)
+    image.tree.forget()
+    monkeypatch.setattr(packs, "PACK", 40)
     packed = image.ask(questions, [Vanilla()], 2, keep_logits=True)
     for (a,), (b,) in zip(together, packed, strict=True):
         assert np.abs(a.logits - b.logits).max() < 1e-5 * a.logits.std()
@@ -294,19 +293,19 @@ def test_a_long_question_meets_its_keys_some_rows_at_a_time(family, methods, mon
     image = model.open_image(tiny.picture(8))
     questions = ["Is there a dog, " + "or a cat, " * 12 + "here?", "Why?"]
     together = image.ask(questions, methods, 3, keep_logits=True)
-    image.root.forget()
+    image.tree.forget()
     widest = []
 
-    def watched(scores, softmax=segments.softmax_rows):
+    def watched(scores, softmax=packs.softmax_rows):
         widest.append(scores.numel() * scores.element_size())
         return softmax(scores)
 
-    for module in (segments, editing):
+    for module in (packs, editing):
         monkeypatch.setattr(module, "softmax_rows", watched)
-    monkeypatch.setattr(segments, "PACK_BYTES", 8 * model.heads * (image.segment.length + 200) * 8)
+    monkeypatch.setattr(packs, "PACK_BYTES", 8 * model.heads * (image.segment.length + 200) * 8)
     bounded = image.ask(questions, methods, 3, keep_logits=True)
     assert len(widest) > 5 * model.layers
-    assert max(widest) <= segments.PACK_BYTES
+    assert max(widest) <= packs.PACK_BYTES
     for runs, others in zip(bounded, together, strict=True):
         for run, other in zip(runs, others, strict=True):
             assert [t.id for t in run.tokens] == [t.id for t in other.tokens]
@@ -321,12 +320,12 @@ def test_a_long_question_costs_memory_by_its_length(tiny_model, monkeypatch, met
     resolved = [m.resolve(tiny_model.target).on_questions() for m in methods]
     for reading in filter(None, (m and m.reading() for m in resolved)):
         image._read(reading, "chat")
-    monkeypatch.setattr(segments, "PACK_BYTES", 1 << 18)
+    monkeypatch.setattr(packs, "PACK_BYTES", 1 << 18)
     peaks = []
     for length in (500, 1000):
         with Live() as live:
             for edits in resolved:
-                segments.question_segments(tiny_model.hf, image.segment, [((5,) * length, edits)])
+                packs.question_segments(tiny_model.hf, image.segment, [packs.Tail((5,) * length, edits)])
         peaks.append(live.peak)
     assert peaks[1] < 2.3 * peaks[0]
 

@@ -29,6 +29,7 @@ import clvs_core as clvs
 from clvs_core import loading
 from clvs_core.analysis.heads import silent_chances
 from clvs_core.engine.model import Model
+from clvs_core.engine.questions import Tail
 from clvs_core.models import hub, memory
 from clvs_core.models.memory import Place, Size
 from clvs_core.models.registry import CARDS, FAMILIES, card_for
@@ -555,7 +556,7 @@ def test_nothing_is_float64_on_a_gpu_that_has_none(tiny_folder, method):
 def test_heads_are_ranked_on_a_gpu_that_has_no_float64(tiny_folder):
     model = clvs.load_model(tiny_folder)
     image = model.open_image(tiny.picture())
-    caption = image.root.ask(model.hf, [(tuple(model.prompts.tail("Is there a dog?")), None)])[0]
+    caption = image.tree.ask(model.hf, [Tail(tuple(model.prompts.tail("Is there a dog?")), None)])[0]
     with NoFloat64():
         assert silent_chances(model, image.segment, caption, [1]).dtype is torch.float64
 
@@ -690,7 +691,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
 SCRIPT = """
 import json, sys
 import clvs_core as clvs
-from clvs_core.models import hub, loading
+from clvs_core import loading
+from clvs_core.models import hub
 from clvs_core.models.registry import card_for
 told, failed = [], []
 assert not hub.downloaded(card_for("some/model"))

@@ -9,8 +9,9 @@ import pytest
 import clvs_core as clvs
 from clvs_core.models.geometry.views import llava_views
 from tests import viewer_fakes as fakes
+from viz.viewer import contract
 from viz.viewer.particulars import CONTRAST_WORDS
-from viz.viewer.payload import HEADS_BUDGET, _affordable, build, contours, decode, empty, simplify
+from viz.viewer.payload import HEADS_BUDGET, Comparison, _affordable, build, contours, decode, empty, simplify
 
 
 def test_weights_survive_the_trip_as_means_of_heads():
@@ -62,7 +63,7 @@ def test_methods_that_share_a_name_get_keys_and_labels_of_their_own():
 
 def test_a_running_payload_has_no_heads_and_may_have_no_runs():
     views = fakes.pair()[0].trace.views
-    waiting = build([], views=views, methods=[clvs.Vanilla()], image_url="x", status="running", progress="reading")
+    waiting = build(Comparison([], "x", views=views, methods=[clvs.Vanilla()], status="running", progress="reading"))
     assert waiting["methods"][0]["tokens"] == []
     assert decode(waiting) == {}
     assert not any(name.startswith("heads/") for name in decode(fakes.payload(status="running")))
@@ -110,9 +111,9 @@ def test_heads_are_left_out_when_they_would_be_large():
 
 def test_five_methods_are_refused_and_so_is_nothing_at_all():
     with pytest.raises(ValueError, match="at most 4 methods, got 5"):
-        build([fakes.run(clvs.Vanilla())] * 5, image_url="x")
+        build(Comparison([fakes.run(clvs.Vanilla())] * 5, image_url="x"))
     with pytest.raises(ValueError, match="needs runs"):
-        build([], image_url="x")
+        build(Comparison([], image_url="x"))
 
 
 def test_a_mask_or_coverage_of_another_picture_is_refused():
@@ -275,7 +276,7 @@ def test_particulars_of_a_long_answer_wait_with_its_maps(monkeypatch):
 def test_before_the_first_token_cards_are_there_and_layers_are_not():
     views = fakes.pair()[0].trace.views
     methods = [fakes.METHODS[name] for name in ("vanilla", "var", "clvs")] + [clvs.CLVS(alpha=0.5)]
-    waiting = build([], views=views, methods=methods, image_url="x", status="running")["methods"]
+    waiting = build(Comparison([], views=views, methods=methods, image_url="x", status="running"))["methods"]
     assert [m["label"] for m in waiting] == ["Vanilla", "VAR", "CLVS", "CLVS (α 0.5)"]
     assert waiting[1]["card"]["layers"] is None
     assert waiting[1]["card"]["records"] == ["sinks", "acted_heads"]
@@ -285,3 +286,13 @@ def test_before_the_first_token_cards_are_there_and_layers_are_not():
 def test_settings_are_told_in_words():
     assert entry("adhh")["settings"] == "2 heads"
     assert entry("pai+clvs")["settings"] == "CLVS α 0.8, β 0.8"
+
+
+def test_the_viewers_javascript_is_checked_against_what_python_gives_it():
+    assert contract.DECLARATION.read_text(encoding="utf-8") == contract.declaration(), (
+        "run python -m viz.viewer.contract"
+    )
+    page = contract.get_type_hints(contract.Payload)
+    assert set(fakes.payload()) == set(page)
+    for part, entry in ((contract.Method, "methods"), (contract.Object, "objects"), (contract.View, "views")):
+        assert set(fakes.payload()[entry][0]) == set(contract.get_type_hints(part))

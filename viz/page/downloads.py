@@ -20,7 +20,7 @@ from viz.page.recorded.desk import Desks
 from viz.page.recorded.recordings import Item, Recorded, result, with_objects
 from viz.page.session import Result, Session, Shown
 from viz.viewer import standalone as export
-from viz.viewer.payload import MapObject, build
+from viz.viewer.payload import Comparison, MapObject, build
 
 FIGURES = ("heatmaps", "curves", "uncertainty")
 KINDS = (
@@ -88,13 +88,15 @@ class Exports:
             for item in (*result.seen.objects, *drawn)
         ]
         payload = build(
-            result.runs,
-            image_url=result.picture.url,
-            objects=objects,
-            label=self.handlers.models.cards[result.settings.model].label,
-            question=result.question,
-            notes=self.handlers.notes(result),
-            view=view,
+            Comparison(
+                result.runs,
+                image_url=result.picture.url,
+                objects=objects,
+                label=self.handlers.models.cards[result.settings.model].label,
+                question=result.question,
+                notes=self.handlers.notes(result),
+                view=view,
+            )
         )
         return _exported(payload, ending, limits.jpeg(result.picture.image))
 

@@ -32,7 +32,7 @@ from viz.page.limits.store import Store
 from viz.page.models import Answer, Models
 from viz.page.objects import add
 from viz.page.session import Budget, Picture, Result, Session, Settings, Shown
-from viz.viewer.payload import build
+from viz.viewer.payload import Comparison, build
 
 GONE = "This answer is no longer kept here; press Run to ask again."
 AGAIN = "The answer is no longer kept here: asking again…"
@@ -528,17 +528,19 @@ class Handlers:
     def payload(self, session: Session, result: Result, status: str = "done", progress: str = "") -> Payload:
         """The viewer's payload of a result, finished or not, with the permalink beside it."""
         payload = build(
-            result.runs,
-            image_url=result.picture.url,
-            views=result.views,
-            methods=result.methods,
-            label=self.models.cards[result.settings.model].label,
-            question=result.question,
-            status=status,
-            progress=progress,
-            notes=self.notes(result),
-            view=session.view,
-            id=result.id if result.runs else f"{result.id}-waiting",  # a link's layer is set once there are layers
+            Comparison(
+                result.runs,
+                image_url=result.picture.url,
+                views=result.views,
+                methods=result.methods,
+                label=self.models.cards[result.settings.model].label,
+                question=result.question,
+                status=status,
+                progress=progress,
+                notes=self.notes(result),
+                view=session.view,
+                id=result.id if result.runs else f"{result.id}-waiting",  # a link's layer is set once there are layers
+            )
         )
         on = self._asked(result) if session.region else self._on(session, result)  # what is on again without a region
         offer = self._offered_instead(result)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import clvs_core as clvs
-from viz.viewer.payload import MapObject, build
+from viz.viewer.payload import Comparison, MapObject, build
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def see(objects: Sequence[Any], views: Any) -> Seen:
     """Measures objects (masks of the original picture) against the visual tokens of `views`."""
     covered = [replace(item, coverage=clvs.coverage(item.mask, views)) for item in objects]
     drawn = [MapObject(item.name, item.mask, item.coverage, item.source) for item in covered]
-    entries = build([], views=views, image_url="", objects=drawn)["objects"]
+    entries = build(Comparison([], views=views, image_url="", objects=drawn))["objects"]
     coverage = np.array([item.coverage for item in covered], dtype="<f2").reshape(len(covered), views.visual)
     return Seen(covered, entries, coverage)
 

@@ -3,14 +3,12 @@
 `build` makes it from the engine's runs, finished or still streaming; `decode` is its inverse for tests and exports.
 Weights are raw: the browser applies every scale, and `viz.scales` is the Python twin.
 
-    payload = build(runs, image_url=url, objects=[MapObject("dog", mask, coverage)])
-    payload = build(step.runs, image_url=url, objects=objects, status="running", progress="token 2")
-    payload = build([], views=image.views, methods=methods, image_url=url, status="running")  # before the first token
+    payload = build(Comparison(runs, url, objects=[MapObject("dog", mask, coverage)]))
+    payload = build(Comparison(step.runs, url, objects=objects, status="running", progress="token 2"))
+    payload = build(Comparison([], url, views=image.views, methods=methods, status="running"))  # before the first token
 
-Beside contract v1, `progress` and `error` are plain sentences, and `view` may set the controls of a new `id`, for
-permalinks: layer, step, scale, power, cmap, smooth, contours, sinks, head, memory. `stays`, a list of names, says that
-only these parts are news: of all others the viewer keeps what it shows, if it shows anything. A method's entry also has
-its settings in words, its `card` and what only some methods record; `viz.viewer.particulars` says what these are.
+`viz.viewer.contract` says what its parts are. `stays`, a list of names that the page adds, says that only these parts
+are news: of all others the viewer keeps what it shows, if it shows anything.
 
 While an answer is still coming, maps, memories, acted heads and contrasts hold no more tokens than fit into
 `STREAM_BUDGET` (always the first), so that a long answer of a large model is not sent again with every token; the
@@ -24,19 +22,18 @@ import math
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 from contourpy import contour_generator
 
 from clvs_core.methods import spec as written
 from viz.labels import labels, settings_in_words
+from viz.viewer.contract import MAX_METHODS, VERSION, Box, Method, Object, Payload, Place, View
 from viz.viewer.particulars import card, memory, recorded
 
-VERSION = 1
 HEADS_BUDGET = 768 * 1024  # bytes of float16 for the per-head maps of all methods together; more is left out
 STREAM_BUDGET = 1024 * 1024  # bytes of float16 while running; the embedded model's longest pair takes 0.6 MiB
-MAX_METHODS = 4
 
 
 @dataclass(frozen=True)
@@ -53,61 +50,74 @@ class MapObject:
     on: bool = True
 
 
-def build(
-    runs: Sequence[Any],
-    *,
-    image_url: str,
-    objects: Sequence[MapObject] = (),
-    views: Any = None,
-    methods: Sequence[Any] = (),
-    label: str = "",
-    question: str = "",
-    status: str = "done",
-    progress: str = "",
-    error: str = "",
-    notes: Sequence[str] = (),
-    step: int = 0,
-    heads: bool = True,
-    view: Mapping[str, Any] | None = None,
-    id: str | None = None,
-) -> dict[str, Any]:
-    """The payload of up to four runs of one question on one picture.
+@dataclass(frozen=True)
+class Comparison:
+    """The answers of up to four methods to one question on one picture, finished or still being written.
 
-    runs: engine runs, whole or partial (their traces may hold fewer steps); may be empty while nothing has come yet,
-    then `views` (and `methods`, for the headings) must be given. label: the model's name for people.
-    Raises ValueError for more than four runs, or when neither runs nor views are given.
+    runs: engine runs, whole or partial (their traces may hold fewer steps); empty while nothing has come yet, then
+    `views` (and `methods`, for the headings) must be given. image_url: of the picture. label: the model's name for
+    people. progress, error: plain sentences. view: sets the controls of a new `id`, for permalinks: layer, step, scale,
+    power, cmap, smooth, contours, sinks, head, memory. heads: whether single heads may be sent, where they fit. id: a
+    new one where it is None. ValueError for more than four methods, or when neither runs nor views are given.
     """
-    if len(runs) > MAX_METHODS or len(methods) > MAX_METHODS:
-        raise ValueError(f"The viewer compares at most {MAX_METHODS} methods, got {max(len(runs), len(methods))}.")
-    if not runs and views is None:
-        raise ValueError("The viewer needs runs, or the views of the picture when nothing has run yet.")
+
+    runs: Sequence[Any]
+    image_url: str
+    objects: Sequence[MapObject] = ()
+    views: Any = None
+    methods: Sequence[Any] = ()
+    label: str = ""
+    question: str = ""
+    status: Literal["running", "done"] = "done"
+    progress: str = ""
+    error: str = ""
+    notes: Sequence[str] = ()
+    step: int = 0
+    heads: bool = True
+    view: Mapping[str, Any] | None = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        count = max(len(self.runs), len(self.methods))
+        if count > MAX_METHODS:
+            raise ValueError(f"The viewer compares at most {MAX_METHODS} methods, got {count}.")
+        if not self.runs and self.views is None:
+            raise ValueError("The viewer needs runs, or the views of the picture when nothing has run yet.")
+
+    @property
+    def geometry(self) -> Any:
+        """Where the visual tokens lie."""
+        return self.views if self.views is not None else self.runs[0].trace.views
+
+
+def build(comparison: Comparison) -> Payload:
+    """The payload of a comparison. ValueError when an object does not fit its picture."""
+    runs, views = comparison.runs, comparison.geometry
     meta = dict(runs[0].trace.meta) if runs else {}
-    views = views if views is not None else runs[0].trace.views
-    steps = _affordable(runs) if status == "running" else None
-    entries = _methods([run.method for run in runs] or methods, runs, steps)
-    arrays = _arrays(entries, runs, steps, objects, views.visual, heads and status == "done")
-    layout, blob = _pack(arrays)
+    steps = _affordable(runs) if comparison.status == "running" else None
+    entries = _methods([run.method for run in runs] or comparison.methods, runs, steps)
+    layout, blob = _pack(_arrays(comparison, entries, steps))
     shape = runs[0].trace.attention.shape if runs else (0, 0, 0, views.visual)
     return {
         "v": VERSION,
-        "id": id or uuid.uuid4().hex[:12],
-        "status": status,
-        "progress": progress,
-        "error": error,
-        "model": {"name": str(meta.get("model", "")), "label": label or str(meta.get("model", ""))},
-        "question": question or str(meta.get("question", "")),
-        "image": {"url": image_url, "w": views.width, "h": views.height, "seen": _numbers(views.seen())},
+        "id": comparison.id or uuid.uuid4().hex[:12],
+        "status": comparison.status,
+        "progress": comparison.progress,
+        "error": comparison.error,
+        "model": {"name": str(meta.get("model", "")), "label": comparison.label or str(meta.get("model", ""))},
+        "question": comparison.question or str(meta.get("question", "")),
+        "image": {"url": comparison.image_url, "w": views.width, "h": views.height, "seen": _box(views.seen())},
         "views": [_view(grid) for grid in views.grids],
         "visual": int(views.visual),
         "layers": int(shape[1]),
         "heads": int(shape[2]),
         "methods": entries,
-        "objects": [_object(item, views) for item in objects],
+        "objects": [_object(item, views) for item in comparison.objects],
         "arrays": layout,
         "blob": blob,
-        "notes": [str(note) for note in notes],
-        "step": int(step),
-        "view": dict(view or {}),
+        "notes": [str(note) for note in comparison.notes],
+        "step": int(comparison.step),
+        "view": dict(comparison.view or {}),
     }
 
 
@@ -134,7 +144,8 @@ def contours(mask: np.ndarray) -> list[list[list[float]]]:
     stride = max(1, max(height, width) // 1024)
     padded = np.pad(mask[::stride, ::stride].astype(np.float32), 1)
     tolerance = max(height, width) / 400
-    lines = [(line - 0.5) * stride for line in contour_generator(z=padded).lines(0.5)]
+    outlines = cast(list[np.ndarray], contour_generator(z=padded).lines(0.5))
+    lines = [(line - 0.5) * stride for line in outlines]
     lines = [line for line in lines if np.ptp(line, axis=0).max() > 2 * tolerance] or lines[:1]
     return [np.round(simplify(line, tolerance), 1).tolist() for line in lines]
 
@@ -163,7 +174,7 @@ def simplify(line: np.ndarray, tolerance: float) -> np.ndarray:
     return line[keep]
 
 
-def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> list[dict[str, Any]]:
+def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> list[Method]:
     specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or list(map(written, methods))
     layers = runs[0].trace.attention.shape[1] if runs else 0
     entries = []
@@ -179,7 +190,7 @@ def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> 
             "card": card(method, spec, layers),
         }
         run = runs[index] if runs else None
-        entries.append(entry | _answer(run) | recorded(run, steps))
+        entries.append(cast("Method", entry | _answer(run) | recorded(run, steps)))
     return entries
 
 
@@ -228,33 +239,29 @@ def _affordable(runs: Sequence[Any]) -> int:
     return max(1, STREAM_BUDGET // max(1, 2 * maps * layers * visual))
 
 
-def _arrays(
-    entries: list[dict],
-    runs: Sequence[Any],
-    steps: int | None,
-    objects: Sequence[MapObject],
-    visual: int,
-    heads: bool,
-) -> dict[str, np.ndarray]:
+def _arrays(comparison: Comparison, entries: Sequence[Method], steps: int | None) -> dict[str, np.ndarray]:
     arrays = {}
+    runs, visual = comparison.runs, comparison.geometry.visual
     for entry, run in zip(entries, runs, strict=False):
         attention = np.asarray(run.trace.attention[:steps])
         arrays[f"attention/{entry['key']}"] = attention.astype(np.float32).mean(axis=2)
         carried = memory(run.trace)
         if carried is not None:
             arrays[f"memory/{entry['key']}"] = np.asarray(carried[:steps])
-    if heads and 2 * sum(run.trace.attention.size for run in runs) <= HEADS_BUDGET:
+    affordable = 2 * sum(run.trace.attention.size for run in runs) <= HEADS_BUDGET
+    if comparison.heads and comparison.status == "done" and affordable:
         for entry, run in zip(entries, runs, strict=False):
             arrays[f"heads/{entry['key']}"] = np.asarray(run.trace.attention)
-    if objects:
-        arrays["coverage"] = np.stack([np.asarray(item.coverage) for item in objects])
+    if comparison.objects:
+        arrays["coverage"] = np.stack([np.asarray(item.coverage) for item in comparison.objects])
         if arrays["coverage"].shape[1] != visual:
             raise ValueError(f"An object's coverage must have one share for each of the {visual} visual tokens.")
     return arrays
 
 
-def _pack(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], str]:
-    layout, parts, offset = {}, [], 0
+def _pack(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Place], str]:
+    layout: dict[str, Place] = {}
+    parts, offset = [], 0
     for name, array in arrays.items():
         half = np.ascontiguousarray(array, dtype="<f2")
         layout[name] = {"offset": offset, "shape": list(half.shape)}
@@ -263,18 +270,18 @@ def _pack(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], str]:
     return layout, base64.b64encode(b"".join(parts)).decode("ascii")
 
 
-def _view(grid: Any) -> dict[str, Any]:
+def _view(grid: Any) -> View:
     return {
         "start": int(grid.start),
         "rows": int(grid.rows),
         "cols": int(grid.cols),
         "stride": int(grid.stride or grid.cols),
-        "region": _numbers(grid.region),
+        "region": _box(grid.region),
         "kind": str(grid.kind),
     }
 
 
-def _object(item: MapObject, views: Any) -> dict[str, Any]:
+def _object(item: MapObject, views: Any) -> Object:
     mask = np.asarray(item.mask)
     if mask.shape != (views.height, views.width):
         raise ValueError(f"The mask of {item.name!r} must have the picture's size {views.height} x {views.width}.")
@@ -290,7 +297,11 @@ def _object(item: MapObject, views: Any) -> dict[str, Any]:
     }
 
 
-def _numbers(values: Sequence[float], digits: int = 3) -> list[float | None]:
+def _box(edges: Sequence[float]) -> Box:
+    return [round(float(edge), 3) for edge in edges]
+
+
+def _numbers(values: Sequence[float], digits: int) -> list[float | None]:
     return [_number(value, digits) for value in values]
 
 

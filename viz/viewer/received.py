@@ -1,150 +1,38 @@
 """A payload out of a file that may be anybody's: whether it is what the viewer and the exports count on.
 
-The parts that `viz.viewer.payload.build` writes are checked for kind, size and agreement with each other. Parts that
-this version does not know pass through as they are.
+Its parts are checked against `viz.viewer.contract` for kind and size, and here for agreement with each other. Parts
+that this version does not know pass through as they are.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from clvs_core.models.geometry.views import Views
-from viz.viewer.payload import MAX_METHODS, VERSION, decode
+from viz.viewer.contract import MAX_WEIGHTS, Payload
+from viz.viewer.payload import decode
 
-MAX_LAYERS = 1024
-MAX_OBJECTS = 200
 MAX_OUTLINES = 2000  # of all objects together: each takes a while to draw
-MAX_WEIGHTS = 1 << 26  # of all heads and layers for one token
-_Text = Annotated[str, Field(max_length=4000)]
-_Name = Annotated[str, Field(min_length=1, max_length=200)]
-_Count = Annotated[int, Field(ge=0, le=1 << 20)]
-_Side = Annotated[int, Field(ge=1, le=1 << 14)]
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Address = Annotated[str, Field(max_length=2000, pattern=r"^(https?://.*)?$")]
+CONTRACT = TypeAdapter(Payload)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-
-
-class _Acts(_Part):
-    summary: _Text
-    stage: _Text
-    rows: Literal["last", "after_image"]
-    layers: tuple[_Count, _Count] | None
-    contrast: _Text
-    paper: _Address
-    records: list[_Text]
-
-
-class _PartCard(_Acts):
-    label: _Text
-
-
-class _Card(_Acts):
-    acted: _Text
-    tau: float | None
-    parts: list[_PartCard]
-
-
-class _Token(_Part):
-    id: int
-    text: _Text
-    probability: _Share
-
-
-class _Contrast(_Part):
-    against: _Text
-    steps: list[list[tuple[_Text, float, float, float]]]
-
-
-class _Method(_Part):
-    key: _Name
-    name: _Name
-    label: _Text
-    spec: _Text
-    settings: _Text
-    card: _Card
-    text: Annotated[str, Field(max_length=1 << 16)]
-    finished: bool
-    tokens: list[_Token]
-    stop: list[int]
-    uncertainty: list[list[float | None]]
-    threshold: float | None
-    first_check: float | None
-    lens: list[list[list[tuple[_Text, float | None]]]] | None
-    sinks: list[list[_Count]] | None
-    heads: list[list[list[_Count]]] | None
-    contrast: _Contrast | None
-    memory: Literal["layers", "words"] | None
-
-
-class _Object(_Part):
-    name: _Name
-    on: bool
-    source: _Text
-    area: _Share
-    seen: _Share
-    contours: list[list[tuple[float, float]]]
-
-
-class _Model(_Part):
-    name: _Text
-    label: _Text
-
-
-class _Image(_Part):
-    w: _Side
-    h: _Side
-    seen: tuple[float, float, float, float]
-
-
-class _View(_Part):
-    start: _Count
-    rows: Annotated[int, Field(ge=1, le=4096)]
-    cols: Annotated[int, Field(ge=1, le=4096)]
-    stride: _Count
-    region: tuple[float, float, float, float]
-    kind: _Text
-
-
-class _Place(_Part):
-    offset: Annotated[int, Field(ge=0, le=1 << 28)]
-    shape: list[_Count]
-
-
-class _Payload(_Part):
-    v: Literal[VERSION]  # type: ignore[valid-type]
-    status: Literal["done"]
-    model: _Model
-    question: _Text
-    image: _Image
-    views: Annotated[list[_View], Field(min_length=1, max_length=1024)]
-    visual: Annotated[int, Field(ge=1, le=1 << 20)]
-    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)]
-    heads: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
-    methods: Annotated[list[_Method], Field(min_length=1, max_length=MAX_METHODS)]
-    objects: Annotated[list[_Object], Field(max_length=MAX_OBJECTS)]
-    arrays: dict[str, _Place]
-    blob: str
-    notes: list[_Text]
-    step: _Count
-    view: dict[str, Any]
-
-
-def read(text: bytes) -> dict[str, Any]:
+def read(text: bytes) -> Payload:
     """The finished payload in a JSON text, with all that it holds. ValueError, a few words, for anything else."""
     try:
-        _Payload.model_validate_json(text)
+        CONTRACT.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from None
-    payload = json.loads(text)
+    payload = cast(
+        "Payload", json.loads(text)
+    )  # and not what was validated, which lacks what this version does not know
+    if payload["status"] != "done" or not (payload["methods"] and payload["layers"] and payload["heads"]):
+        raise ValueError("it is not finished")
     if len({method["key"] for method in payload["methods"]}) < len(payload["methods"]):
         raise ValueError("two methods have one key")
     if payload["layers"] * payload["heads"] * payload["visual"] > MAX_WEIGHTS:

@@ -1,0 +1,256 @@
+"""The payload as types: what Python gives the viewer, and what a payload out of a file may hold.
+
+`payload.build` makes it, `received.read` checks one that may be anybody's against these very types, and the viewer's
+JavaScript is checked against src/payload.d.ts, which is written from them: `python -m viz.viewer.contract`.
+"""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import NotRequired, TypedDict, get_type_hints, is_typeddict
+
+VERSION: Literal[1] = 1
+MAX_METHODS = 4
+MAX_LAYERS = 1024
+MAX_OBJECTS = 200
+MAX_WEIGHTS = 1 << 26  # of all heads and layers for one token
+
+Text = Annotated[str, Field(max_length=4000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=0, le=1 << 20)]
+Side = Annotated[int, Field(ge=1, le=1 << 14)]
+Cells = Annotated[int, Field(ge=1, le=4096)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Address = Annotated[str, Field(max_length=2000, pattern=r"^(https?://.*)?$")]
+Box = Annotated[list[float], Field(min_length=4, max_length=4)]  # left, top, right, bottom in pixels of the picture
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]  # x, y
+Span = Annotated[list[Count], Field(min_length=2, max_length=2)]  # first, last
+
+
+class Acts(TypedDict):
+    """What a method does. layers: first and last, from 0; None where it changes none or the depth is not known yet.
+
+    contrast: what its next words are contrasted with, "" for nothing. records: of `clvs_core.methods.base.RECORDS`.
+    """
+
+    summary: Text
+    stage: Text
+    rows: Literal["last", "after_image"]
+    layers: Span | None
+    contrast: Text
+    paper: Address
+    records: list[Text]
+
+
+class PartCard(Acts):
+    """One method of a combined one."""
+
+    label: Text
+
+
+class Card(Acts):
+    """acted: what is done to the heads that it acts on; tau: VAR's; parts: of a combined method, else empty."""
+
+    acted: Text
+    tau: float | None
+    parts: list[PartCard]
+
+
+class Token(TypedDict):
+    id: int
+    text: Text
+    probability: Share
+
+
+class Contrast(TypedDict):
+    """steps: [token][word]: the word, its chance with the picture, with what it is contrasted with, and the outcome."""
+
+    against: Text
+    steps: list[list[tuple[Text, float, float, float]]]
+
+
+class Method(TypedDict):
+    """One method's answer and what it recorded; None: not recorded, or nothing has come yet.
+
+    stop: the layer after which smoothing stopped, from 0, -1 for none, by token. uncertainty: [token][layer].
+    lens: [token][layer][..] words and their chances. sinks: [layer][..] visual tokens. heads: [token][layer][..] those
+    acted on. memory: along what the array memory/KEY is carried.
+    """
+
+    key: Name
+    name: Name
+    label: Text
+    spec: Text
+    settings: Text
+    card: Card
+    text: Annotated[str, Field(max_length=1 << 16)]
+    finished: bool
+    tokens: list[Token]
+    stop: list[int]
+    uncertainty: list[list[float | None]]
+    threshold: float | None
+    first_check: float | None
+    lens: list[list[list[tuple[Text, float | None]]]] | None
+    sinks: list[list[Count]] | None
+    heads: list[list[list[Count]]] | None
+    contrast: Contrast | None
+    memory: Literal["layers", "words"] | None
+
+
+class Object(TypedDict):
+    """area: share of the picture; seen: share of the object that the model sees; contours: outlines in pixels."""
+
+    name: Name
+    on: bool
+    source: Text
+    area: Share
+    seen: Share
+    contours: list[list[Point]]
+
+
+class Model(TypedDict):
+    name: Text
+    label: Text
+
+
+class Image(TypedDict):
+    """The picture; seen: the part that reaches the model."""
+
+    url: str
+    w: Side
+    h: Side
+    seen: Box
+
+
+class View(TypedDict):
+    """One grid of visual tokens: which it has, and where they lie on the picture."""
+
+    start: Count
+    rows: Cells
+    cols: Cells
+    stride: Count
+    region: Box
+    kind: Text
+
+
+class Place(TypedDict):
+    """Where an array lies in the blob, in numbers of two bytes."""
+
+    offset: Annotated[int, Field(ge=0, le=1 << 28)]
+    shape: list[Count]
+
+
+@with_config(ConfigDict(strict=True, allow_inf_nan=False))
+class Payload(TypedDict):
+    """Everything that the viewer shows. arrays: attention/KEY, memory/KEY (token, layer, visual), heads/KEY (token,
+    layer, head, visual), coverage (object, visual), all in the blob."""
+
+    v: Literal[1]
+    id: str
+    status: Literal["running", "done"]
+    progress: str
+    error: str
+    model: Model
+    question: Text
+    image: Image
+    views: Annotated[list[View], Field(min_length=1, max_length=1024)]
+    visual: Annotated[int, Field(ge=1, le=1 << 20)]
+    layers: Annotated[int, Field(ge=0, le=MAX_LAYERS)]
+    heads: Annotated[int, Field(ge=0, le=MAX_WEIGHTS)]
+    methods: Annotated[list[Method], Field(max_length=MAX_METHODS)]
+    objects: Annotated[list[Object], Field(max_length=MAX_OBJECTS)]
+    arrays: dict[str, Place]
+    blob: str
+    notes: list[Text]
+    step: Count
+    view: dict[str, Any]
+
+
+class Offer(TypedDict):
+    """A model that suits the picture better; asks: it has to be downloaded first."""
+
+    name: str
+    label: str
+    text: str
+    asks: bool
+
+
+class Recorded(TypedDict):
+    """Which recording and question this is."""
+
+    name: str
+    id: str
+    label: str
+    rights: str
+
+
+class PagePayload(Payload):
+    """With what the page adds, which no file is asked for. stays: see `viz.viewer.payload`; halts: Stop is offered;
+    link: a permalink's query; run: by which the page names the answer."""
+
+    stays: NotRequired[list[str]]
+    halts: NotRequired[bool]
+    offer: NotRequired[Offer | None]
+    recorded: NotRequired[Recorded]
+    link: NotRequired[str]
+    run: NotRequired[str]
+
+
+PARTS = (
+    Acts,
+    PartCard,
+    Card,
+    Token,
+    Contrast,
+    Method,
+    Object,
+    Model,
+    Image,
+    View,
+    Place,
+    Payload,
+    Offer,
+    Recorded,
+    PagePayload,
+)
+DECLARATION = Path(__file__).parent / "src" / "payload.d.ts"
+WORDS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", Any: "any"}
+
+
+def declaration() -> str:
+    """The types in TypeScript."""
+    lines = ["// Written by python -m viz.viewer.contract, which says what the parts are."]
+    for part in PARTS:
+        lines += ["", f"export interface {part.__name__} {{"]
+        for name, hint in get_type_hints(part, include_extras=True).items():
+            optional = get_origin(hint) is NotRequired
+            key, kind = (f"{name}?", get_args(hint)[0]) if optional else (name, hint)
+            lines.append(f"  {key}: {_typescript(kind)};")
+        lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+def _typescript(hint: Any) -> str:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _typescript(inner[0])
+    if origin is Literal:
+        return " | ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in inner)
+    if origin in (Union, types.UnionType):
+        return " | ".join(map(_typescript, inner))
+    if origin is list:
+        item = _typescript(inner[0])
+        return f"({item})[]" if " | " in item else f"{item}[]"
+    if origin is tuple:
+        return f"[{', '.join(map(_typescript, inner))}]"
+    if origin is dict:
+        return f"Record<string, {_typescript(inner[1])}>"
+    return hint.__name__ if is_typeddict(hint) else WORDS[hint]
+
+
+if __name__ == "__main__":
+    DECLARATION.write_text(declaration(), encoding="utf-8")

@@ -1,0 +1,166 @@
+// Written by python -m viz.viewer.contract, which says what the parts are.
+
+export interface Acts {
+  summary: string;
+  stage: string;
+  rows: 'last' | 'after_image';
+  layers: number[] | null;
+  contrast: string;
+  paper: string;
+  records: string[];
+}
+
+export interface PartCard {
+  summary: string;
+  stage: string;
+  rows: 'last' | 'after_image';
+  layers: number[] | null;
+  contrast: string;
+  paper: string;
+  records: string[];
+  label: string;
+}
+
+export interface Card {
+  summary: string;
+  stage: string;
+  rows: 'last' | 'after_image';
+  layers: number[] | null;
+  contrast: string;
+  paper: string;
+  records: string[];
+  acted: string;
+  tau: number | null;
+  parts: PartCard[];
+}
+
+export interface Token {
+  id: number;
+  text: string;
+  probability: number;
+}
+
+export interface Contrast {
+  against: string;
+  steps: [string, number, number, number][][];
+}
+
+export interface Method {
+  key: string;
+  name: string;
+  label: string;
+  spec: string;
+  settings: string;
+  card: Card;
+  text: string;
+  finished: boolean;
+  tokens: Token[];
+  stop: number[];
+  uncertainty: ((number | null)[])[];
+  threshold: number | null;
+  first_check: number | null;
+  lens: ((([string, number | null])[])[])[] | null;
+  sinks: number[][] | null;
+  heads: number[][][] | null;
+  contrast: Contrast | null;
+  memory: 'layers' | 'words' | null;
+}
+
+export interface Object {
+  name: string;
+  on: boolean;
+  source: string;
+  area: number;
+  seen: number;
+  contours: number[][][];
+}
+
+export interface Model {
+  name: string;
+  label: string;
+}
+
+export interface Image {
+  url: string;
+  w: number;
+  h: number;
+  seen: number[];
+}
+
+export interface View {
+  start: number;
+  rows: number;
+  cols: number;
+  stride: number;
+  region: number[];
+  kind: string;
+}
+
+export interface Place {
+  offset: number;
+  shape: number[];
+}
+
+export interface Payload {
+  v: 1;
+  id: string;
+  status: 'running' | 'done';
+  progress: string;
+  error: string;
+  model: Model;
+  question: string;
+  image: Image;
+  views: View[];
+  visual: number;
+  layers: number;
+  heads: number;
+  methods: Method[];
+  objects: Object[];
+  arrays: Record<string, Place>;
+  blob: string;
+  notes: string[];
+  step: number;
+  view: Record<string, any>;
+}
+
+export interface Offer {
+  name: string;
+  label: string;
+  text: string;
+  asks: boolean;
+}
+
+export interface Recorded {
+  name: string;
+  id: string;
+  label: string;
+  rights: string;
+}
+
+export interface PagePayload {
+  v: 1;
+  id: string;
+  status: 'running' | 'done';
+  progress: string;
+  error: string;
+  model: Model;
+  question: string;
+  image: Image;
+  views: View[];
+  visual: number;
+  layers: number;
+  heads: number;
+  methods: Method[];
+  objects: Object[];
+  arrays: Record<string, Place>;
+  blob: string;
+  notes: string[];
+  step: number;
+  view: Record<string, any>;
+  stays?: string[];
+  halts?: boolean;
+  offer?: Offer | null;
+  recorded?: Recorded;
+  link?: string;
+  run?: string;
+}
