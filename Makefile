@@ -6,6 +6,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 ARGS ?=
+# Tests: a worker for each core, whoever is done early takes over what others have left
+PARALLEL ?= -n logical --maxprocesses 4 --dist worksteal
 
 .PHONY: app test test-elsewhere check format bench paper scenes-report scenes-methods scenes-model clean
 
@@ -13,7 +15,7 @@ app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
 
 test: .venv/.test check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 # The engine's numbers as another processor computes them: plain instructions, one thread.
 test-elsewhere: .venv/.test

@@ -23,10 +23,11 @@ from .engine.model import Model
 from .engine.room import ran_out
 from .errors import ModelError
 from .models import foreign, hub, memory
+from .models.families import FAMILIES
 from .models.memory import Size, gigabytes
 from .models.processors import cap_visual_tokens, complete, set_image_mode
 from .models.prompts import Prompts
-from .models.registry import CAPPED, CARDS, FAMILIES, PACKAGES, ModelCard, card_for, settings_for
+from .models.registry import CARDS, ModelCard, card_for, settings_for
 
 _DTYPES = {
     "float32": torch.float32,
@@ -150,9 +151,9 @@ def _family(card: ModelCard, folder: Path) -> ModelCard:
         raise ModelError(f"{card.label} {told}.")
     _refuse(card, _odd_kind(found))
     if not isinstance(kind, str) or kind not in FAMILIES:
+        labels = ", ".join(known.label for known in FAMILIES.values())
         raise ModelError(
-            f"{card.label} is a model of type {kind!r:.80}; this version runs {', '.join(FAMILIES.values())} "
-            f"({', '.join(FAMILIES)})."
+            f"{card.label} is a model of type {kind!r:.80}; this version runs {labels} ({', '.join(FAMILIES)})."
         )
     if card.name in CARDS:
         return card
@@ -280,7 +281,7 @@ def _odd_token(image: Any, vocabulary: Any) -> str:
 
 def _size(card: ModelCard, config: Any) -> Size:
     """The exact size, with the card's tokens of a picture; refuses attention sinks, which only parameters tell."""
-    tokens = card.size.tokens if card.size else CAPPED.get(card.family, memory.TOKENS)
+    tokens = card.size.tokens if card.size else FAMILIES[card.family].most_tokens or memory.TOKENS
     try:
         shell = memory.skeleton(config)
     except Exception as error:  # of any library that reads the checkpoint's files
@@ -305,10 +306,11 @@ def _told(card: ModelCard, dtype: str, computed: str, own: Any, device: str) -> 
 
 
 def _processor(card: ModelCard, folder: Path, config: Any, image_mode: Literal["crop", "pad"] | None) -> Any:
-    """The checkpoint's processor, complete, set to `image_mode` and, for Qwen's grid, to at most `CAPPED` tokens."""
+    """The checkpoint's processor, complete, set to `image_mode` and to at most its family's tokens."""
     from transformers import AutoProcessor
 
-    _need(FAMILIES[card.family], *PACKAGES.get(card.family, ()))
+    family = FAMILIES[card.family]
+    _need(family.label, *family.packages)
     lacking = _lacking(folder)
     if lacking:
         raise ModelError(
@@ -326,8 +328,8 @@ def _processor(card: ModelCard, folder: Path, config: Any, image_mode: Literal["
             f"The processor of {card.label} has no part for pictures; copy preprocessor_config.json to it."
         )
     complete(processor, config)
-    if card.family in CAPPED:
-        cap_visual_tokens(processor, card.size.tokens if card.size else CAPPED[card.family])
+    if family.most_tokens:
+        cap_visual_tokens(processor, card.size.tokens if card.size else family.most_tokens)
     if image_mode is not None:
         set_image_mode(processor, image_mode)
     return processor

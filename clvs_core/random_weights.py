@@ -15,9 +15,10 @@ from .errors import ModelError
 from .loading import check_options
 from .models import memory
 from .models.architectures import architecture
+from .models.families import FAMILIES
 from .models.memory import gigabytes
 from .models.processors import cap_visual_tokens, set_image_mode
-from .models.registry import CAPPED, ModelCard, card_for
+from .models.registry import ModelCard, card_for
 
 _SEED = 0
 _VICUNA = (
@@ -179,7 +180,8 @@ def _qwen(config: Any) -> Any:
     kind = tf.Qwen2_5_VLProcessor if config.model_type == "qwen2_5_vl" else tf.Qwen2VLProcessor
     video = tf.Qwen2VLVideoProcessor(**grid)
     processor = kind(tf.Qwen2VLImageProcessor(**grid), tokenizer, video, chat_template=_QWEN)
-    cap_visual_tokens(processor, CAPPED[config.model_type])
+    if most := FAMILIES[config.model_type].most_tokens:
+        cap_visual_tokens(processor, most)
     return processor
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from .errors import ClvsError
 from .files import whole
 from .models import memory
-from .models.geometry.views import Views
+from .models.geometry.grids import Views
 
 FORMAT = 1
 _SMALL = 1 << 28  # bytes that any archive may unpack to

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+import torch
 
 import clvs_core
 from tests import tiny
+
+HERE = Path(__file__).parent
+
+
+def pytest_configure():
+    """One thread, here and in what is started from here: as many workers as cores share the work already."""
+    torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
+
+
+def pytest_collection_modifyitems(items):
+    """Folders whose tests all bear a marker."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder in ("browser", "rehearsal"):
+            item.add_marker(folder)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from clvs_core.models.registry import FAMILIES
+from clvs_core.models.families import FAMILIES
 from tests import tiny_families
 
 ROOT = Path(__file__).parents[1]
@@ -97,13 +97,13 @@ class Collector:
 def table(cells: Cells) -> str:
     """Markdown, one line a family; in brackets its variants, by decoder or setting, that are tested too."""
     lines = [f"| family | {' | '.join(COLUMNS)} |", "|---|" + ":-:|" * len(COLUMNS)]
-    for family, label in FAMILIES.items():
+    for family, known in FAMILIES.items():
         built = [name for name in tiny_families.FAMILIES if family_of(name) == family and name != family]
         names = ", ".join(name.removeprefix(f"{family}_") for name in built)
         also = "also " if family in tiny_families.FAMILIES else ""
         more = f" ({also}{names})" if built else ""
         row = " | ".join(str(cells[family, column]) for column in COLUMNS)
-        lines.append(f"| {label}{more} | {row} |")
+        lines.append(f"| {known.label}{more} | {row} |")
     return "\n".join(lines + LEGEND)
 
 

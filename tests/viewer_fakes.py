@@ -9,7 +9,7 @@ from PIL import Image
 
 import clvs_core as clvs
 from clvs_core.engine.decode import Run, Token
-from clvs_core.models.geometry.views import llava_views
+from clvs_core.models.geometry.llava import llava_views
 from viz.viewer.payload import Comparison, MapObject, build
 
 LAYERS, HEADS, SIDE = 8, 2, 6

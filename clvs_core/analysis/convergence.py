@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from ..benchmarks.bootstrap import Estimate, wilson
 from ..benchmarks.running.folder import RunFolder
-from ..benchmarks.scores import Estimate, wilson
 from ..errors import ClvsError
 from .decay import by_layer, interval, known, resampled_means, stacked
 from .sweep import card_setting, clvs_settings

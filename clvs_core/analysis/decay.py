@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..benchmarks.bootstrap import Estimate, resampled
 from ..benchmarks.running.folder import RunFolder
-from ..benchmarks.scores import Estimate, resampled
 from ..errors import ClvsError
 from ..methods.base import Pair, PaperLayers
 

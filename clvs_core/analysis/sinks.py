@@ -28,7 +28,7 @@ from ..engine.model import Model
 from ..errors import ClvsError
 from ..methods import VAR, Vanilla, spec
 from ..methods.var import FIRST, TINY, Massive
-from ..models.geometry.views import Views
+from ..models.geometry.grids import Views
 from ..models.prompts import CHAT
 from ..pictures import read_picture
 

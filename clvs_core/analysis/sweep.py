@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..benchmarks.benchmark import Benchmark, Question
+from ..benchmarks.benchmark import Benchmark
+from ..benchmarks.bootstrap import Estimate
+from ..benchmarks.question import Question
 from ..benchmarks.running.folder import RunFolder
-from ..benchmarks.scores import Change, Estimate, Group, asked_twice
+from ..benchmarks.scores import Change, Group, asked_twice
 from ..methods import CLVS, method
 from ..methods.base import FAR, Target
 from ..models.registry import card_for, settings_for

@@ -8,14 +8,17 @@
     pope.score(questions, answers).official["All"]["accuracy"]
     pope.compare(questions, answers, vanilla)["All"].f1
 
-Loading and scoring need no model. What answers are read by is a parser of `answers.PARSERS`; `answers.PAPER` holds how
+Loading and scoring need no model. What answers are read by is a parser of `parsers.PARSERS`; `parsers.PAPER` holds how
 the CLVS paper's runs asked and read.
 """
 
 from ..errors import ClvsError
-from .answers import PAPER, PARSERS, Answers, Preset, read_answers
-from .benchmark import Benchmark, BenchmarkWarning, Question
-from .scores import Change, Estimate, Group, Score
+from .answers import Answers, read_answers
+from .benchmark import Benchmark
+from .bootstrap import Estimate
+from .parsers import PAPER, PARSERS, Preset
+from .question import BenchmarkWarning, Question
+from .scores import Change, Group, Score
 from .sets.amber import AMBER
 from .sets.mme import MME
 from .sets.pope import POPE

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ClvsError
 from ..names import bare, composed
-from .benchmark import Question
+from .question import Question
 from .rows import EXCEL, SHEETS, excel_told, read_rows, read_sheet, read_text
 
 _IMAGES = ("image_source", "image_path", "image", "question_id")

@@ -9,47 +9,39 @@ in `f1`, which is of the answer the benchmark's authors call positive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import ClvsError
-from .answers import first_word
-from .answers import parser as parser_of
-from .benchmark import Benchmark, Masks, Question
+from .bootstrap import SHARES, Estimate, Samples
+from .parsers import VERDICTS, Judged, first_word, judge
+from .question import Masks, Question
 
-REPLICATES, SEED, LEVEL = 2000, 0, 0.95
 NO_INTERVAL = "No interval where every resample gives the same number."  # under tables that have such numbers
-_SAID = {"yes": 1, "no": 0, None: -1}
+
+Official = Callable[[Judged, Masks], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Judged:
-    """N answers and what is true. truth: (N,) bool, True is yes. said: (N,) int8, 1 yes, 0 no, -1 neither.
+class Scorer(Protocol):
+    """What scoring needs to know of a `Benchmark`."""
 
-    image: (N,) int, the same number for questions about the same picture (in MME: of the same task).
-    """
-
-    truth: np.ndarray
-    said: np.ndarray
-    image: np.ndarray
-
-    def chosen(self, mask: np.ndarray) -> Judged:
-        return Judged(self.truth[mask], self.said[mask], self.image[mask])
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its 95 % interval, all None where there is nothing to estimate it from.
-
-    low, high: None, too, where a bootstrap gives the same number every time, which says nothing of how sure it is.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
+    @property
+    def name(self) -> str: ...
+    @property
+    def parser(self) -> str: ...
+    @property
+    def positive(self) -> str: ...
+    @property
+    def paired(self) -> bool: ...
+    @property
+    def groups(self) -> Callable[[Sequence[Question]], Masks]: ...
+    @property
+    def official(self) -> Official: ...
+    @property
+    def scorers(self) -> Mapping[str, Official]: ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ class Group:
     Attributes:
         answers: how many questions were answered.
         refused: answers in which the parser found neither yes nor no; official scorers count them as wrong.
-        unparsed: answers in which a person would find neither (`answers.first_word`), whatever the parser made of them.
+        unparsed: answers in which a person would find neither (`parsers.first_word`), whatever the parser made of them.
         contradicted: answers that the parser read as the opposite of what a person would.
         accuracy, true_positive_rate, false_positive_rate: with Wilson intervals, which take answers as independent; in
             a group that asks a question twice (`asked_twice`) with bootstrap intervals over pictures.
@@ -112,25 +104,11 @@ class Change:
 
 def without_interval(groups: Iterable[Group | Change]) -> bool:
     """Whether any of their numbers has no interval."""
-    found = (getattr(group, key) for group in groups for key in (*_SHARES, "f1", "score"))
+    found = (getattr(group, key) for group in groups for key in (*SHARES, "f1", "score"))
     return any(one is not None and one.value is not None and one.low is None for one in found)
 
 
 # --- from answers to numbers --------------------------------------------------------------------------
-
-
-def judge(
-    questions: Sequence[Question], answers: Mapping[str, str], parser: str, benchmark: Benchmark | None = None
-) -> Judged:
-    """Reads the answer to every question; all must have one. benchmark: theirs, as some code reads each differently."""
-    read = parser_of(parser, benchmark.name if benchmark else "")
-    said = [_SAID[read(answers[question.id], question.label)] for question in questions]
-    images: dict[str, int] = {}
-    # A table without file names does not say which questions share a picture: each then counts as its own.
-    names = [question.image or question.id for question in questions]
-    image = [images.setdefault(name, len(images)) for name in names]
-    truth = [question.label == "yes" for question in questions]
-    return Judged(np.array(truth, bool), np.array(said, np.int8), np.array(image, int))
 
 
 def asked_twice(questions: Sequence[Question]) -> bool:
@@ -142,28 +120,35 @@ def asked_twice(questions: Sequence[Question]) -> bool:
 
 
 def score(
-    benchmark: Benchmark, questions: Sequence[Question], answers: Mapping[str, str], parser: str | None = None
+    benchmark: Scorer, questions: Sequence[Question], answers: Mapping[str, str], parser: str | None = None
 ) -> Score:
     """See `Benchmark.score`. Raises ClvsError if no question is answered or there is no such parser."""
     parser = parser or benchmark.parser
     answered = _answered(questions, answers)
-    judged, groups = judge(answered, answers, parser, benchmark), benchmark.groups(answered)
-    read = np.array([_SAID[first_word(answers[question.id])] for question in answered], np.int8)
+    judged, groups = judge(answered, answers, parser, benchmark.name), benchmark.groups(answered)
+    read = np.array([VERDICTS[first_word(answers[question.id])] for question in answered], np.int8)
     missing = len(questions) - len(answered)
     extra = len(answers.keys() - {question.id for question in questions})
     official = benchmark.scorers.get(parser, benchmark.official)(judged, groups)
-    samples = _Samples(judged, benchmark, groups)
-    twice = {name: asked_twice([answered[n] for n in np.flatnonzero(mask)]) for name, mask in groups.items()}
+    samples = Samples(judged, groups, benchmark.positive)
     honest = {
-        name: _group(name, judged.chosen(mask), read[mask], samples, twice[name]) for name, mask in groups.items()
+        name: _group(
+            name,
+            judged.chosen(mask),
+            read[mask],
+            samples,
+            asked_twice=asked_twice([answered[n] for n in np.flatnonzero(mask)]),
+            paired=benchmark.paired,
+        )
+        for name, mask in groups.items()
     }
     if benchmark.paired:
-        honest["total"] = _total(honest, samples, asked_twice(answered))
+        honest["total"] = _total(honest, samples, asked_twice=asked_twice(answered))
     return Score(benchmark.name, parser, official, honest, missing, extra)
 
 
 def compare(
-    benchmark: Benchmark,
+    benchmark: Scorer,
     questions: Sequence[Question],
     answers: Mapping[str, str],
     vanilla: Mapping[str, str],
@@ -174,9 +159,9 @@ def compare(
     if not both:
         raise ClvsError("The two sets of answers have no question in common; compare answers to the same questions.")
     groups, parser = benchmark.groups(both), parser or benchmark.parser
-    new, old = (judge(both, each, parser, benchmark) for each in (answers, vanilla))
+    new, old = (judge(both, each, parser, benchmark.name) for each in (answers, vanilla))
     right, was = new.said == new.truth, old.said == old.truth
-    after, before = _Samples(new, benchmark, groups), _Samples(old, benchmark, groups)
+    after, before = (Samples(judged, groups, benchmark.positive) for judged in (new, old))
     names = [*groups, "total"] if benchmark.paired else list(groups)
     found = {}
     for name in names:
@@ -204,21 +189,21 @@ def _answered(questions: Sequence[Question], answers: Mapping[str, str]) -> list
     return found
 
 
-def _group(name: str, judged: Judged, read: np.ndarray, samples: _Samples, twice: bool) -> Group:
-    """read: (N,) int8, what a person would read, as Judged.said. twice: whether a question is asked more than once."""
+def _group(name: str, judged: Judged, read: np.ndarray, samples: Samples, *, asked_twice: bool, paired: bool) -> Group:
+    """read: (N,) int8, what a person would read, as Judged.said."""
     yes, said = judged.truth, judged.said
     return Group(
         len(yes),
         int(np.sum(said == -1)),
         int(np.sum(read == -1)),
         int(np.sum((said >= 0) & (read >= 0) & (said != read))),
-        *samples.shares(name, twice),
+        *samples.shares(name, asked_twice=asked_twice),
         samples.estimate(name, "f1"),
-        samples.estimate(name, "score") if samples.paired else None,
+        samples.estimate(name, "score") if paired else None,
     )
 
 
-def _total(honest: Mapping[str, Group], samples: _Samples, twice: bool) -> Group:
+def _total(honest: Mapping[str, Group], samples: Samples, *, asked_twice: bool) -> Group:
     """MME's total: counts of all tasks, and the sum of their scores."""
     tasks = honest.values()
     return Group(
@@ -226,114 +211,7 @@ def _total(honest: Mapping[str, Group], samples: _Samples, twice: bool) -> Group
         sum(group.refused for group in tasks),
         sum(group.unparsed for group in tasks),
         sum(group.contradicted for group in tasks),
-        *samples.shares("total", twice),
+        *samples.shares("total", asked_twice=asked_twice),
         samples.estimate("total", "f1"),
         samples.estimate("total", "score"),
     )
-
-
-def wilson(successes: int, trials: int) -> Estimate:
-    """Wilson's score interval of a share."""
-    if not trials:
-        return Estimate(None, None, None)
-    from scipy.stats import binomtest  # slow to import, and the command line imports this module
-
-    found = binomtest(successes, trials).proportion_ci(LEVEL, "wilson")
-    return Estimate(successes / trials, float(found.low), float(found.high))
-
-
-# --- bootstrap ----------------------------------------------------------------------------------------
-
-# Columns of counts: answers, those that are neither yes nor no as lost; pictures whose answers are all right; pictures.
-_TP, _FP, _TN, _FN, _LOST_YES, _LOST_NO, _ALL_RIGHT, _ASKED = range(8)
-_SHARES = ("accuracy", "true_positive_rate", "false_positive_rate")
-
-
-def resampled(groups: int, replicates: int) -> np.ndarray:
-    """(replicates, groups) how often each group is drawn; the same for as many groups, so that methods are paired."""
-    return np.random.default_rng(SEED).multinomial(groups, np.full(groups, 1 / groups), size=replicates)
-
-
-class _Samples:
-    """Counts of each group by picture, and of bootstrap samples of the pictures.
-
-    The pictures of a sample depend on their number alone, so that two methods on the same questions are paired.
-    """
-
-    def __init__(self, judged: Judged, benchmark: Benchmark, groups: Masks):
-        self.pictures = int(judged.image.max()) + 1
-        self.positive, self.paired = benchmark.positive, benchmark.paired
-        self.groups = list(groups)
-        by_group = [_counts(judged.chosen(mask), self.pictures) for mask in groups.values()]
-        drawn = resampled(self.pictures, REPLICATES)
-        # (1 + REPLICATES, 8) a group: the first row is the real sample.
-        weights = np.vstack([np.ones(self.pictures), drawn])
-        self.sums = {name: weights @ counts for name, counts in zip(self.groups, by_group, strict=True)}
-        self.sums["total"] = weights @ _counts(judged, self.pictures)
-
-    def values(self, name: str, key: str) -> np.ndarray:
-        """(1 + REPLICATES,) of a statistic, NaN where it is not defined."""
-        if key == "score" and name == "total":
-            return np.sum([self.values(task, key) for task in self.groups], axis=0)
-        return _statistic(self.sums[name], key, self.positive)
-
-    def estimate(self, name: str, key: str) -> Estimate:
-        return _percentiles(self.values(name, key))
-
-    def shares(self, name: str, twice: bool) -> tuple[Estimate, Estimate, Estimate]:
-        """Accuracy, true and false positive rate; twice: whether the group asks a question more than once."""
-        if twice:
-            accuracy, true_positive_rate, false_positive_rate = (self.estimate(name, key) for key in _SHARES)
-            return accuracy, true_positive_rate, false_positive_rate
-        tp, fp, tn, fn, lost_yes, lost_no = map(int, self.sums[name][0, :_ALL_RIGHT])
-        yes, no = tp + fn + lost_yes, tn + fp + lost_no
-        return wilson(tp + tn, yes + no), wilson(tp, yes), wilson(fp, no)
-
-    def change(self, before: _Samples, name: str, key: str) -> Estimate:
-        return _percentiles(self.values(name, key) - before.values(name, key))
-
-
-def _counts(judged: Judged, pictures: int) -> np.ndarray:
-    """(pictures, 8) float64 of the columns above."""
-    yes, said = judged.truth, judged.said
-    kinds = [
-        yes & (said == 1),
-        ~yes & (said == 1),
-        ~yes & (said == 0),
-        yes & (said == 0),
-        yes & (said == -1),
-        ~yes & (said == -1),
-    ]
-    columns = [np.bincount(judged.image[kind], minlength=pictures) for kind in kinds]
-    asked = np.bincount(judged.image, minlength=pictures) > 0
-    wrong = np.bincount(judged.image[said != yes], minlength=pictures) > 0
-    return np.stack([*columns, asked & ~wrong, asked], axis=1).astype(float)
-
-
-def _statistic(sums: np.ndarray, key: str, positive: str) -> np.ndarray:
-    """(R,) from (R, 8) counts."""
-    tp, fp, tn, fn, lost_yes, lost_no, all_right, asked = sums.T
-    yes, no = tp + fn + lost_yes, tn + fp + lost_no
-    hit, said, true = (tp, tp + fp, yes) if positive == "yes" else (tn, tn + fn, no)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if key == "accuracy":
-            return (tp + tn) / (yes + no)
-        if key == "true_positive_rate":
-            return tp / yes
-        if key == "false_positive_rate":
-            return fp / no
-        if key == "f1":
-            # 2PR/(P+R) without its gap at P = R = 0, where it is 0.
-            return 2 * hit / (said + true)
-        return 100 * (tp + tn) / (yes + no) + 100 * all_right / asked
-
-
-def _percentiles(values: np.ndarray) -> Estimate:
-    """The first value, with percentiles of the others; without where these are all the same."""
-    drawn = values[1:][np.isfinite(values[1:])]
-    if not np.isfinite(values[0]) or not len(drawn):
-        return Estimate(None, None, None)
-    if np.ptp(drawn) < 1e-9:  # all the same, but for rounding
-        return Estimate(float(values[0]), None, None)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(values[0]), float(low), float(high))

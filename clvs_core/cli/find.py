@@ -20,7 +20,7 @@ from ..errors import ClvsError
 from ..files import write_whole
 from ..methods import ADHH, spec
 from ..models import prompts
-from ..models.geometry.views import Views
+from ..models.geometry.grids import Views
 from ..pictures import read_picture
 from ..terminal import progress, say
 from ..text import line

@@ -27,7 +27,7 @@ from ..engine.images import EncodedImage
 from ..errors import ClvsError, ModelError
 from ..methods import Method, spec
 from ..models import prompts as known_prompts
-from ..models.geometry.views import Views
+from ..models.geometry.grids import Views
 from ..pictures import read_picture, stored_orientation
 from ..terminal import flush_output, notes, say, write_any_letter
 from ..text import line

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.answers import PARSERS
+from ..benchmarks.parsers import PARSERS
 from ..benchmarks.report.paper_numbers import MODEL, paper_models
 from ..benchmarks.report.tables import AS_PAPER, OFFICIAL, Table, csv_text, latex, markdown, tables
 from ..benchmarks.running.folder import RunFolder, find_runs, read_run

@@ -18,7 +18,7 @@ from ..engine.decode import Run
 from ..engine.images import EncodedImage
 from ..methods import CLVS, Vanilla
 from ..models import memory
-from ..models.geometry.views import Views
+from ..models.geometry.grids import Views
 from ..models.memory import gigabytes
 from . import literal
 from .findings import GREEN, LEFT_OUT, RED, YELLOW, Check, Finding, judged

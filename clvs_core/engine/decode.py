@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import ClvsError, ModelError
 from ..methods import Method, MethodError, spec
-from ..models.geometry.views import Views
+from ..models.geometry.grids import Views
 from ..trace import Trace
 from .attention import check_heard
 from .branches import ROOM, Branch, Branches

@@ -12,7 +12,8 @@ from PIL import Image
 from ..errors import QuestionError
 from ..methods import CLVS, METHODS, Method, Vanilla
 from ..methods.base import Contrast, NoisedPicture, Reading, check_range
-from ..models.geometry.views import Views, views_for
+from ..models.families import views_for
+from ..models.geometry.grids import Views
 from ..models.prompts import CHAT
 from .branches import Branch
 from .checkpoint import Checkpoint

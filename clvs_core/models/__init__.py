@@ -1,1 +1,4 @@
-"""What differs between families of vision-language models: cards, loading, prompts, geometry, positions."""
+"""What differs between families of vision-language models: cards, prompts, processors, geometry, positions, memory.
+
+Knows checkpoints as files and settings; knows nothing of branches, methods or traces.
+"""

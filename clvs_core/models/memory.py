@@ -18,6 +18,7 @@ import psutil
 import torch
 
 from . import activations
+from .families import FAMILIES
 
 GB = 10**9
 WORKING = 300 * 10**6  # what CUDA's libraries occupy, and logits
@@ -29,9 +30,6 @@ TOKENS = 3000  # of a picture, where no card says: more than LLaVA-NeXT's larges
 _BYTES = {"float64": 8.0, "float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "8bit": 1.01, "4bit": 0.5625}
 PRECISIONS = tuple(_BYTES)
 QUANTIZED = ("8bit", "4bit")
-# Families whose hidden states were trained in bfloat16 and leave float16's range: Gemma 3 by its authors' word, Qwen2
-# and what is built on it by huggingface/transformers pull request 33317 and reports of "!!!!" for an answer.
-WIDE = ("gemma3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl")
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def precision(dtype: str, device: str, quantization: str | None, own: Any = None
 
     own: the dtype the checkpoint was published in, where it is known, which decides between float16 and bfloat16;
     float32 ones, such as SmolVLM2, lose nothing that matters. On a GPU without bfloat16 it is float16, but float32 for
-    the families of `WIDE`.
+    families whose states leave its range.
     """
     if quantization or dtype != "auto":
         return quantization or dtype
@@ -176,7 +174,8 @@ def precision(dtype: str, device: str, quantization: str | None, own: Any = None
         return "float32"
     if str(own).removeprefix("torch.") == "float16":
         return "float16"
-    return _half(found) if _half(found) == "bfloat16" or family not in WIDE else "float32"
+    fits = family not in FAMILIES or FAMILIES[family].fits_float16
+    return _half(found) if fits or _half(found) == "bfloat16" else "float32"
 
 
 def computes_in_bfloat16(device: str) -> bool:

@@ -1,6 +1,6 @@
 """How a checkpoint's processor prepares a picture: what its files leave out, LLaVA-1.5's crop or pad, Qwen's cap.
 
-All of it changes the processor that was loaded, in place, and nothing else: `views.py` follows the processor's
+All of it changes the processor that was loaded, in place, and nothing else: the geometry follows the processor's
 settings, so heat maps, masks and regions follow by themselves.
 """
 

@@ -10,11 +10,12 @@ those of SUFFIXES add to the question what a paper or benchmark adds. Names comb
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import ModelError, QuestionError
 from ..text import is_text, mended
+from .families import FAMILIES
+from .families import family as known_family
 from .hub import first_line
 from .processors import unpadded
 
@@ -27,8 +28,6 @@ VICUNA = (
     "A chat between a curious human and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the human's questions."
 )
-# Where it may belong; Prompts looks at the checkpoint's own template, since LLaVA-NeXT comes with other decoders too.
-_VICUNA_FAMILIES = ("llava", "llava_next")
 _CONVERSATIONS = {CHAT: "Chat template", "vicuna": "Vicuna"}
 
 
@@ -84,46 +83,12 @@ def presets(family: str) -> dict[str, str]:
     """The prompts worth offering for a family, by name, each with a label for people; "chat" comes first."""
     found = {}
     for conversation, label in _CONVERSATIONS.items():
-        if conversation == CHAT or family in _VICUNA_FAMILIES:
+        # Prompts looks at the checkpoint's own template: LLaVA-NeXT comes with other decoders too
+        if conversation == CHAT or (family in FAMILIES and FAMILIES[family].vicuna):
             found[conversation] = label
             start = "" if conversation == CHAT else f"{conversation}+"
             found |= {start + name: f"{label} + {s.label} ({s.source})" for name, s in SUFFIXES.items()}
     return found
-
-
-Marks = tuple[str, str]  # what stands for the picture in a prompt; what the processor writes after its last token
-
-
-def _plain(processor: Any) -> Marks:
-    """LLaVA and Qwen: the placeholder becomes image tokens and nothing else."""
-    return processor.image_token, ""
-
-
-def _fenced(processor: Any) -> Marks:
-    """Idefics3 and SmolVLM: every tile is introduced by name, and the last one is closed."""
-    return processor.image_token, processor.fake_image_token
-
-
-def _internvl(processor: Any) -> Marks:
-    return processor.image_token, processor.end_image_token
-
-
-def _gemma(processor: Any) -> Marks:
-    return processor.boi_token, f"{processor.tokenizer.eoi_token}\n\n"
-
-
-_FAMILIES: dict[str, Callable[[Any], Marks]] = {
-    "llava": _plain,
-    "llava_next": _plain,
-    "llava_onevision": _plain,
-    "qwen2_vl": _plain,
-    "qwen2_5_vl": _plain,
-    "qwen3_vl": _plain,
-    "idefics3": _fenced,
-    "smolvlm": _fenced,
-    "internvl": _internvl,
-    "gemma3": _gemma,
-}
 
 
 class Prompts:
@@ -134,14 +99,13 @@ class Prompts:
     """
 
     def __init__(self, processor: Any, image_token_id: int, family: str):
-        if family not in _FAMILIES:
-            known = ", ".join(sorted(_FAMILIES))
-            raise ModelError(f"Models of type {family!r} are not supported; choose one of type {known}.")
+        kind = known_family(family)
         self.processor = processor
         self.tokenizer = processor.tokenizer
         self.image_token_id = image_token_id
         self.family = family
-        self.placeholder, self.closing = _FAMILIES[family](processor)
+        self.placeholder: str = getattr(processor, kind.placeholder)
+        self.closing = kind.closing(processor)
         self._heads: dict[str, str] = {}
 
     def text(self, question: str, prompt: str = CHAT) -> str:

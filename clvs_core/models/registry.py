@@ -1,4 +1,4 @@
-"""The model families, and one card per checkpoint: where it is, what it needs, and the settings its source names.
+"""One card per checkpoint: where it is, what it needs, and the settings its source names.
 
 Sizes were counted by transformers itself on the checkpoints' configurations (`memory.size_of`). The hub could not be
 reached when the cards were written, so no commit is pinned: `revision` is "main" everywhere.
@@ -15,33 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..bundled import ASSETS
+from .families import FAMILIES
 from .memory import Size
-
-# What this version runs, by transformers' model_type. Taking a line out refuses the family and drops its cards.
-FAMILIES: dict[str, str] = {
-    "llava": "LLaVA-1.5",
-    "llava_next": "LLaVA-NeXT",
-    "llava_onevision": "LLaVA-OneVision",
-    "qwen2_vl": "Qwen2-VL",
-    "qwen2_5_vl": "Qwen2.5-VL",
-    "qwen3_vl": "Qwen3-VL",
-    "idefics3": "Idefics3",
-    "smolvlm": "SmolVLM2",
-    "internvl": "InternVL",
-    "gemma3": "Gemma 3",
-}
-# Visual tokens at most, where the checkpoint's own limit would let a picture become many thousands.
-CAPPED: Mapping[str, int] = dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), 1280)
-# Packages that a family's processor needs beyond those of every family.
-PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "llava_onevision": ("torchvision",),
-    "qwen2_vl": ("torchvision",),
-    "qwen2_5_vl": ("torchvision",),
-    "qwen3_vl": ("torchvision",),
-    "internvl": ("torchvision",),
-    "smolvlm": ("num2words", "torchvision"),
-}
-
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -87,38 +62,16 @@ class ModelCard:
 
 
 _FACTS = {"var": "dims", "adhh": "heads"}  # published of a model or found in it, and no choice
-# The CLVS paper's settings: beta 0.8 for LLaVA-1.5, 0.7 for LLaVA-NeXT and Qwen2.5-VL; CLVS itself has the others.
-_LLAVA_15: Settings = {"clvs": {"beta": 0.8}}
-_LATER: Settings = {"clvs": {"beta": 0.7}}
-# The nearest model of the paper, for families it did not use: dynamic resolution or several views of a picture.
-_NEAREST = {
-    "llava_onevision": "LLaVA-NeXT",
-    "qwen2_vl": "Qwen2.5-VL",
-    "qwen3_vl": "Qwen2.5-VL",
-    "idefics3": "LLaVA-NeXT",
-    "smolvlm": "LLaVA-NeXT",
-    "internvl": "LLaVA-NeXT",
-    "gemma3": "LLaVA-NeXT",
-}
-_VISION = {
-    "llava": "576 tokens; the ends of a picture that is not square are cut off, unless it is padded",
-    "llava_next": "576 tokens of the whole picture and up to 2,352 of its tiles",
-    "llava_onevision": "729 tokens of the whole picture and up to 6,561 of its tiles",
-    "qwen2_vl": "one token for each 28 x 28 pixels of the resized picture, at most 1,280",
-    "qwen2_5_vl": "one token for each 28 x 28 pixels of the resized picture, at most 1,280",
-    "qwen3_vl": "one token for each 32 x 32 pixels of the resized picture, at most 1,280",
-    "idefics3": "tiles, and the whole picture",
-    "smolvlm": "tiles, and the whole picture",
-    "internvl": "tiles of 256 tokens, and the whole picture",
-    "gemma3": "256 tokens of the whole picture, squeezed into a square",
-}
 
 
 def settings_for(family: str) -> tuple[Settings, str]:
-    """The method settings for checkpoints of a family, and a sentence where they are borrowed from another one."""
-    near = _NEAREST.get(family)
-    note = f"The CLVS paper did not test this model; its settings here are those of {near}." if near else ""
-    return (_LLAVA_15 if family == "llava" else _LATER), note
+    """The method settings for checkpoints of a family, and a sentence where they are borrowed from another one.
+
+    The CLVS paper has beta 0.8 for LLaVA-1.5, 0.7 for LLaVA-NeXT and Qwen2.5-VL; CLVS itself has the others.
+    """
+    nearest = FAMILIES[family].nearest if family in FAMILIES else ""
+    note = f"The CLVS paper did not test this model; its settings here are those of {nearest}." if nearest else ""
+    return {"clvs": {"beta": 0.8 if family == "llava" else 0.7}}, note
 
 
 # AD-HH's published heads, most harmful first: (layer, head). Source: TianyunYoung/Hallucination-Attribution @841fc1b.
@@ -204,9 +157,9 @@ _SINKS: Mapping[str, tuple[int, ...]] = {
 
 def _card(name: str, label: str, source: str, family: str, size: Size, licence: str, **more: Any) -> ModelCard:
     settings, note = settings_for(family)
-    own: dict[str, dict[str, Any]] = {"var": {"dims": _SINKS.get(name)}, "adhh": {"heads": _HEADS.get(name)}}
-    settings = {**settings, **{method: given for method, given in own.items() if any(given.values())}}
-    vision = _VISION[family]
+    facts: dict[str, dict[str, Any]] = {"var": {"dims": _SINKS.get(name)}, "adhh": {"heads": _HEADS.get(name)}}
+    settings = {**settings, **{method: fact for method, fact in facts.items() if any(fact.values())}}
+    vision = FAMILIES[family].vision
     return ModelCard(name, label, source, family, settings, note, size, licence, vision=vision, **more)
 
 

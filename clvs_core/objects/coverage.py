@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.geometry.views import View, Views
+from ..models.geometry.grids import View, Views
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from scipy.optimize import minimize
 from scipy.stats import pointbiserialr
 
 from clvs_core.analysis.convergence import binned, convergence, fit, logistic, observed, stops
+from clvs_core.benchmarks.bootstrap import wilson
 from clvs_core.benchmarks.running.folder import ANSWERS, read_run
-from clvs_core.benchmarks.scores import wilson
 from clvs_core.errors import ClvsError
 from clvs_core.methods.clvs import converged
 

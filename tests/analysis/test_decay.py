@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clvs_core.analysis.decay import GAIN_LAYERS, decay, half_life, samples
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running.folder import ANSWERS, read_run
 from clvs_core.errors import ClvsError
 

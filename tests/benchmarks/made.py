@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running.folder import ABOUT, ANSWERS, QUESTIONS, question_line
 
 METHODS = {"vanilla": "vanilla", "clvs": "clvs:beta=0.8"}

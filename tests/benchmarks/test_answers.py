@@ -5,7 +5,8 @@ import json
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.answers import PAPER, PARSERS, first_word, parser, read_answers
+from clvs_core.benchmarks.answers import read_answers
+from clvs_core.benchmarks.parsers import PAPER, PARSERS, first_word, parser
 from clvs_core.errors import ClvsError
 from clvs_core.models import prompts
 from tests.benchmarks import files, literal

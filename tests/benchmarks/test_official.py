@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.answers import PARSERS, read_answers
+from clvs_core.benchmarks.answers import read_answers
+from clvs_core.benchmarks.parsers import PARSERS, Judged
 from clvs_core.benchmarks.report import tables as report
-from clvs_core.benchmarks.scores import Judged
 from clvs_core.benchmarks.sets.amber import GROUPS
 from tests.benchmarks import files, literal
 

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.report import tables as report
 from clvs_core.benchmarks.report.paper_numbers import beta, paper_model, paper_models, paper_tables
 from clvs_core.benchmarks.report.table import CSV_COLUMNS

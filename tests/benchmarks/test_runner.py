@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running import folder as runs
 from clvs_core.benchmarks.running import job as runner
 from clvs_core.benchmarks.running.asker import Plan
@@ -250,7 +250,7 @@ def test_a_folder_that_is_read_only(task, tmp_path):
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["new", "begun"])
-@pytest.mark.parametrize(("call", "name"), enumerate((runs.QUESTIONS, runs.ABOUT, runs.ANSWERS, runs.ANSWERS), 1))
+@pytest.mark.parametrize(("call", "name"), [*enumerate((runs.QUESTIONS, runs.ABOUT, runs.ANSWERS, runs.ANSWERS), 1)])
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(task, tmp_path, monkeypatch, begun, call, name):
     """Full from some moment on, and still full when the run is gone on with."""
     full, out = whole(task, tmp_path / "whole"), tmp_path / "out"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running import folder as runs
 from clvs_core.benchmarks.running.folder import find_runs, question_line, read_about, read_run
 from clvs_core.errors import ClvsError

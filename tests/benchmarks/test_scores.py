@@ -8,7 +8,8 @@ from scipy.stats import binomtest
 
 from clvs_core import benchmarks
 from clvs_core.benchmarks import scores
-from clvs_core.benchmarks.scores import Estimate, wilson
+from clvs_core.benchmarks.bootstrap import Estimate, wilson
+from clvs_core.benchmarks.parsers import judge
 from clvs_core.errors import ClvsError
 from tests.benchmarks import files
 
@@ -192,5 +193,5 @@ def test_half_a_pair_of_mme_is_refused(tmp_path):
 
 def test_questions_without_a_picture_name_count_as_of_their_own_picture(pope):
     nameless = [benchmarks.Question(q.id, "", q.text, q.label, q.kind, q.source) for q in pope]
-    judged = scores.judge(nameless, drawn(pope, 0.5, 5), "pope")
+    judged = judge(nameless, drawn(pope, 0.5, 5), "pope")
     assert len(set(judged.image)) == len(pope)

@@ -390,6 +390,7 @@ def test_workers_that_die_while_they_load_are_one_sentence(monkeypatch):
 # --- Ray ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.ray
 def test_ray_answers_the_same_also_when_a_worker_is_killed(task, tmp_path, loaded):
     ray = pytest.importorskip("ray")
     plan = Plan("scenes", scenes.ALL, device="cpu")
@@ -438,6 +439,7 @@ def _too_many(plan):
         Cluster(plan, "local", gpus=1000)
 
 
+@pytest.mark.ray
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:1", "no.such.host.invalid:6379"])
 def test_a_cluster_that_is_not_there_is_one_sentence(address):
     pytest.importorskip("ray")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-from pathlib import Path
+import time
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.ports import free_port
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_SSR_MODE", "False")
@@ -20,13 +21,6 @@ ROOT = "document.querySelector('.cv')"
 APP = f"{ROOT}.__clvs"
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +54,17 @@ def open_page(browser):
             reduced_motion="no-preference" if motion else "reduce",
             **options,
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)  # milliseconds; a machine may be busy with other tests
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: _local(request.url) or foreign.append(request.url))
+        # requests without an answer yet, but for the one that says the tab is open; and the addresses that have one
+        page.under_way, page.answered = set(), []
+        page.on("request", lambda request: "/heartbeat/" in request.url or page.under_way.add(request))
+        page.on("requestfinished", lambda request: page.answered.append(request.url))
+        for end in ("requestfinished", "requestfailed"):
+            page.on(end, lambda request: page.under_way.discard(request))
         page.goto(f"{url}?__theme={theme}" if url.startswith("http") and "?" not in url else url)
         return page
 
@@ -104,14 +104,10 @@ def serve():
     running = []
 
     def start(blocks, **options):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        blocks.launch(
-            prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port, show_error=True, **options
-        )
+        where = {"server_name": "127.0.0.1", "server_port": free_port()}
+        _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, show_error=True, **where, **options)
         running.append(blocks)
-        return f"http://127.0.0.1:{port}/"
+        return address
 
     yield start
     for blocks in running:
@@ -122,3 +118,11 @@ def drawn(page):
     """Waits until the viewer has drawn its payload."""
     page.wait_for_function("document.querySelector('.cv')?.__clvs?.drawn?.count > 0")
     return page
+
+
+def until(page, condition, seconds=60):
+    """Waits until something is so, while the page's own events go on."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)

@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests import viewer_fakes
-from tests.browser.conftest import drawn
+from tests.browser.conftest import SETTLED, drawn, until
 from tests.page import fake as fakes
 from tests.page import pictures
 from viz.page import build
 from viz.page import first_answer as record
-from viz.page.handlers import Handlers
+from viz.page.answering import Answering
 from viz.page.library import Library
 from viz.page.models import Models
 
@@ -42,14 +42,14 @@ def ran():
 def url(model, ran, tmp_path_factory):
     library = Library(pictures.write(tmp_path_factory.mktemp("scenes")))
     models = Models(load=lambda name, **settings: model)
-    run = Handlers.run
+    run = Answering.run
 
     def counted(self, session, ticket, *inputs):
         ran.append(ticket)
         yield from run(self, session, ticket, *inputs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Handlers, "run", counted)
+        patch.setattr(Answering, "run", counted)
         page = build.build(models, library, record.make(models, library))
     yield launch(page)
     page.close()
@@ -158,7 +158,7 @@ def test_answers_stream_and_stop_stops(open_page, url, model):
     assert 2 <= tokens < 64
     page.wait_for_timeout(400)
     assert len(result(page)["methods"][0]["tokens"]) == tokens
-    assert model.closed == model.opened, "the engine was freed"
+    until(page, lambda: model.closed == model.opened)  # the engine is freed
     ask(page, "Is there a dog?")
     done(page, "Is there a dog?")
 
@@ -171,7 +171,7 @@ def test_a_new_question_replaces_a_running_one(open_page, url, model):
     done(page, "What color is the apple?")
     page.wait_for_timeout(300)
     assert result(page)["question"] == "What color is the apple?"
-    assert model.closed == model.opened
+    until(page, lambda: model.closed == model.opened)
 
 
 def slide(page, name, value):
@@ -401,7 +401,7 @@ def test_nothing_scrolls_sideways(open_page, url, width, height):
     for name in ("VCD", "TARAC"):
         chip(page, name).click()
     when(page, "m.methods.length === 4")
-    page.wait_for_timeout(200)
+    page.evaluate(SETTLED)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for button in ("Run", "Copy link", "Download"):
         box = page.get_by_role("button", name=button, exact=True).bounding_box()

@@ -9,16 +9,22 @@ import pytest
 
 import clvs_core as clvs
 from clvs_core.key_objects import region_mask
-from clvs_core.models.geometry.views import View, Views
+from clvs_core.models.geometry.grids import View, Views
 from tests import tiny_families
-from tests.browser.conftest import drawn
+from tests.browser.conftest import SETTLED, drawn
 from tests.browser.test_app import done, launch, result, when
 from tests.page import families
 from viz.page import main
 
 FAMILIES = ("llava_next_vicuna", "qwen2_5_vl", "idefics3")
 APP = "document.querySelector('#viewer .cv').__clvs"
-SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# Whether an element has stayed where it is for ten frames
+AT_REST = """async (element) => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const before = element.getBoundingClientRect().top;
+    for (let count = 0; count < 10; count++) await frame();
+    return element.getBoundingClientRect().top === before;
+}"""
 RED = f"""() => {{
     const app = {APP};
     app.paint = () => () => [255, 0, 0, 255];
@@ -136,7 +142,7 @@ def test_the_curve_of_a_drawn_region(page):
     page.get_by_role("button", name="+ box").click()
     canvas = page.locator("#viewer .cv-map > canvas:first-of-type").first
     canvas.scroll_into_view_if_needed()
-    page.wait_for_timeout(600)  # drawing scrolls the maps into sight
+    page.wait_for_function(AT_REST, arg=canvas.element_handle())  # drawing scrolls the maps into sight
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
     page.mouse.down()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 
 import pytest
 
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, until
 from tests.browser.test_app import RESULT, ask, chip, done, menu, result, slide, when
 from tests.page import fake as fakes
 from tests.page import pictures
+from tests.ports import free_port
 from viz.page import build
 from viz.page import first_answer as record
 from viz.page.library import Library
@@ -26,9 +26,7 @@ class Server:
 
     def __init__(self, folder):
         self.library = Library(pictures.write(folder))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.blocks = None
 
     def start(self):
@@ -69,13 +67,10 @@ def lost(request, server, open_page):
 def lose(page, server, how):
     if how == "evicted":
         return server.forget()
-    page.wait_for_timeout(1500)  # parts of a page that has just been opened may still be on their way
+    until(page, lambda: any("/run/predict" in url for url in page.answered))  # it has said that it was opened
+    until(page, lambda: not page.under_way)
     server.stop()
-    page.wait_for_timeout(1500)  # the browser notices
-    server.start()
-    # until it has found the server again, nothing that is pressed is heard
-    page.wait_for_function("!document.body.innerText.includes('Attempting reconnection')")
-    return page.wait_for_timeout(1500)
+    return server.start()
 
 
 def stays(page, before):

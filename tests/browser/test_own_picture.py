@@ -9,7 +9,7 @@ import json
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, until
 from tests.browser.test_app import RESULT, done, launch, result, when
 from tests.page import fake as fakes
 from tests.page import pictures
@@ -216,7 +216,7 @@ def test_a_picture_that_another_one_has_overtaken_is_never_shown(open_page, url)
     for width in (61, 62):
         with page.expect_response("**/gradio_api/upload"):
             files.set_input_files(file(f"{width}.png", png(width)))
-    page.wait_for_timeout(300)
+    until(page, lambda: held)
     held[0].continue_()
     shows(page, 62)
     assert [source.rpartition("/")[2] for source in page.evaluate("window.sources")] == ["62.png"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clvs_core.models import memory
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, until
 from tests.page import fake as fakes
 from tests.page import pictures
 from viz.page import build
@@ -47,11 +47,8 @@ def offered(page):
 
 
 def answered(page, model, count):
-    for _ in range(100):
-        if len(model.prompts) >= count:
-            return model.prompts[-1]
-        page.wait_for_timeout(100)
-    raise AssertionError(f"asked {len(model.prompts)} times, not {count}")
+    until(page, lambda: len(model.prompts) >= count)
+    return model.prompts[-1]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)], ids=["desktop", "phone"])

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from tests.benchmarks.made import made_run
 from tests.browser.conftest import drawn
 from tests.browser.test_app import RESULT, launch, result, when

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from tests.benchmarks.made import made_run
 from tests.browser.test_app import launch, when
 from tests.page import pictures
@@ -64,7 +64,7 @@ def test_a_run_with_anything_in_it_is_shown_and_its_questions_open(visit):
 
 def test_a_run_of_very_many_methods_opens_soon(visit):
     page = visit("many")
-    page.get_by_text(f"20,001 methods, of which {MOST} are shown here").wait_for(timeout=10_000)
+    page.get_by_text(f"20,001 methods, of which {MOST} are shown here").wait_for()
     assert page.locator(".rs tbody .rs-cell").count() == MOST
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     page.locator(".rs-id").first.click()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import clvs_core as clvs
-from clvs_core.models.geometry.views import llava_views
+from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
 from tests.browser.conftest import APP, SETTLED
 from tests.browser.test_viewer import goto, patch_centre, pixel, state

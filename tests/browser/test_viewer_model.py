@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from clvs_core.key_objects import coverage, region_mask, relative_gain, summarise, together
-from clvs_core.models.geometry.views import View, Views, llava_views
+from clvs_core.models.geometry.grids import View, Views
+from clvs_core.models.geometry.llava import llava_views
 from viz import scales
 from viz.viewer import script
 

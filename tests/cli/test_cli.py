@@ -640,7 +640,7 @@ def test_as_a_program_results_and_progress_are_apart_and_a_closed_pipe_is_quiet(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     shell = f"{subprocess.list2cmdline([*command, '--model', model, '--max-new-tokens', '300'])} | head -c 1"
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", shell], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        ["bash", "-o", "pipefail", "-c", shell], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0
     assert done.stdout == "{"

@@ -331,7 +331,7 @@ def test_a_question_of_llava_stays_small():
     """LLaVA-1.5's 32 layers, 32 heads and 576 tokens, with weights that nothing can compress."""
     import clvs_core as clvs
     from clvs_core.engine.decode import Run, Token
-    from clvs_core.models.geometry.views import llava_views
+    from clvs_core.models.geometry.llava import llava_views
 
     def answered(method, steps, random):
         attention = random.random((steps, 32, 32, 576), dtype=np.float32).astype(np.float16)

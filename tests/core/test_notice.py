@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from clvs_core.cli import main as cli
-from clvs_core.models.geometry.views import View, Views, llava_views
+from clvs_core.models.geometry.grids import View, Views
+from clvs_core.models.geometry.llava import llava_views
 from tests.tiny import picture, save_llava
 
 

@@ -31,8 +31,9 @@ from clvs_core.analysis.heads import silent_chances
 from clvs_core.engine.model import Model
 from clvs_core.engine.questions import Tail
 from clvs_core.models import hub, memory
+from clvs_core.models.families import FAMILIES
 from clvs_core.models.memory import Place, Size
-from clvs_core.models.registry import CARDS, FAMILIES, card_for
+from clvs_core.models.registry import CARDS, card_for
 from tests import tiny, tiny_families
 from tests.close import assert_close
 

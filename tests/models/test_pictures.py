@@ -12,7 +12,8 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 from clvs_core.engine.model import Model
 from clvs_core.errors import ModelError
 from clvs_core.models import processors as pictures
-from clvs_core.models.geometry.views import llava_views, views_for
+from clvs_core.models.families import views_for
+from clvs_core.models.geometry.llava import llava_views
 from clvs_core.models.processors import cap_visual_tokens, image_mode, set_image_mode, unpadded
 from clvs_core.models.registry import card_for
 from tests import tiny

@@ -10,8 +10,9 @@ from PIL import Image
 import clvs_core as clvs
 from clvs_core import CLVS, Vanilla
 from clvs_core.engine.model import Model
+from clvs_core.models.families import FAMILIES
 from clvs_core.models.prompts import SUFFIXES, parse, presets
-from clvs_core.models.registry import FAMILIES, card_for
+from clvs_core.models.registry import card_for
 from tests import tiny, tiny_families
 from tests.close import assert_close
 

@@ -21,7 +21,9 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.llava.image_processing_llava import LlavaImageProcessor
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from clvs_core.models.geometry.views import View, Views, llava_views, views_for
+from clvs_core.models.families import views_for
+from clvs_core.models.geometry.grids import View, Views
+from clvs_core.models.geometry.llava import llava_views
 
 SIZE, PATCH = 48, 8
 SHAPES = [(96, 96), (60, 80), (131, 67), (40, 333), (301, 50), (31, 43), (97, 98)]  # height, width

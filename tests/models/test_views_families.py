@@ -13,8 +13,11 @@ from PIL import Image
 
 from clvs_core.errors import ModelError
 from clvs_core.key_objects import coverage
-from clvs_core.models.geometry.views import FAMILIES as KNOWN
-from clvs_core.models.geometry.views import Views, _idefics3_tiles, _squares, views_for
+from clvs_core.models.families import FAMILIES as KNOWN
+from clvs_core.models.families import views_for
+from clvs_core.models.geometry.frames import squares
+from clvs_core.models.geometry.grids import Views
+from clvs_core.models.geometry.idefics3 import tiles_of
 from tests.tiny_families import FAMILIES, MISSING
 
 # height, width: square, landscape, portrait, panorama, tower, odd sides
@@ -311,7 +314,7 @@ def test_idefics_cuts_are_those_of_the_processor(shape, backend):
     for settings in ({}, {"do_resize": False}, {"do_image_splitting": False}, {"size": {"longest_edge": 96}}):
         made = images(Image.fromarray(_noise(*shape)), return_row_col_info=True, return_tensors="pt", **settings)
         options = {key: getattr(images, key) for key in ("do_resize", "do_image_splitting", "size", "max_image_size")}
-        found = _idefics3_tiles(SimpleNamespace(**{**options, **settings}), *shape)
+        found = tiles_of(SimpleNamespace(**{**options, **settings}), *shape)
         assert found == (made["rows"][0][0], made["cols"][0][0])
 
 
@@ -368,7 +371,7 @@ def test_gemma_with_pan_and_scan_is_refused():
 
 def test_more_tiles_than_a_file_may_hold_are_refused():
     with pytest.raises(ModelError, match=r"cuts 8 x 8 tiles; at most 63 are supported\.$"):
-        _squares(480, 640, 8, 8, 4)
+        squares(480, 640, 8, 8, 4)
 
 
 @pytest.mark.parametrize(("name", "option"), [("idefics3", "do_image_splitting"), ("internvl", "crop_to_patches")])

@@ -26,7 +26,8 @@ from clvs_core.key_objects import (
     summarise,
     together,
 )
-from clvs_core.models.geometry.views import View, Views, llava_views
+from clvs_core.models.geometry.grids import View, Views
+from clvs_core.models.geometry.llava import llava_views
 
 _SHARED = Path(os.environ.get("CLVS_SHARED_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 MINI = _SHARED / "coco_mini" / "instances_mini.json"

@@ -10,7 +10,7 @@ from clvs_core.models.registry import CARDS
 from tests.page import pictures
 from tests.page.fake import FakeModel
 from viz.page import first_answer as record
-from viz.page.handlers import Handlers
+from viz.page.desks import Desks
 from viz.page.library import Library
 from viz.page.models import Models
 
@@ -34,10 +34,10 @@ def models(fake, monkeypatch):
 
 
 @pytest.fixture
-def recording(models, library):
+def first_answer(models, library):
     return record.make(models, library)
 
 
 @pytest.fixture
-def handlers(models, library, recording):
-    return Handlers(models, library, recording)
+def desks(models, library, first_answer):
+    return Desks(models, library, first_answer)

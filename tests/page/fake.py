@@ -11,7 +11,7 @@ import time
 
 from clvs_core.engine.decode import Addition
 from clvs_core.methods import Target, spec
-from clvs_core.models.geometry.views import llava_views
+from clvs_core.models.geometry.llava import llava_views
 from clvs_core.models.registry import card_for
 from tests import viewer_fakes
 from viz.page import build
@@ -118,7 +118,7 @@ def served(page):
     page.close()
 
 
-def when(condition, seconds=5):
+def when(condition, seconds=60):
     """Waits until something is so."""
     end = time.monotonic() + seconds
     while not condition():

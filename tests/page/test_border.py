@@ -22,9 +22,8 @@ from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 from tests.page.fake import FakeModel, served
 from viz.page import build, main
-from viz.page import first_answer as record
 from viz.page import zerogpu as border
-from viz.page.handlers import Handlers
+from viz.page.desks import Desks
 from viz.page.library import Library
 from viz.page.models import Call, Models
 from viz.page.session import Session
@@ -258,6 +257,6 @@ def test_a_model_that_ends_its_thread_is_no_model():
     with pytest.raises(ClvsError, match="Something went wrong"):
         list(models.switch("scenes"))
     library = Library()
-    handlers = Handlers(models, library, record.load(library))
-    *_, last = handlers.switch_model(Session(), "scenes")
+    desks = Desks(models, library, library.first_answer())
+    *_, last = desks.choosing.switch_model(Session(), "scenes")
     assert last[0]["error"] == border.FAILED

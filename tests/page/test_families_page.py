@@ -1,4 +1,4 @@
-"""Every family through the page's handlers: a question streams token by token to what the viewer draws."""
+"""Every family through the page's desks: a question streams token by token to what the viewer draws."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests import tiny_families
 from tests.page import families
 from tests.page.fake import FakeModel
 from viz.page import first_answer as record
+from viz.page import objects
+from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports
-from viz.page.handlers import Handlers
 from viz.page.models import Models
 from viz.page.session import Session
 from viz.viewer.payload import decode
@@ -34,23 +35,23 @@ def library(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def recording(library):
+def first_answer(library):
     """The example on the page before the first question, of another model, as on a real page."""
     return record.make(Models(load=lambda name, **settings: FakeModel()), library)
 
 
 @pytest.fixture
-def page(request, library, recording, tmp_path):
-    """Handlers and one visitor, for the family in the test's parameter."""
+def page(request, library, first_answer, tmp_path):
+    """The page and one visitor, for the family in the test's parameter."""
     if request.param in tiny_families.MISSING:
         pytest.skip(tiny_families.MISSING[request.param])
-    return Handlers(families.models(request.param, tmp_path), library, recording), Session()
+    return Desks(families.models(request.param, tmp_path), library, first_answer), Session()
 
 
-def ask(handlers, session):
-    settings = replace(handlers.defaults(handlers.models.default), tokens=TOKENS)
-    path = str(handlers.library.coco_scenes[0].path)
-    return list(handlers.run(session, session.begin(), path, families.QUESTION, *vars(settings).values()))
+def ask(desks, session):
+    settings = replace(desks.choosing.defaults(desks.models.default), tokens=TOKENS)
+    path = str(desks.library.coco_scenes[0].path)
+    return list(desks.answering.run(session, session.begin(), path, families.QUESTION, *vars(settings).values()))
 
 
 def grids(payload):
@@ -105,29 +106,29 @@ def check_arrays(payload, tokens):
 
 @pytest.mark.parametrize("page", tiny_families.FAMILIES, indirect=True)
 def test_streams_in_the_page(page):
-    handlers, session = page
-    payloads = ask(handlers, session)
+    desks, session = page
+    payloads = ask(desks, session)
     assert not any(payload["error"] for payload in payloads)
     streamed = [p for p in payloads if p["layers"] and p["status"] == "running" and p["id"] == payloads[-1]["id"]]
     assert [len(payload["methods"][0]["tokens"]) for payload in streamed] == list(range(1, TOKENS + 1))
     for payload in streamed:
         check_arrays(payload, len(payload["methods"][0]["tokens"]))
     last = payloads[-1]
-    assert (last["status"], last["model"]["name"]) == ("done", handlers.models.default)
+    assert (last["status"], last["model"]["name"]) == ("done", desks.models.default)
     assert (last["image"]["w"], last["image"]["h"]) == (families.WIDTH, families.HEIGHT)
     check_arrays(last, TOKENS)
     check_geometry(last)
-    check_curves(handlers, session, last)
+    check_curves(desks, session, last)
 
 
-def check_curves(handlers, session, payload):
+def check_curves(desks, session, payload):
     """Curves of the annotated dog, of a drawn region and of the picture, as in the download."""
     assert [(item["name"], item["on"]) for item in payload["objects"]] == [("dog", True)]
-    handlers.set_region(session, SimpleNamespace(_data={"box": REGION}))
-    handlers.switch_objects(session, SimpleNamespace(_data={"on": []}))
+    objects.draw(session, SimpleNamespace(_data={"box": REGION}))
+    objects.switch(session, SimpleNamespace(_data={"on": []}))
     result = session.result
-    (region,) = handlers.key_objects(session, result)
-    text = Exports(handlers).make(session, "numbers.csv", {}).decode()
+    (region,) = objects.followed(session, result)
+    text = Exports(desks).make(session, "numbers.csv", {}).decode()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * TOKENS * payload["layers"]
     numbers = {name: np.array([float(row[name]) for row in rows]) for name in ("picture", "dog", "region", "followed")}
@@ -146,22 +147,22 @@ def check_curves(handlers, session, payload):
 @pytest.mark.parametrize("page", ["llava"], indirect=True)
 def test_a_picture_of_which_little_is_seen_says_so(page):
     """LLaVA-1.5's centre crop keeps 180 of 330 columns."""
-    handlers, session = page
+    desks, session = page
     share = math.floor(100 * families.HEIGHT / families.WIDTH + 0.5)
     expected = f"This model sees only the middle {share} % of this picture; what is hatched it never sees."
-    assert expected in ask(handlers, session)[-1]["notes"]
+    assert expected in ask(desks, session)[-1]["notes"]
 
 
 @pytest.mark.parametrize("page", ["qwen2_5_vl"], indirect=True)
 def test_a_picture_that_is_seen_whole_has_no_notice(page):
-    handlers, session = page
-    assert ask(handlers, session)[-1]["notes"] == []
+    desks, session = page
+    assert ask(desks, session)[-1]["notes"] == []
 
 
 @pytest.mark.parametrize("page", ["idefics3"], indirect=True)
 def test_every_download_of_a_tiled_family(page):
-    handlers, session = page
-    ask(handlers, session)
+    desks, session = page
+    ask(desks, session)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "npz": b"PK", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
     for kind in KINDS:
-        assert Exports(handlers).make(session, kind, {}).startswith(starts[kind.rpartition(".")[2]])
+        assert Exports(desks).make(session, kind, {}).startswith(starts[kind.rpartition(".")[2]])

@@ -68,7 +68,7 @@ def routes(router):
 
 def reached(url, path, method):
     """Whether a request comes past the gate."""
-    answer = httpx.request(method, f"{url.rstrip('/')}{path}", timeout=20)
+    answer = httpx.request(method, f"{url.rstrip('/')}{path}", timeout=60)
     return answer.status_code != 404 or answer.text != ("" if method == "HEAD" else gate.NOT_HERE)
 
 
@@ -227,7 +227,7 @@ def serve(app, scope, messages):
     whole = {"type": "http", "method": "POST", "client": ("127.0.0.1", 5), "headers": [], **scope}
     whole["app"] = SimpleNamespace(get_blocks=lambda: page)
     with ThreadPoolExecutor(1) as thread:  # the browser tests leave an event loop running in this one
-        thread.submit(asyncio.run, gate.Gate(noted)(whole, receive, send)).result(20)
+        thread.submit(asyncio.run, gate.Gate(noted)(whole, receive, send)).result(60)
     page.files.clear()
     return sent, sum(handed)
 

@@ -47,7 +47,7 @@ def ask_of(url):
 def listen(url, session, until="process_completed"):
     """The messages of a session until one of this kind."""
     found = []
-    with httpx.stream("GET", f"{url}gradio_api/queue/data?session_hash={session}", timeout=20) as stream:
+    with httpx.stream("GET", f"{url}gradio_api/queue/data?session_hash={session}", timeout=60) as stream:
         for line in stream.iter_lines():
             if line.startswith("data:"):
                 found.append(json.loads(line[5:]))

@@ -19,8 +19,8 @@ from clvs_core.models.registry import CARDS
 from tests.page.fake import FakeModel
 from viz.page import first_answer as record
 from viz.page import limits, main, models
+from viz.page.desks import Desks
 from viz.page.explore import explore
-from viz.page.handlers import Handlers
 from viz.page.models import Models, Shown
 from viz.page.session import Session
 from viz.page.widgets import ModelMenu
@@ -81,9 +81,9 @@ def rows(found, name="scenes"):
     return {row["name"]: row for row in found.menu(name)["rows"]}
 
 
-def choose(handlers, session, name, current="scenes", request=HERE, specs=("vanilla", "clvs:alpha=0.5")):
+def choose(desks, session, name, current="scenes", request=HERE, specs=("vanilla", "clvs:alpha=0.5")):
     event = SimpleNamespace(_data={"name": name})
-    return list(handlers.choose_model(session, current, specs, event, request))
+    return list(desks.choosing.choose_model(session, current, specs, event, request))
 
 
 def test_the_owner_may_choose_any_card_and_others_what_was_named():
@@ -153,9 +153,9 @@ def test_on_a_page_for_others_nothing_is_taken_away():
 def test_a_model_that_cannot_be_had_leaves_the_old_one(library, name, told):
     loader = Loader(fails=["llava-1.5-7b"])
     found = own(loader)
-    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    desks, session = Desks(found, library, record.make(found, library)), Session()
     kept = found.get("scenes")
-    *_, last = choose(handlers, session, name)
+    *_, last = choose(desks, session, name)
     assert last[0]["error"] == told
     assert last[0]["status"] == "done"
     assert "entries" not in last[1], "the methods stay"
@@ -165,8 +165,8 @@ def test_a_model_that_cannot_be_had_leaves_the_old_one(library, name, told):
 
 def test_the_page_follows_a_switch(library):
     found = own(Loader())
-    handlers, session = Handlers(found, library, record.make(found, library)), Session()
-    first, far, last = choose(handlers, session, "qwen2.5-vl-3b")
+    desks, session = Desks(found, library, record.make(found, library)), Session()
+    first, far, last = choose(desks, session, "qwen2.5-vl-3b")
     assert first[0]["progress"] == first[2]["status"] == "Loading Qwen2.5-VL 3B…"
     assert far[0]["progress"] == far[2]["status"] == "Downloading qwen2.5-vl-3b: 0.1 of 0.2 GB"
     assert {first[2]["name"], far[2]["name"]} == {"scenes"}, "chosen is only what is there"
@@ -177,21 +177,21 @@ def test_the_page_follows_a_switch(library):
     assert (last[2]["name"], last[2]["status"]) == ("qwen2.5-vl-3b", "")
     assert last[3]["value"] == "chat"
     assert "vicuna" not in {name for _, name in last[3]["choices"]}, "only what belongs to this model is offered"
-    assert "vicuna+short" in {name for _, name in handlers.prompts("llava-1.5-7b")}
+    assert "vicuna+short" in {name for _, name in desks.choosing.prompts("llava-1.5-7b")}
 
 
 def test_methods_are_taken_along_to_a_model_that_can_run_them(library):
     found = own(Loader())
-    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    desks, session = Desks(found, library, record.make(found, library)), Session()
     picked = ["vcd:alpha=2", "clvs:gamma=0.1", "pai+clvs:alpha=0.2", "adhh:heads=1-1"]
-    *_, last = choose(handlers, session, "qwen2.5-vl-3b", specs=picked)
+    *_, last = choose(desks, session, "qwen2.5-vl-3b", specs=picked)
     assert [[part["name"] for part in entry] for entry in last[1]["entries"]] == [["vcd"], ["clvs"], ["pai", "clvs"]]
     assert all(not part["set"] for entry in last[1]["entries"] for part in entry), "as the new model's card has them"
     assert last[0]["progress"] == "Qwen2.5-VL 3B is ready: press Run. It cannot be asked with AD-HH."
     for picked in (["adhh"], ["magic"], [], [5], ["vanilla"] * 9):
-        *_, last = choose(handlers, session, "scenes", current="qwen2.5-vl-3b", specs=picked)
+        *_, last = choose(desks, session, "scenes", current="qwen2.5-vl-3b", specs=picked)
         assert [entry[0]["name"] for entry in last[1]["entries"]] == ["vanilla", "clvs"]
-        *_, last = choose(handlers, session, "qwen2.5-vl-3b", specs=picked)
+        *_, last = choose(desks, session, "qwen2.5-vl-3b", specs=picked)
 
 
 def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
@@ -222,18 +222,18 @@ def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
 def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
     loader = Loader()
     found = own(loader)
-    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    desks, session = Desks(found, library, record.make(found, library)), Session()
     before = list(loader.loads)
-    ((payload, *rest),) = choose(handlers, session, "llava-1.5-7b", request=request_)
+    ((payload, *rest),) = choose(desks, session, "llava-1.5-7b", request=request_)
     assert "Only who runs this page" in payload["error"]
     assert len(rest) == 3
     with pytest.raises(ModelError, match="choose one of scenes"):
         found.ask("llava-1.5-7b", None, *QUESTION)
     link = SimpleNamespace(query_params={"scene": "street", "model": "llava-1.5-7b"})
-    assert handlers.arrive(session, link)[5] == "scenes", "a link loads nothing either"
+    assert desks.arriving.arrive(session, link)[5] == "scenes", "a link loads nothing either"
     assert loader.loads == before
     list(found.switch("llava-1.5-7b"))
-    (_, last) = choose(handlers, session, "llava-1.5-7b", request=request_)
+    (_, last) = choose(desks, session, "llava-1.5-7b", request=request_)
     assert last[2]["name"] == "llava-1.5-7b", "what is loaded may be asked by anybody"
 
 
@@ -285,12 +285,12 @@ def test_what_is_kept_for_a_picture_goes_with_the_last_visitor_who_has_it():
 def test_a_visitors_picture_is_forgotten_with_the_visitor_and_an_example_stays(library, tmp_path):
     fake = FakeModel()
     found = Models(load=lambda name, **settings: fake)
-    handlers = Handlers(found, library, record.make(found, library))
+    desks = Desks(found, library, record.make(found, library))
     Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
-    controls = vars(handlers.defaults("scenes")).values()
+    controls = vars(desks.choosing.defaults("scenes")).values()
     for path in (tmp_path / "mine.png", library.named("street").path):
         session = Session()
-        assert list(handlers.run(session, session.begin(), str(path), "Why?", *controls))[-1]["error"] == ""
+        assert list(desks.answering.run(session, session.begin(), str(path), "Why?", *controls))[-1]["error"] == ""
         pictured = f"{id(session.picture.image)}"
         del session
         gc.collect()
@@ -312,11 +312,11 @@ def test_a_browser_chooses_no_name_that_is_not_a_text():
     assert menu.postprocess("other") == {"name": "other", "rows": []}
 
 
-def test_the_menu_is_the_page_s_first_setting(handlers):
+def test_the_menu_is_the_page_s_first_setting(desks):
     import gradio as gr
 
     with gr.Blocks():
-        page = explore(handlers)
+        page = explore(desks)
     assert isinstance(page.controls[0], ModelMenu)
     assert page.controls[0].value["name"] == "scenes"
 
@@ -483,15 +483,15 @@ def test_stop_on_the_page_stops_the_switch_and_the_old_model_stays(library):
             return super().__call__(name, progress, **options)
 
     found = own(Slow())
-    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    desks, session = Desks(found, library, record.make(found, library)), Session()
     shown = []
-    for payload, *others in handlers.choose_model(
+    for payload, *others in desks.choosing.choose_model(
         session, "scenes", ["vanilla"], SimpleNamespace(_data={"name": "llava-1.5-7b"}), HERE
     ):
         shown.append((payload, *others))
         if payload["progress"].endswith(": 2 %"):
             assert payload["halts"]
-            handlers.stop(session)
+            desks.answering.stop(session)
     last = shown[-1]
     assert last[0]["progress"] == models.STOPPED
     assert (last[0]["status"], last[0]["halts"], last[0].get("error", "")) == ("done", False, "")
@@ -503,14 +503,14 @@ def test_only_the_owner_is_asked(library, gpu, monkeypatch):
     gpu[0] = 23e9
     monkeypatch.setattr(download, "room", lambda: int(50e9))
     found = own(Loader())
-    handlers, session = Handlers(found, library, record.make(found, library)), Session()
+    desks, session = Desks(found, library, record.make(found, library)), Session()
     event = SimpleNamespace(_data={"name": "llava-1.5-7b"})
-    _, asked = handlers.ask_first(session, event, HERE)
-    again = handlers.ask_first(session, event, HERE)[1]
+    _, asked = desks.choosing.ask_first(session, event, HERE)
+    again = desks.choosing.ask_first(session, event, HERE)[1]
     assert (asked["label"], asked["asked"] == again["asked"]) == ("LLaVA-1.5 7B", False)
     elsewhere = request(host="clvs.example.org")
-    shown, nothing = handlers.ask_first(session, event, elsewhere)
+    shown, nothing = desks.choosing.ask_first(session, event, elsewhere)
     assert "Only who runs this page" in shown["error"]
     assert "facts" not in nothing
     for name in ("scenes", "evil/model", None):
-        assert "facts" not in handlers.ask_first(session, SimpleNamespace(_data={"name": name}), HERE)[1]
+        assert "facts" not in desks.choosing.ask_first(session, SimpleNamespace(_data={"name": name}), HERE)[1]

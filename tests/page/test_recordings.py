@@ -21,15 +21,14 @@ from starlette.datastructures import QueryParams
 from clvs_core.errors import ClvsError
 from tests import recordings as made
 from viz.figures import traces as figures
-from viz.page import first_answer as record
-from viz.page import main
+from viz.page import main, objects
+from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports
 from viz.page.explore import explore
-from viz.page.handlers import Handlers
 from viz.page.library import SCENES, Library
 from viz.page.models import Models
-from viz.page.recorded.desk import Desks
 from viz.page.recorded.recordings import Recordings
+from viz.page.recorded.replaying import Replaying
 from viz.page.session import Session
 from viz.page.widgets import ModelMenu
 from viz.viewer import received
@@ -57,12 +56,12 @@ def folder(tmp_path_factory):
 def live():
     """The page on the embedded model."""
     library = Library()
-    return Handlers(Models(), library, record.load(library))
+    return Desks(Models(), library, library.first_answer())
 
 
 @pytest.fixture
-def desks(live, folder):
-    return Desks(live, Recordings([folder.parent]))
+def replaying(live, folder):
+    return Replaying(Recordings([folder.parent]), live)
 
 
 @pytest.fixture
@@ -71,12 +70,12 @@ def copy(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / made.NAME)
 
 
-def opened(desks, id="kite-weather-2", session=None):
-    return desks.open(session or Session(), event(recording=made.NAME, id=id))[1]
+def opened(replaying, id="kite-weather-2", session=None):
+    return replaying.open(session or Session(), event(recording=made.NAME, id=id))[1]
 
 
-def first(desks):
-    (one,) = desks.recordings.named.values()
+def first(replaying):
+    (one,) = replaying.recordings.named.values()
     return one
 
 
@@ -92,12 +91,12 @@ def rewrite(copy, change, id="kite-weather-1"):
 
 
 @pytest.mark.parametrize("line", made.LINES)
-def test_a_recorded_answer_is_the_live_one_bit_for_bit(desks, live, line):
+def test_a_recorded_answer_is_the_live_one_bit_for_bit(replaying, live, line):
     session = Session()
-    usual = vars(live.defaults("scenes")).values()
-    *_, asked = live.run(session, session.begin(), str(SCENES / line["image"]), line["question"], *usual)
-    item = first(desks).find(line["image"].removesuffix(".jpg"), line["question"])
-    shown = opened(desks, item.id)
+    usual = vars(live.choosing.defaults("scenes")).values()
+    *_, asked = live.answering.run(session, session.begin(), str(SCENES / line["image"]), line["question"], *usual)
+    item = first(replaying).find(line["image"].removesuffix(".jpg"), line["question"])
+    shown = opened(replaying, item.id)
     assert asked["status"] == shown["status"] == "done"
     for name in {*asked, *shown} - OWN - {"image"}:
         assert shown[name] == asked[name], name
@@ -106,16 +105,16 @@ def test_a_recorded_answer_is_the_live_one_bit_for_bit(desks, live, line):
     assert any(name.startswith("heads/") for name in shown["arrays"])
 
 
-def test_the_picture_is_the_recorded_one_without_its_folder(desks, folder):
-    shown = opened(desks)
+def test_the_picture_is_the_recorded_one_without_its_folder(replaying, folder):
+    shown = opened(replaying)
     path = shown["image"]["url"].partition("=")[2]
     assert str(folder) not in path
     with Image.open(path) as picture, Image.open(SCENES / "kite-weather.jpg") as scene:
         assert np.abs(np.asarray(picture, float) - np.asarray(scene.convert("RGB"), float)).mean() < 3
 
 
-def test_the_desk_says_what_there_is_and_why_nothing_can_be_asked(desks):
-    state, shown = desks.open(Session(), event(recording=made.NAME))
+def test_the_desk_says_what_there_is_and_why_nothing_can_be_asked(replaying):
+    state, shown = replaying.open(Session(), event(recording=made.NAME))
     assert shown["question"] == made.LINES[0]["question"]
     assert state["recordings"][0]["label"] == "LLaVA-1.5 7B"
     assert state["recordings"][0]["about"].startswith("3 questions, ")
@@ -127,90 +126,90 @@ def test_the_desk_says_what_there_is_and_why_nothing_can_be_asked(desks):
     assert all(picture["thumbnail"].startswith("data:image/webp;base64,") for picture in there["pictures"])
     assert [item["question"] for item in there["items"]] == [line["question"] for line in made.LINES]
     assert there["facts"][:2] == ["float32 on cpu", "the model's own chat template, at most 16 tokens"]
-    assert opened(desks, "savanna-1")["recorded"]["rights"] == "Picture: CC0 · my <i>zoo</i>"
+    assert opened(replaying, "savanna-1")["recorded"]["rights"] == "Picture: CC0 · my <i>zoo</i>"
 
 
 def test_a_model_that_can_be_asked_here_is_not_said_to_be_out_of_reach(live, copy):
     about = json.loads((copy / "recording.json").read_text())
     about["model"]["id"] = "scenes"
     (copy / "recording.json").write_text(json.dumps(about))
-    why = Desks(live, Recordings([copy])).state(made.NAME)["open"]["why"]
+    why = Replaying(Recordings([copy]), live).state(made.NAME)["open"]["why"]
     assert "choose it in the model menu" in why
 
 
-def test_leaving_brings_the_visitors_own_answer_back(desks, live):
+def test_leaving_brings_the_visitors_own_answer_back(replaying, live):
     session = Session()
-    *_, asked = live.run(
+    *_, asked = live.answering.run(
         session,
         session.begin(),
         str(SCENES / "savanna.jpg"),
         "Is there a horse?",
-        *vars(live.defaults("scenes")).values(),
+        *vars(live.choosing.defaults("scenes")).values(),
     )
-    assert opened(desks, session=session)["recorded"]
+    assert opened(replaying, session=session)["recorded"]
     assert session.payload["recorded"]["id"] == "kite-weather-2"
-    state, shown = desks.leave(session)
+    state, shown = replaying.leave(session)
     assert state["open"] is None
     assert shown == asked
     assert "recorded" not in session.payload
-    assert desks.leave(Session())[1] == live.recording.payload, "nothing was asked before"
+    assert replaying.leave(Session())[1] == live.first.payload, "nothing was asked before"
 
 
-def test_whatever_is_asked_next_takes_a_recordings_place(desks, live):
+def test_whatever_is_asked_next_takes_a_recordings_place(replaying, live):
     session = Session()
-    opened(desks, session=session)
-    assert "recorded" in live._failed(session, "No."), "a sentence alone takes nothing away"
-    loading, *_ = next(live.switch_model(session, "scenes"))
-    assert (loading["id"], "recorded" in loading) == (live.recording.payload["id"], False)
-    opened(desks, session=session)
-    shown, _ = live.begin(session)
+    opened(replaying, session=session)
+    assert "recorded" in live.screen.fail(session, "No."), "a sentence alone takes nothing away"
+    loading, *_ = next(live.choosing.switch_model(session, "scenes"))
+    assert (loading["id"], "recorded" in loading) == (live.first.payload["id"], False)
+    opened(replaying, session=session)
+    shown, _ = live.answering.begin(session)
     assert (shown["status"], "recorded" in shown, session.on, session.region) == ("running", False, None, {})
 
 
-def test_opening_ends_what_is_being_answered(desks):
+def test_opening_ends_what_is_being_answered(replaying):
     session = Session()
     ticket = session.begin()
     session.region = {"box": [0, 0, 9, 9]}
-    opened(desks, session=session)
+    opened(replaying, session=session)
     assert not session.current(ticket)
     assert (session.running, session.region, session.on) == (0, {}, {"kite"})
 
 
-def test_a_link_opens_what_it_names(desks):
-    link = {name: text for name, (text,) in parse_qs(opened(desks)["link"]).items()}
+def test_a_link_opens_what_it_names(replaying, live):
+    link = {name: text for name, (text,) in parse_qs(opened(replaying)["link"]).items()}
     session = Session()
-    desk, shown, *rest = desks.arrive(session, visit(**link, layer="7", step="1"))
+    desk, shown, *rest = replaying.arrive(session, visit(**link, layer="7", step="1"))
     assert desk["open"]["name"] == made.NAME
     assert (shown["question"], shown["view"]) == ("Where is the kite?", {"layer": 6, "step": 1})
-    assert len(rest) == len(desks.handlers.arrive(session, visit())) - 1
-    assert desks.arrive(session, visit(recording=made.NAME, scene="savanna"))[1]["recorded"]["id"] == "savanna-1"
-    assert desks.arrive(session, visit(recording=made.NAME, scene="?"))[1]["recorded"]["id"] == "kite-weather-1"
-    assert "no such recording" in desks.arrive(session, visit(recording="../x", scene="savanna"))[1]["error"]
+    assert len(rest) == len(live.arriving.arrive(session, visit())) - 1
+    assert replaying.arrive(session, visit(recording=made.NAME, scene="savanna"))[1]["recorded"]["id"] == "savanna-1"
+    assert replaying.arrive(session, visit(recording=made.NAME, scene="?"))[1]["recorded"]["id"] == "kite-weather-1"
+    assert "no such recording" in replaying.arrive(session, visit(recording="../x", scene="savanna"))[1]["error"]
 
 
-def test_any_other_link_is_the_explorers(desks):
-    _, shown, path, *_ = desks.arrive(Session(), visit(scene="savanna"))
+def test_any_other_link_is_the_explorers(replaying):
+    _, shown, path, *_ = replaying.arrive(Session(), visit(scene="savanna"))
     assert shown["progress"] == "Opening the link…"
     assert path.endswith("savanna.jpg")
 
 
 @pytest.mark.parametrize("data", [{}, {"recording": "x"}, {"recording": ["x"]}, {"recording": "../borrowed"}])
-def test_what_is_not_offered_is_not_opened(desks, data):
-    assert "no such recording" in desks.open(Session(), event(**data))[1]["error"]
-    assert "no such recording" in desks.open(Session(), SimpleNamespace(_data=None))[1]["error"]
+def test_what_is_not_offered_is_not_opened(replaying, data):
+    assert "no such recording" in replaying.open(Session(), event(**data))[1]["error"]
+    assert "no such recording" in replaying.open(Session(), SimpleNamespace(_data=None))[1]["error"]
 
 
 def test_parts_that_this_version_does_not_know_pass_through(live, copy):
     rewrite(copy, lambda payload: payload.update(knockout={"kept": [1.0]}))
-    assert opened(Desks(live, Recordings([copy])), "kite-weather-1")["knockout"] == {"kept": [1.0]}
+    assert opened(Replaying(Recordings([copy]), live), "kite-weather-1")["knockout"] == {"kept": [1.0]}
 
 
 # --- downloads --------------------------------------------------------------------------------------------------
 
 
-def test_every_download_but_traces(desks, live):
-    exports, session = Exports(live, desks), Session()
-    opened(desks, session=session)
+def test_every_download_but_traces(replaying, live):
+    exports, session = Exports(live, replaying), Session()
+    opened(replaying, session=session)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
     for kind in KINDS:
         content = exports.make(session, kind, {"step": 1, "layer": 2})
@@ -219,34 +218,34 @@ def test_every_download_but_traces(desks, live):
     assert "no full traces" in exports.handle(session, event(kind="clvs.npz"))["error"]
 
 
-def test_numbers_are_the_live_ones_with_what_the_visitor_chose(desks, live):
+def test_numbers_are_the_live_ones_with_what_the_visitor_chose(replaying, live):
     def table(session):
-        live.switch_objects(session, event(on=["dog"]))
-        live.set_region(session, event(box=[10, 10, 200, 300]))
-        return list(csv.reader(io.StringIO(Exports(live, desks).make(session, "numbers.csv", {}).decode())))
+        objects.switch(session, event(on=["dog"]))
+        objects.draw(session, event(box=[10, 10, 200, 300]))
+        return list(csv.reader(io.StringIO(Exports(live, replaying).make(session, "numbers.csv", {}).decode())))
 
     recorded, asked = Session(), Session()
-    opened(desks, session=recorded)
+    opened(replaying, session=recorded)
     question = "Where is the kite?"
-    usual = vars(live.defaults("scenes")).values()
-    list(live.run(asked, asked.begin(), str(SCENES / "kite-weather.jpg"), question, *usual))
+    usual = vars(live.choosing.defaults("scenes")).values()
+    list(live.answering.run(asked, asked.begin(), str(SCENES / "kite-weather.jpg"), question, *usual))
     assert table(recorded) == table(asked)
     assert "region" in table(recorded)[0]
 
 
-def test_figures_are_drawn_from_the_live_numbers(desks, live, monkeypatch):
+def test_figures_are_drawn_from_the_live_numbers(replaying, live, monkeypatch):
     def drawn(session):
         given = {}
         curves = figures.curves
         with monkeypatch.context() as patch:
             patch.setattr(figures, "curves", lambda *args, **named: given.update(named, v=args[1]) or curves(*args))
-            Exports(live, desks).make(session, "curves.svg", {})
+            Exports(live, replaying).make(session, "curves.svg", {})
         return given
 
     recorded, asked = Session(), Session()
-    opened(desks, session=recorded)
-    usual = vars(live.defaults("scenes")).values()
-    list(live.run(asked, asked.begin(), str(SCENES / "kite-weather.jpg"), "Where is the kite?", *usual))
+    opened(replaying, session=recorded)
+    usual = vars(live.choosing.defaults("scenes")).values()
+    list(live.answering.run(asked, asked.begin(), str(SCENES / "kite-weather.jpg"), "Where is the kite?", *usual))
     one, other = drawn(recorded), drawn(asked)
     assert one["name"] == other["name"] == "kite"
     for mine, yours in zip(one["v"], other["v"], strict=True):
@@ -296,10 +295,10 @@ def test_no_link_leads_out_of_the_folder(live, copy, tmp_path):
         outside = tmp_path / f"outside-{name}"
         (copy / part / name).rename(outside)
         (copy / part / name).symlink_to(outside)
-    desks = Desks(live, Recordings([copy]))
-    assert [item.id for item in first(desks).items] == ["kite-weather-2", "savanna-1"]
-    assert "picture of 'Is there a zebra in the picture?' is damaged" in opened(desks, "savanna-1")["error"]
-    assert [picture["thumbnail"] for picture in desks.state(made.NAME)["open"]["pictures"]][1] == ""
+    replaying = Replaying(Recordings([copy]), live)
+    assert [item.id for item in first(replaying).items] == ["kite-weather-2", "savanna-1"]
+    assert "picture of 'Is there a zebra in the picture?' is damaged" in opened(replaying, "savanna-1")["error"]
+    assert [picture["thumbnail"] for picture in replaying.state(made.NAME)["open"]["pictures"]][1] == ""
 
 
 def change(path, value):
@@ -331,12 +330,12 @@ def change(path, value):
 ])  # fmt: skip
 def test_a_damaged_question_costs_only_itself(live, copy, damage, capsys):
     rewrite(copy, damage)
-    desks, session = Desks(live, Recordings([copy])), Session()
-    shown = opened(desks, "kite-weather-1", session)
+    replaying, session = Replaying(Recordings([copy]), live), Session()
+    shown = opened(replaying, "kite-weather-1", session)
     told = "The recorded answer to 'Is there a ball in the picture?' is damaged; choose another."
-    assert (shown["error"], shown["id"]) == (told, live.recording.payload["id"]), "what was there stays"
+    assert (shown["error"], shown["id"]) == (told, live.first.payload["id"]), "what was there stays"
     assert len(capsys.readouterr().err.splitlines()) == 1
-    assert opened(desks, "kite-weather-2", session)["error"] == ""
+    assert opened(replaying, "kite-weather-2", session)["error"] == ""
 
 
 @pytest.mark.parametrize("content", [
@@ -345,7 +344,7 @@ def test_a_damaged_question_costs_only_itself(live, copy, damage, capsys):
 ])  # fmt: skip
 def test_a_file_of_anything_is_one_sentence(live, copy, content):
     (copy / "questions/kite-weather-1.json.gz").write_bytes(content)
-    shown = opened(Desks(live, Recordings([copy])), "kite-weather-1")
+    shown = opened(Replaying(Recordings([copy]), live), "kite-weather-1")
     assert "is damaged; choose another." in shown["error"]
 
 
@@ -356,7 +355,7 @@ def test_numbers_that_are_no_weights_are_refused(live, copy):
         payload["blob"] = base64.b64encode(flat.tobytes()).decode()
 
     rewrite(copy, poison)
-    assert "damaged" in opened(Desks(live, Recordings([copy])), "kite-weather-1")["error"]
+    assert "damaged" in opened(Replaying(Recordings([copy]), live), "kite-weather-1")["error"]
 
 
 @pytest.mark.parametrize("content", [b"<script>alert()</script>", b"", "small"])
@@ -365,15 +364,15 @@ def test_a_picture_of_anything_is_one_sentence(live, copy, content):
         Image.new("RGB", (8, 8)).save(copy / "pictures/savanna.jpg")
     else:
         (copy / "pictures/savanna.jpg").write_bytes(content)
-    desks = Desks(live, Recordings([copy]))
-    assert "picture of 'Is there a zebra" in opened(desks, "savanna-1")["error"]
-    assert opened(desks, "kite-weather-1")["error"] == ""
+    replaying = Replaying(Recordings([copy]), live)
+    assert "picture of 'Is there a zebra" in opened(replaying, "savanna-1")["error"]
+    assert opened(replaying, "kite-weather-1")["error"] == ""
 
 
 def test_a_file_cannot_say_where_its_picture_is_or_what_the_page_may_do(live, copy):
     own = {"link": "scene=x", "recorded": {"name": "x"}, "view": {"layer": 3}, "error": "Pay here.", "progress": "…"}
     rewrite(copy, lambda payload: payload.update(own, image={**payload["image"], "url": "https://evil.example/x"}))
-    shown = opened(Desks(live, Recordings([copy])), "kite-weather-1")
+    shown = opened(Replaying(Recordings([copy]), live), "kite-weather-1")
     assert "evil" not in json.dumps(shown["image"])
     assert (shown["error"], shown["progress"], shown["view"]) == ("", "", {})
     assert shown["recorded"]["name"] == made.NAME
@@ -382,7 +381,7 @@ def test_a_file_cannot_say_where_its_picture_is_or_what_the_page_may_do(live, co
 
 def test_what_a_file_says_reaches_a_terminal_on_one_clean_line(live, copy, capsys):
     rewrite(copy, lambda payload: payload["arrays"].update({"\x1b[2J\n": 7}))
-    opened(Desks(live, Recordings([copy])), "kite-weather-1")
+    opened(Replaying(Recordings([copy]), live), "kite-weather-1")
     err = capsys.readouterr().err
     assert "\x1b" not in err
     assert err.count("\n") == 1
@@ -398,8 +397,8 @@ def test_reading_leaves_every_number_as_it_is(folder):
 # --- the page's parts ---------------------------------------------------------------------------------------------
 
 
-def test_the_menu_hands_recordings_to_the_browser_and_never_takes_one_as_a_model(desks):
-    menu = ModelMenu(lambda name: {"name": name, "rows": []}, "scenes", recorded=desks.rows())
+def test_the_menu_hands_recordings_to_the_browser_and_never_takes_one_as_a_model(replaying):
+    menu = ModelMenu(lambda name: {"name": name, "rows": []}, "scenes", recorded=replaying.rows())
     sent = menu.postprocess("scenes")
     assert (sent["name"], [row["name"] for row in sent["recorded"]]) == ("scenes", [made.NAME])
     assert menu.preprocess(sent) == "scenes"

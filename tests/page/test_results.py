@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from clvs_core.benchmarks.benchmark import Question
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running.folder import ANSWERS
 from clvs_core.errors import ClvsError
 from tests.benchmarks.made import amber_questions, made_run, mme_questions, pope_questions
 from tests.page import pictures
 from tests.page.fake import FakeModel
 from viz.page import limits, main
-from viz.page.handlers import Handlers
+from viz.page.desks import Desks
 from viz.page.library import Library
 from viz.page.models import Models
 from viz.page.results import runs
@@ -71,8 +71,8 @@ def opened(folder):
 
 
 @pytest.fixture
-def tab(handlers, folder):
-    return Results(handlers, Runs([folder]))
+def tab(desks, folder):
+    return Results(desks, Runs([folder]))
 
 
 def ids(opened, **choice):
@@ -133,23 +133,23 @@ def test_the_owner_opens_any_folder_by_its_path_but_not_by_a_name_in_a_link(fold
         Runs([folder]).get(Choice(folder=str(tmp_path)), owner=True)
 
 
-def test_who_is_the_owner(handlers, folder, recording, library):
+def test_who_is_the_owner(desks, folder, first_answer, library):
     path = str(folder / "street")
-    assert Results(handlers, Runs()).look(event(folder=path), OWN)["error"], "a page for others"
-    own = Handlers(Models(load=lambda name, **settings: FakeModel(), own=True), library, recording)
+    assert Results(desks, Runs()).look(event(folder=path), OWN)["error"], "a page for others"
+    own = Desks(Models(load=lambda name, **settings: FakeModel(), own=True), library, first_answer)
     assert Results(own, Runs()).look(event(folder=path), VISITOR)["error"], "a visitor of it"
     board = Results(own, Runs()).look(event(folder=path), OWN)
     assert (board["own"], board["total"]) == (True, 4)
 
 
-def test_a_damaged_run_is_the_owners_business(handlers, folder, tab):
+def test_a_damaged_run_is_the_owners_business(desks, folder, tab):
     (folder / "street" / ANSWERS).write_text("{}\n")
     for damaged in (ANSWERS, "run.json"):
         (folder / "street" / damaged).write_text("{}\n")
         board = tab.look(event(run="street"), VISITOR)
         assert board["error"] == "The run street is damaged; tell whoever runs this page."
         assert board["runs"] == ["amber", "street"], "the rest stays"
-    handlers.models.own = True
+    desks.models.own = True
     (folder / "street/run.json").write_text("{")
     error = tab.look(event(run="street"), OWN)["error"]
     assert error.startswith("street/run.json is damaged (")
@@ -179,8 +179,8 @@ def told(tab, request, **message):
     return found
 
 
-def test_a_visitor_is_never_told_where_a_run_is(handlers, secret):
-    tab = Results(handlers, Runs([secret]))
+def test_a_visitor_is_never_told_where_a_run_is(desks, secret):
+    tab = Results(desks, Runs([secret]))
     good, bad = (told(tab, VISITOR, run=run) for run in ("my_run", "my_bad"))
     assert "secret" not in repr((good, bad))
     assert "my\\_run" in good[1][1], "the run's name stands for its folder"
@@ -188,9 +188,9 @@ def test_a_visitor_is_never_told_where_a_run_is(handlers, secret):
     assert "my_bad/" in repr(bad[5:]) or "my_bad " in repr(bad[5:]), "what is damaged is said by name"
 
 
-def test_the_owner_sees_the_path_that_was_typed(handlers, secret):
-    handlers.models.own = True
-    tab = Results(handlers, Runs([secret]))
+def test_the_owner_sees_the_path_that_was_typed(desks, secret):
+    desks.models.own = True
+    tab = Results(desks, Runs([secret]))
     rows = told(tab, OWN, folder=str(secret / "my_run"))[3].decode()
     assert str(secret / "my_run") in rows
     assert "secret" not in repr(told(tab, VISITOR, run="my_run")), "which a visitor of the same run does not"
@@ -216,9 +216,9 @@ def test_a_run_is_read_once_and_few_are_kept(folder, tmp_path):
     assert available.get(Choice(run="street"), False) is not first
 
 
-def test_without_a_run_the_board_says_so(handlers, tmp_path):
+def test_without_a_run_the_board_says_so(desks, tmp_path):
     for available in (Runs(), Runs([tmp_path])):
-        board = Results(handlers, available).look(event(run=""), VISITOR)
+        board = Results(desks, available).look(event(run=""), VISITOR)
         assert (board["runs"], board["run"], board["folder"]) == ([], "", "")
         assert "error" not in board
 
@@ -359,7 +359,7 @@ def ask(tab, session, present="scenes", request=VISITOR, **message):
         return board["error"]
     (model, picker, tokens, prompt), ticket = rest[:4], rest[4]
     controls = (model, picker["specs"], tokens, prompt)
-    *_, last = tab.handlers.run(session, ticket, path, question, *controls)
+    *_, last = tab.desks.answering.run(session, ticket, path, question, *controls)
     return SimpleNamespace(**locals())
 
 
@@ -379,17 +379,19 @@ def test_a_question_opens_as_the_run_asked_it(tab, fake):
 def test_the_remark_stays_with_its_question(tab):
     session = Session()
     found = ask(tab, session, run="street", id="coco/random/2", picked=["clvs"], differing=True)
-    adjusted = tab.handlers.adjust(session, found.model, ["vanilla", "clvs:alpha=0.5"], found.tokens, found.prompt)
+    adjusted = tab.desks.answering.adjust(
+        session, found.model, ["vanilla", "clvs:alpha=0.5"], found.tokens, found.prompt
+    )
     assert adjusted["notes"][0] == "In the run: Vanilla No, CLVS Yes."
-    *_, other = tab.handlers.run(session, session.begin(), found.path, "Why?", "scenes", ["vanilla"], 1, "chat")
+    *_, other = tab.desks.answering.run(session, session.begin(), found.path, "Why?", "scenes", ["vanilla"], 1, "chat")
     assert not any("In the run" in note for note in other["notes"])
 
 
 def test_a_newer_question_ends_an_older_one(tab, fake):
     session, before = Session(), fake.opened
-    handlers = tab.handlers
-    path = str(handlers.library.named("street").path)
-    slow = handlers.run(session, session.begin(), path, "Count slowly.", "scenes", ["vanilla"], 64, "chat")
+    desks = tab.desks
+    path = str(desks.library.named("street").path)
+    slow = desks.answering.run(session, session.begin(), path, "Count slowly.", "scenes", ["vanilla"], 64, "chat")
     for _ in range(4):
         next(slow)
     found = ask(tab, session, run="street", id="coco/random/1", picked=[], differing=False)
@@ -398,13 +400,13 @@ def test_a_newer_question_ends_an_older_one(tab, fake):
     assert found.last["question"] == STREET[0].text
 
 
-def test_a_picture_from_elsewhere_keeps_its_bytes_and_name(handlers, tmp_path, monkeypatch):
+def test_a_picture_from_elsewhere_keeps_its_bytes_and_name(desks, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     source = tmp_path / "images/deep/AMBER_1.jpg"
     source.parent.mkdir(parents=True)
     Image.new("RGB", (64, 48), "teal").save(source)
     folder = made_run(tmp_path / "runs/amber", "amber", amber_questions(2), model="scenes")
-    tab = Results(handlers, Runs([folder], [tmp_path / "images"]))
+    tab = Results(desks, Runs([folder], [tmp_path / "images"]))
     found = ask(tab, Session(), run="amber", id="1005", picked=[], differing=False)
     assert (Path(found.path).name, found.scene) == ("AMBER_1.jpg", "")
     assert Path(found.path).read_bytes() == source.read_bytes()
@@ -416,16 +418,16 @@ def test_a_picture_from_elsewhere_keeps_its_bytes_and_name(handlers, tmp_path, m
     )
 
 
-def test_masks_of_annotated_pictures_are_known_by_name(models, recording, tmp_path, monkeypatch):
+def test_masks_of_annotated_pictures_are_known_by_name(models, first_answer, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     coco = pictures.write(tmp_path / "coco")
     library = Library(coco_annotations=coco / "instances.json")
-    tab = Results(Handlers(models, library, recording), Runs([street(tmp_path / "runs/x")], [coco]))
+    tab = Results(Desks(models, library, first_answer), Runs([street(tmp_path / "runs/x")], [coco]))
     found = ask(tab, Session(), run="x", id="coco/random/1", picked=[], differing=False)
     assert {o["name"]: o["on"] for o in found.last["objects"]} == {"car": False, "dog": True}
 
 
-def test_paths_in_a_runs_files_are_read_for_the_owner_only(library, recording, models, tmp_path):
+def test_paths_in_a_runs_files_are_read_for_the_owner_only(library, first_answer, models, tmp_path):
     secret = tmp_path / "secret.png"
     Image.new("RGB", (9, 9)).save(secret)
     hostile = [replace(STREET[0], id=str(n), image=image, picture=str(secret)) for n, image in enumerate(
@@ -433,7 +435,7 @@ def test_paths_in_a_runs_files_are_read_for_the_owner_only(library, recording, m
     )]  # fmt: skip
     folder = made_run(tmp_path / "runs/x", "pope", hostile, answer=lambda question, method: "Yes", model="scenes")
     (tmp_path / "images").mkdir()
-    tab = Results(Handlers(models, library, recording), Runs([folder], [tmp_path / "images"]))
+    tab = Results(Desks(models, library, first_answer), Runs([folder], [tmp_path / "images"]))
     for question in hostile:
         assert "is not on this machine" in ask(tab, Session(), run="x", id=question.id)
     assert tab.look(event(run="x"), VISITOR)["thumbs"] == {}
@@ -444,11 +446,11 @@ def test_paths_in_a_runs_files_are_read_for_the_owner_only(library, recording, m
     assert "not a picture" in ask(tab, Session(), request=OWN, run="x", id="0")
 
 
-def test_another_model_is_switched_to_or_told(handlers, library, recording, tmp_path):
+def test_another_model_is_switched_to_or_told(desks, library, first_answer, tmp_path):
     street(tmp_path / "here", model="llava-hf/llava-1.5-7b-hf", label="LLaVA-1.5-7B")
     street(tmp_path / "away", model="somebody/else", label="Else")
     two = Models(["scenes", "llava-1.5-7b"], load=lambda name, **settings: FakeModel(name))
-    tab = Results(Handlers(two, library, recording), Runs([tmp_path]))
+    tab = Results(Desks(two, library, first_answer), Runs([tmp_path]))
     found = ask(tab, Session(), run="here", id="coco/random/1", differing=True)
     assert (found.model, found.last["error"]) == ("llava-1.5-7b", "")
     assert found.last["notes"][0] == "In the run: Vanilla Yes."
@@ -457,10 +459,10 @@ def test_another_model_is_switched_to_or_told(handlers, library, recording, tmp_
     assert found.last["notes"][0].endswith("The run's model, Else, is not offered here; LLaVA-1.5 7B answers.")
 
 
-def test_what_is_not_known_here_is_told(handlers, tmp_path):
+def test_what_is_not_known_here_is_told(desks, tmp_path):
     methods = {"vanilla": "vanilla", "vcd": "vcd:speed=9", "pai": "pai"}
     made_run(tmp_path / "x", "pope", STREET, methods, said, model="scenes", prompt="haiku", max_new_tokens=500)
-    tab = Results(handlers, Runs([tmp_path]))
+    tab = Results(desks, Runs([tmp_path]))
     found = ask(tab, Session(), run="x", id="coco/random/1", picked=["vcd", "pai"])
     assert (found.picker["specs"], found.tokens, found.prompt) == (["vanilla", "pai"], limits.MAX_TOKENS, "chat")
     note = found.last["notes"][0]
@@ -508,10 +510,10 @@ def test_tables_follow_the_parser(tab):
     assert official != strict
 
 
-def test_figures_that_a_run_holds_data_for(handlers, monkeypatch, tmp_path):
+def test_figures_that_a_run_holds_data_for(desks, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     made_run(tmp_path / "runs/mme", "mme", mme_questions(8))
-    tab = Results(handlers, Runs([tmp_path / "runs"]))
+    tab = Results(desks, Runs([tmp_path / "runs"]))
     board, tables = tab.draw(event(run="mme", part="figures"), VISITOR)
     assert [figure["name"] for figure in board["figures"]] == ["mme"]
     assert Path(board["figures"][0]["url"].partition("file=")[2]).read_bytes()[:4] == b"\x89PNG"
@@ -536,10 +538,10 @@ def test_no_other_file_is_made(tab, message):
     assert set(tab.save(event(**message), VISITOR)) == {"error"}
 
 
-def test_a_run_that_cannot_be_scored_says_why(handlers, tmp_path):
+def test_a_run_that_cannot_be_scored_says_why(desks, tmp_path):
     folder = made_run(tmp_path / "x", "pope", STREET, FIVE, said)
     (folder / ANSWERS).write_text("")
-    tab = Results(handlers, Runs([tmp_path]))
+    tab = Results(desks, Runs([tmp_path]))
     assert tab.look(event(run="x"), VISITOR)["about"]["state"].startswith("0 of 20 answers")
     for part in ("tables", "figures"):
         board, _ = tab.draw(event(run="x", part=part), VISITOR)
@@ -585,8 +587,8 @@ def strange(tmp_path):
 
 
 @pytest.mark.parametrize("request_", [OWN, VISITOR], ids=["owner", "visitor"])
-def test_whatever_a_run_holds_its_answers_are_shown(handlers, strange, request_):
-    tab = Results(handlers, strange)
+def test_whatever_a_run_holds_its_answers_are_shown(desks, strange, request_):
+    tab = Results(desks, strange)
     board = tab.look(event(run="strange"), request_)
     assert "error" not in board
     assert len({row["id"] for row in board["rows"]}) == len(board["rows"]) == len(STRANGE)
@@ -607,22 +609,22 @@ def test_whatever_a_run_holds_its_answers_are_shown(handlers, strange, request_)
             assert len(told["error"]) < 300
 
 
-def test_a_filter_by_a_method_with_a_long_name(handlers, tmp_path):
+def test_a_filter_by_a_method_with_a_long_name(desks, tmp_path):
     heads = "adhh:heads=" + "/".join(f"{n}-{n}" for n in range(300))
     right = {"vanilla": "No", heads: "Yes"}
     questions = [Question("1", "a.png", "Is it?", "yes", "random", "coco")]
     folder = made_run(tmp_path / "run", "pope", questions, dict(zip(right, right, strict=True)), lambda _, m: right[m])
-    tab = Results(handlers, Runs([folder]))
+    tab = Results(desks, Runs([folder]))
     name = tab.look(event(run="run"), VISITOR)["methods"][1][0]
     assert tab.look(event(run="run", show="gained", method=name), VISITOR)["count"] == 1
     assert tab.look(event(run="run", show="lost", method=name), VISITOR)["count"] == 0
 
 
-def test_a_run_of_very_many_methods_is_cut_and_says_so(handlers, tmp_path):
+def test_a_run_of_very_many_methods_is_cut_and_says_so(desks, tmp_path):
     methods = {f"clvs:alpha={n / 20_000}": f"clvs:alpha={n / 20_000},beta=0.8" for n in range(20_000)}
     methods |= {"vanilla": "vanilla"}
     questions = [Question("1", "street.png", "Is it?", "yes", "random", "coco")]
-    tab = Results(handlers, Runs([made_run(tmp_path / "run", "pope", questions, methods, lambda *_: "Yes")]))
+    tab = Results(desks, Runs([made_run(tmp_path / "run", "pope", questions, methods, lambda *_: "Yes")]))
     start = time.process_time()
     board = tab.look(event(run="run"), VISITOR)
     tables = tab.draw(event(run="run", part="tables"), VISITOR)[1]
@@ -636,7 +638,7 @@ def test_a_run_of_very_many_methods_is_cut_and_says_so(handlers, tmp_path):
     assert len([row for row in tables.splitlines() if row.startswith("| CLVS")]) >= runs.MOST - 1
 
 
-def test_a_folder_may_have_any_name_and_one_that_is_closed_hides_no_other(handlers, tmp_path, monkeypatch):
+def test_a_folder_may_have_any_name_and_one_that_is_closed_hides_no_other(desks, tmp_path, monkeypatch):
     odd = tmp_path / "runs" / "caf\udce9"  # bytes that are no UTF-8
     street(odd)
     street(tmp_path / "runs/street")
@@ -649,16 +651,16 @@ def test_a_folder_may_have_any_name_and_one_that_is_closed_hides_no_other(handle
         return look(path)
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
-    tab = Results(handlers, Runs([tmp_path / "runs"]))
+    tab = Results(desks, Runs([tmp_path / "runs"]))
     listed = tab.look(event(), VISITOR)["runs"]
     assert listed == ["caf?", "street"]
     for name in listed:
         assert tab.look(event(run=name), VISITOR)["count"] == 4
 
 
-def test_what_a_run_calls_its_model_turns_no_other_words_around(handlers, tmp_path):
+def test_what_a_run_calls_its_model_turns_no_other_words_around(desks, tmp_path):
     folder = street(tmp_path / "run", label="Mine\u202e\x1b[2J\nand more")
-    assert "Mine  [2J and more" in Results(handlers, Runs([folder])).look(event(run="run"), VISITOR)["about"]["line"]
+    assert "Mine  [2J and more" in Results(desks, Runs([folder])).look(event(run="run"), VISITOR)["about"]["line"]
 
 
 LINES = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000, "digits": "1" * 5000, "id": f'{{"id": {"9" * 5000}}}'}
@@ -666,11 +668,11 @@ LINES = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000, "digits": "1" * 5
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 @pytest.mark.parametrize("name", [ANSWERS, "questions.jsonl", "run.json"])
-def test_a_line_that_no_reader_takes_is_one_sentence(handlers, tmp_path, line, name):
+def test_a_line_that_no_reader_takes_is_one_sentence(desks, tmp_path, line, name):
     folder = street(tmp_path / "run")
     with (folder / name).open("a") as file:
         file.write(line + "\n")
-    board = Results(handlers, Runs([folder])).look(event(run="run"), OWN)
+    board = Results(desks, Runs([folder])).look(event(run="run"), OWN)
     assert "damaged" in board["error"]
     assert board["error"].count("\n") == 0
     assert len(board["error"]) < 300

@@ -212,7 +212,7 @@ def event(page, name):
 
 
 def test_looking_takes_no_place_in_the_queue(page):
-    """Only a changed ticket runs, and opening the page changes none: tests/page/test_handlers.py and the browser."""
+    """Only a changed ticket runs, and opening the page changes none: tests/page/test_arriving.py and the browser."""
     queued = {fn.name: fn.targets for fn in page.fns.values() if fn.concurrency_id == "model" and fn.queue is not False}
     assert {name for name, targets in queued.items() if any(kind == "load" for _, kind in targets)} == set()
     (ticket,) = (block for block in page.blocks.values() if isinstance(block, gr.Number) and block.value == -1)
@@ -231,11 +231,7 @@ def test_a_closed_tab_is_forgotten(page, url, monkeypatch):
         assert len(kept) == 1
         time.sleep(2.2)
         assert visitors["somebody"].state_data, "nothing is forgotten while the tab is open"
-    for _ in range(100):
-        if not visitors["somebody"].state_data:
-            break
-        time.sleep(0.05)
-    assert not visitors["somebody"].state_data
+    fakes.when(lambda: not visitors["somebody"].state_data)
 
 
 def test_only_so_many_visitors_are_kept(page, url):

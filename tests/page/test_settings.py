@@ -16,7 +16,7 @@ from clvs_core.methods.settings import BUILT_IN, KINDS, explicit, schema, unset
 from clvs_core.models.registry import CARDS, ModelCard
 from tests.page.fake import FakeModel
 from viz.page import main
-from viz.page.handlers import Handlers
+from viz.page.desks import Desks
 from viz.page.models import Models
 from viz.page.session import Session
 
@@ -191,13 +191,13 @@ def test_metadata_that_make_no_sense_are_told(metadata, told):
     assert str(caught.value).count(".") == 1
 
 
-def test_a_method_of_ones_own_stands_beside_the_others(forget, library, recording):
+def test_a_method_of_ones_own_stands_beside_the_others(forget, library, first_answer):
     assert main.parse(["--method", str(GAIN), "--method", str(GAIN)]).method == [str(GAIN)] * 2
     main.offer_method(str(GAIN))
     main.offer_method(str(GAIN))  # once more is no harm
     models = Models(load=lambda name, **settings: FakeModel())
-    handlers, session = Handlers(models, library, recording), Session()
-    found = handlers.picker("scenes", ["vanilla", "gain:strength=2"])
+    desks, session = Desks(models, library, first_answer), Session()
+    found = desks.choosing.picker("scenes", ["vanilla", "gain:strength=2"])
     own = found["methods"][-1]
     assert (own["name"], own["label"], own["reason"]) == ("gain", "Gain", "")
     strength, start_layer = own["fields"]
@@ -205,7 +205,9 @@ def test_a_method_of_ones_own_stands_beside_the_others(forget, library, recordin
     assert (start_layer["kind"], start_layer["high"]) == ("layer", 7), "this model has 8 layers"
     path = str(library.named("street").path)
     last = list(
-        handlers.run(session, session.begin(), path, "Is there a dog?", "scenes", ["gain:strength=2"], 16, "chat")
+        desks.answering.run(
+            session, session.begin(), path, "Is there a dog?", "scenes", ["gain:strength=2"], 16, "chat"
+        )
     )[-1]
     assert (last["error"], last["methods"][0]["spec"]) == ("", "gain:strength=2")
     assert "method=gain:strength=2&alone=1" in last["link"]

@@ -8,7 +8,8 @@ import io
 import numpy as np
 import pytest
 
-from tests.page.test_handlers import attention, controls, event, run
+from tests.page.acts import attention, controls, event, run
+from viz.page import objects
 from viz.page.downloads import KINDS, Exports
 from viz.page.session import Session, Shown
 
@@ -20,8 +21,8 @@ def shown(payload):
     return Shown(payload.get("run", ""), payload["question"])
 
 
-def street(handlers):
-    return str(handlers.library.named("street").path)
+def street(desks):
+    return str(desks.library.named("street").path)
 
 
 def kept(payload):
@@ -29,62 +30,62 @@ def kept(payload):
     return not {"blob", "arrays", "question", "image", "methods", "id"} & set(payload.get("stays", ["blob"]))
 
 
-def test_every_answer_has_a_run_of_its_own_and_settings_keep_it(handlers):
+def test_every_answer_has_a_run_of_its_own_and_settings_keep_it(desks):
     session = Session()
-    first = run(handlers, session)[-1]
-    moved = handlers.adjust(session, *controls(clvs="alpha=0.5"), run=first["run"])
-    second = run(handlers, session)[-1]
+    first = run(desks, session)[-1]
+    moved = desks.answering.adjust(session, *controls(clvs="alpha=0.5"), run=first["run"])
+    second = run(desks, session)[-1]
     assert first["run"] == moved["run"] != second["run"]
-    assert "run" not in handlers.recording.payload, "the example is nobody's"
+    assert "run" not in desks.first.payload, "the example is nobody's"
     assert all(payload["run"] for payload in (first, second))
 
 
-def test_a_moved_setting_of_an_answer_that_is_gone_asks_it_again(handlers):
-    before = run(handlers, Session(), scene="table", question="Is it red?")[-1]
+def test_a_moved_setting_of_an_answer_that_is_gone_asks_it_again(desks):
+    before = run(desks, Session(), scene="table", question="Is it red?")[-1]
     session = Session()  # another one: evicted, or the server was started anew
     moved = controls(clvs="alpha=0.5")
-    payload, ticket = handlers.move(session, shown(before), " Is it  red? ", *moved)
+    payload, ticket = desks.answering.move(session, shown(before), " Is it  red? ", *moved)
     assert (payload["status"], payload["progress"]) == ("running", "The answer is no longer kept here: asking again…")
     assert kept(payload)
-    table = str(handlers.library.named("table").path)
-    *_, last = handlers.run(session, ticket, table, "Is it red?", *moved)
-    right = run(handlers, Session(), scene="table", question="Is it red?", clvs="alpha=0.5")[-1]
+    table = str(desks.library.named("table").path)
+    *_, last = desks.answering.run(session, ticket, table, "Is it red?", *moved)
+    right = run(desks, Session(), scene="table", question="Is it red?", clvs="alpha=0.5")[-1]
     for key in ("vanilla", "clvs"):
         np.testing.assert_array_equal(attention(last, key), attention(right, key))
     assert [method["spec"] for method in last["methods"]] == ["vanilla", "clvs:alpha=0.5"]
-    again, ticket = handlers.move(session, shown(last), "Is it red?", *controls(clvs="alpha=0.6"))
+    again, ticket = desks.answering.move(session, shown(last), "Is it red?", *controls(clvs="alpha=0.6"))
     assert (again["status"], again["run"]) == ("done", last["run"])
     assert "value" not in ticket
 
 
-def test_a_moved_setting_of_an_answer_that_is_gone_asks_nothing_that_was_not_asked(handlers):
-    before = run(handlers, Session())[-1]
-    payload, ticket = handlers.move(Session(), shown(before), "And a car?", *controls(clvs="alpha=0.5"))
+def test_a_moved_setting_of_an_answer_that_is_gone_asks_nothing_that_was_not_asked(desks):
+    before = run(desks, Session())[-1]
+    payload, ticket = desks.answering.move(Session(), shown(before), "And a car?", *controls(clvs="alpha=0.5"))
     assert payload["error"] == "This answer is no longer kept here; press Run to ask again."
     assert kept(payload)
     assert "value" not in ticket
 
 
-def test_the_example_is_anybodys(handlers):
+def test_the_example_is_anybodys(desks):
     """Also of a session that has an answer of its own, which the page has not shown."""
     for session in (Session(), Session()):
-        payload, _ = handlers.move(session, Shown(), "anything", *controls(clvs="alpha=0.5"))
-        assert payload["question"] == handlers.recording.question
+        payload, _ = desks.answering.move(session, Shown(), "anything", *controls(clvs="alpha=0.5"))
+        assert payload["question"] == desks.first.question
         assert [method["spec"] for method in payload["methods"]] == ["vanilla", "clvs:alpha=0.5"]
-        run(handlers, session, scene="table", question="Is it red?")
-        payload, _ = handlers.move(session, Shown(), "anything", *controls(clvs="alpha=0.5"))
-        assert payload["question"] == handlers.recording.question
+        run(desks, session, scene="table", question="Is it red?")
+        payload, _ = desks.answering.move(session, Shown(), "anything", *controls(clvs="alpha=0.5"))
+        assert payload["question"] == desks.first.question
 
 
-def test_an_example_with_other_settings_is_the_visitors_own(handlers):
+def test_an_example_with_other_settings_is_the_visitors_own(desks):
     session = Session()
-    moved, _ = handlers.move(session, Shown(), "", *controls(clvs="alpha=0.5"))
+    moved, _ = desks.answering.move(session, Shown(), "", *controls(clvs="alpha=0.5"))
     assert moved["run"]
-    assert b"alpha=0.5" in Exports(handlers).make(session, "numbers.csv", {}, shown(moved))
+    assert b"alpha=0.5" in Exports(desks).make(session, "numbers.csv", {}, shown(moved))
     for other in (Session(), dropped(session)):
-        told = Exports(handlers).handle(other, event(kind="numbers.csv"), shown(moved))
+        told = Exports(desks).handle(other, event(kind="numbers.csv"), shown(moved))
         assert "no longer kept" in told["error"], "not the example's as it came"
-    _, ticket = handlers.move(Session(), shown(moved), handlers.recording.question, *controls(clvs="alpha=0.4"))
+    _, ticket = desks.answering.move(Session(), shown(moved), desks.first.question, *controls(clvs="alpha=0.4"))
     assert ticket
 
 
@@ -95,11 +96,11 @@ def dropped(session):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "clvs.npz"])
-def test_a_download_is_of_the_answer_on_the_page_or_says_why_not(handlers, kind):
+def test_a_download_is_of_the_answer_on_the_page_or_says_why_not(desks, kind):
     own = Session()
-    before = run(handlers, own, scene="table", question="Is it red?")[-1]
-    exports, other = Exports(handlers), Session()
-    run(handlers, other, question="Is there a car?")
+    before = run(desks, own, scene="table", question="Is it red?")[-1]
+    exports, other = Exports(desks), Session()
+    run(desks, other, question="Is there a car?")
     for session in (Session(), other):
         told = exports.handle(session, event(kind=kind), shown(before))
         assert told == {"error": "This answer is no longer kept here; press Run to ask again."}
@@ -109,32 +110,32 @@ def test_a_download_is_of_the_answer_on_the_page_or_says_why_not(handlers, kind)
     assert told == exports.make(Session(), "numbers.csv", {}, Shown()), "the example's, not of the own answer"
 
 
-def test_a_download_follows_what_the_page_follows(handlers):
+def test_a_download_follows_what_the_page_follows(desks):
     """Told with the download, as the session that heard of chips and region may be gone."""
     session = Session()
-    before = run(handlers, session, question="Is there a dog?")[-1]
+    before = run(desks, session, question="Is there a dog?")[-1]
     told = event(kind="numbers.csv", on=["car"], region={"box": [10, 10, 60, 60]})
-    url = Exports(handlers).handle(session, told, shown(before))["url"]
+    url = Exports(desks).handle(session, told, shown(before))["url"]
     with open(url.removeprefix("gradio_api/file="), newline="") as file:
         header, *_ = csv.reader(io.StringIO(file.read()))
     assert header[6:10] == ["picture", "car", "dog", "region"]
-    objects = [item.name for item in handlers.key_objects(session, session.result)]
-    assert objects == ["car", "region"]
-    Exports(handlers).handle(session, event(kind="numbers.csv", on=["dog"], region={}), shown(before))
-    assert [item.name for item in handlers.key_objects(session, session.result)] == ["dog"]
+    followed = [item.name for item in objects.followed(session, session.result)]
+    assert followed == ["car", "region"]
+    Exports(desks).handle(session, event(kind="numbers.csv", on=["dog"], region={}), shown(before))
+    assert [item.name for item in objects.followed(session, session.result)] == ["dog"]
 
 
 @pytest.mark.parametrize("act", ["begin", "refused", "stop", "failed run"])
-def test_a_new_session_does_not_put_the_example_in_place_of_what_the_page_shows(handlers, act):
+def test_a_new_session_does_not_put_the_example_in_place_of_what_the_page_shows(desks, act):
     session = Session()
     if act == "failed run":
-        payloads = list(handlers.run(session, session.begin(), "/nowhere.png", QUESTION, *controls()))
+        payloads = list(desks.answering.run(session, session.begin(), "/nowhere.png", QUESTION, *controls()))
         assert "no longer" in payloads[-1]["error"]
     else:
-        told = getattr(handlers, act)(session)
+        told = getattr(desks.answering, act)(session)
         payloads = [told[0] if act == "begin" else told]
     assert all(kept(payload) for payload in payloads)
-    *_, last = handlers.run(session, session.begin(), street(handlers), QUESTION, *controls())
+    *_, last = desks.answering.run(session, session.begin(), street(desks), QUESTION, *controls())
     assert "stays" not in last
 
 

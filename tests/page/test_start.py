@@ -42,7 +42,7 @@ def test_the_page_starts_behind_a_proxy(proxies, tmp_path):
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     environment |= {"GRADIO_TEMP_DIR": str(tmp_path), "OMP_NUM_THREADS": "1", **proxies}
     line = [sys.executable, "-c", SERVES]
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
 

@@ -21,8 +21,8 @@ from tests.page import fake as fakes
 from tests.page.fake import when
 from viz.page import build, limits
 from viz.page import first_answer as record
+from viz.page.desks import Desks
 from viz.page.downloads import Exports
-from viz.page.handlers import Handlers
 from viz.page.limits import gate, store
 from viz.page.limits.store import DiskFull, Rate, Store, TooMuch
 from viz.page.models import Models
@@ -270,26 +270,26 @@ def test_a_visitor_is_who_the_nearest_proxy_saw(client, forwarded, who):
 def test_a_download_on_a_full_disk_gets_one_sentence(library, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     models = Models(load=lambda name, **settings: fakes.FakeModel())
-    handlers = Handlers(models, library, record.make(models, library))
+    desks = Desks(models, library, record.make(models, library))
     session = Session()
     event = gr.EventData(None, {"kind": "numbers.csv"})
     monkeypatch.setattr(Path, "write_bytes", full)
-    assert Exports(handlers).handle(session, event) == {"error": store.FULL}
+    assert Exports(desks).handle(session, event) == {"error": store.FULL}
     monkeypatch.undo()
-    assert json.dumps(Exports(handlers).handle(session, event)["name"]) == '"clvs-numbers.csv"'
-    handlers.files.clear()
+    assert json.dumps(Exports(desks).handle(session, event)["name"]) == '"clvs-numbers.csv"'
+    desks.pictures.files.clear()
 
 
 def test_a_picture_on_a_full_disk_gets_one_sentence(library, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     models = Models(load=lambda name, **settings: fakes.FakeModel())
-    handlers = Handlers(models, library, record.make(models, library))
+    desks = Desks(models, library, record.make(models, library))
     Image.new("RGB", (8, 8)).save(tmp_path / "mine.png")
-    session, controls = Session(), vars(handlers.defaults("scenes")).values()
+    session, controls = Session(), vars(desks.choosing.defaults("scenes")).values()
     monkeypatch.setattr(Path, "write_bytes", full)
-    *_, last = handlers.run(session, session.begin(), str(tmp_path / "mine.png"), "Why?", *controls)
+    *_, last = desks.answering.run(session, session.begin(), str(tmp_path / "mine.png"), "Why?", *controls)
     assert last["error"] == store.FULL
     monkeypatch.undo()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    *_, last = handlers.run(session, session.begin(), str(tmp_path / "mine.png"), "Why?", *controls)
+    *_, last = desks.answering.run(session, session.begin(), str(tmp_path / "mine.png"), "Why?", *controls)
     assert last["error"] == ""

@@ -22,7 +22,6 @@ from . import checkpoint
 from .allocations import Counted
 from .settings import PUBLISHED, QUESTION
 
-pytestmark = pytest.mark.rehearsal
 # The picture (height, width) that gives each family the most tokens, or the most tiles to read.
 LARGEST = {
     "llava": (336, 336), "llava_next": (672, 672), "llava_onevision": (2304, 2304), "qwen2_vl": (1008, 1008),

@@ -20,7 +20,6 @@ from clvs_core.models.registry import CARDS
 from . import checkpoint, pictures, words
 from .settings import PICTURE, PUBLISHED, QUESTION
 
-pytestmark = pytest.mark.rehearsal
 SHAPES = [(336, 336), (480, 640), (900, 300)]  # height, width
 
 

@@ -12,7 +12,6 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 from .settings import PICTURE, PUBLISHED, QUESTION
 
-pytestmark = pytest.mark.rehearsal
 COPIES = Path(__file__).resolve().parents[3] / "shared" / "data" / "checkpoints"
 FILES = {
     "config.json": "config",

@@ -10,7 +10,7 @@ import pytest
 
 import clvs_core as clvs
 from clvs_core.key_objects import together
-from clvs_core.models.geometry.views import View, Views
+from clvs_core.models.geometry.grids import View, Views
 from tests import viewer_fakes as fakes
 from viz.viewer.payload import empty
 from viz.viewer.standalone import curves_csv, data_url, page

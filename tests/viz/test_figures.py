@@ -14,7 +14,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from clvs_core.models.geometry.views import View, Views, llava_views
+from clvs_core.models.geometry.grids import View, Views
+from clvs_core.models.geometry.llava import llava_views
 from clvs_core.trace import Trace
 from viz import scales
 from viz.figures import traces as figures

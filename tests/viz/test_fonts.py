@@ -152,4 +152,4 @@ def test_the_command_says_what_to_install(installed, tmp_path, capsys):
 
 def test_drawing_in_threads_needs_no_global_state():
     code = "from viz import fonts; import matplotlib; assert matplotlib.rcParams == matplotlib.rcParamsDefault"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

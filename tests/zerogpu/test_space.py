@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import clvs_core as clvs
+from tests.ports import free_port
 from tests.zerogpu.scheduler import Scheduler
 from tests.zerogpu.visitor import Visitor, controls
 
@@ -62,9 +62,7 @@ def log(tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(scheduler, log, tiny_folder):
     """The address of the served app: two models, and a method of one's own that fails."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (log.parent / "broken.py").write_text(BROKEN)
     cgroup = log.parent / "cgroup"
     cgroup.write_text("0::/space\n")

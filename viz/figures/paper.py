@@ -34,9 +34,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from clvs_core.analysis.convergence import Convergence, binned, convergence, observed
 from clvs_core.analysis.decay import Band, Decay, decay, samples
 from clvs_core.analysis.sweep import Sweep, common, sweeps
+from clvs_core.benchmarks.bootstrap import Estimate
 from clvs_core.benchmarks.report.paper_numbers import paper_model, paper_tables
 from clvs_core.benchmarks.running.folder import RunFolder
-from clvs_core.benchmarks.scores import Estimate
 from clvs_core.errors import ClvsError
 
 from .. import scales

@@ -20,9 +20,10 @@ from clvs_core.key_objects import category as key_category
 from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
 from clvs_core.models.prompts import CHAT, parse
 from viz.page import limits
-from viz.page.handlers import check, sentence
+from viz.page.answering import check
 from viz.page.library import Library
 from viz.page.models import Answer, Models
+from viz.page.screen import sentence
 
 METHODS = ["vanilla", "clvs"]
 LATEST = 4  # pictures that are kept for a caller's next question

@@ -7,11 +7,10 @@ from typing import Any
 import gradio as gr
 
 from viz.page import api, limits
-from viz.page import first_answer as record
 from viz.page import zerogpu as border
+from viz.page.desks import Desks
 from viz.page.explore import explore
-from viz.page.handlers import Handlers
-from viz.page.library import Library
+from viz.page.library import FirstAnswer, Library
 from viz.page.limits import KEEP_SECONDS, gate
 from viz.page.limits.listeners import ListenedQueue
 from viz.page.models import Models
@@ -25,7 +24,7 @@ from viz.page.widgets import static
 def build(
     models: Models,
     library: Library,
-    recording: record.Recording | None = None,
+    first: FirstAnswer | None = None,
     runs: Runs | None = None,
     recordings: Recordings | None = None,
 ) -> gr.Blocks:
@@ -34,17 +33,17 @@ def build(
     runs: what the results tab offers, recordings: of models that cannot be asked here; none by default.
     """
     limits.refuse_addresses()
-    handlers = Handlers(models, library, recording or record.load(library))
+    desks = Desks(models, library, first or library.first_answer())
     gr.set_static_paths([library.folder, *(scene.path for scene in library.coco_scenes)])
     with gr.Blocks(
         title="CLVS Explorer", analytics_enabled=False, delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS), fill_width=True
     ) as page:
-        results(explore(handlers, recordings), handlers, runs or Runs())
+        results(explore(desks, recordings), desks, runs or Runs())
         api.endpoints(models, library)
     for event in page.fns.values():
         event.fn = event.fn and border.contained(event.fn)
-    page.files = page.upload_file_set = handlers.files
-    page.temp_file_sets.append(handlers.files)
+    page.files = page.upload_file_set = desks.pictures.files
+    page.temp_file_sets.append(desks.pictures.files)
     page.queue(max_size=limits.QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
     page.listeners = ListenedQueue.of(page._queue).listeners
     return page

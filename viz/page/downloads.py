@@ -14,13 +14,14 @@ import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import relative_gain, together
 from viz.figures import traces as figures
-from viz.page import limits, links
-from viz.page.handlers import Handlers, sentence
-from viz.page.recorded.desk import Desks
+from viz.page import events, limits, links, objects
+from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, result, with_objects
+from viz.page.recorded.replaying import Replaying
+from viz.page.screen import sentence
 from viz.page.session import Result, Session, Shown
 from viz.viewer import standalone as export
-from viz.viewer.payload import Comparison, MapObject, build
+from viz.viewer.payload import MapObject, build
 
 FIGURES = ("heatmaps", "curves", "uncertainty")
 KINDS = (
@@ -34,37 +35,38 @@ TRACE = re.compile(r"[a-z0-9+-]{1,200}\.npz")  # by the key that a method has in
 class Exports:
     """Files of the result on the page, put into Gradio's cache under an address that cannot be guessed."""
 
-    def __init__(self, handlers: Handlers, desks: Desks | None = None):
-        self.handlers, self.desks = handlers, desks
+    def __init__(self, desks: Desks, replaying: Replaying | None = None):
+        self.models, self.library, self.first = desks.models, desks.library, desks.first
+        self.pictures, self.screen, self.answering = desks.pictures, desks.screen, desks.answering
+        self.replaying = replaying
 
     def handle(self, session: Session, event: gr.EventData, shown: Shown | None = None) -> dict[str, str]:
         """The download component's value: {"url", "name"}, or {"error"}.
 
         shown: what is on the page. The event says, beside the kind, the view and which objects and region are followed.
         """
-        data = event._data if isinstance(event._data, Mapping) else {}
+        data = events.data(event)
         kind, view = data.get("kind"), links.view(data.get("view"))
         if kind not in KINDS and not (isinstance(kind, str) and TRACE.fullmatch(kind)):
             return {"error": "There is no such download; choose one of the menu."}
         if "region" in data:  # told before, too, but perhaps to a session that is gone
-            self.handlers.switch_objects(session, event)
-            self.handlers.follow(session, data["region"])
+            objects.switch(session, event)
+            objects.follow(session, data["region"])
         try:
             name = f"clvs-{kind}"
-            return {"url": self.handlers.publish(self.make(session, kind, view, shown), name), "name": name}
+            return {"url": self.pictures.publish(self.make(session, kind, view, shown), name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
 
     def make(self, session: Session, kind: str, view: Mapping[str, Any], shown: Shown | None = None) -> bytes:
         """The file's bytes. ClvsError when there is nothing to export."""
         name, _, ending = kind.rpartition(".")
-        if recorded := self.desks and self.desks.recorded(session, shown):
+        if recorded := self.replaying and self.replaying.shown(session, shown):
             return self._of_recording(session, *recorded, name, ending, view)
-        run = self.handlers.meant(session, shown and shown.run)
-        model = self.handlers.recording.model
-        if ending in ("html", "csv") and not run and model not in self.handlers.models.cards:
-            return self._recorded(ending, view)
-        result = self.handlers.result(session, run)
+        run = session.meant(shown and shown.run)
+        if ending in ("html", "csv") and not run and self.first.model not in self.models.cards:
+            return self._first(ending, view)
+        result = self.answering.result(session, run)
         if ending == "npz":
             return self._trace(session, result, name)
         if ending in ("html", "csv"):
@@ -81,66 +83,56 @@ class Exports:
         return out.getvalue()
 
     def _page(self, session: Session, result: Result, ending: str, view: Mapping[str, Any]) -> bytes:
-        on = {item.name for item in self.handlers.key_objects(session, result)}
-        drawn = [item for item in self.handlers.key_objects(session, result) if item.source == "region"]
-        objects = [
+        followed = objects.followed(session, result)
+        on, drawn = {item.name for item in followed}, [item for item in followed if item.source == "region"]
+        drawn_on = [
             MapObject(item.name, item.mask, item.coverage, item.source, item.name in on)
             for item in (*result.seen.objects, *drawn)
         ]
-        payload = build(
-            Comparison(
-                result.runs,
-                image_url=result.picture.url,
-                objects=objects,
-                label=self.handlers.models.cards[result.settings.model].label,
-                question=result.question,
-                notes=self.handlers.notes(result),
-                view=view,
-            )
-        )
+        payload = build(self.screen.comparison(result, objects=drawn_on, view=view))
         return _exported(payload, ending, limits.jpeg(result.picture.image))
 
     def _of_recording(
-        self, session: Session, one: Recorded, item: Item, name: str, ending: str, view: Mapping[str, Any]
+        self, session: Session, recorded: Recorded, item: Item, name: str, ending: str, view: Mapping[str, Any]
     ) -> bytes:
         """What can be made of a recorded answer, which holds no traces."""
         if ending == "npz":
             raise ClvsError("A recorded answer has no full traces; take all numbers as CSV.")
-        payload = one.payload(item)
-        picture = one.picture(item, payload)
+        payload = recorded.payload(item)
+        picture = recorded.picture(item, payload)
         if ending in ("html", "csv"):
             payload = {**with_objects(payload, session.on or (), session.region), "view": view}
             return _exported(payload, ending, limits.jpeg(picture))
         return self._figure(session, result(payload, picture), name, ending, view)
 
-    def _recorded(self, ending: str, view: Mapping[str, Any]) -> bytes:
-        """The recorded example as it is, where its model is not offered and so cannot work it out again."""
-        scene = self.handlers.library.named(self.handlers.recording.scene)
+    def _first(self, ending: str, view: Mapping[str, Any]) -> bytes:
+        """The first answer as it is, where its model is not offered and so cannot work it out again."""
+        scene = self.library.named(self.first.scene)
         assert scene is not None
-        return _exported({**self.handlers.recording.payload, "view": view}, ending, scene.path.read_bytes())
+        return _exported({**self.first.payload, "view": view}, ending, scene.path.read_bytes())
 
     def _figure(self, session: Session, result: Result, name: str, kind: str, view: Mapping[str, Any]) -> bytes:
         traces = [run.trace for run in result.runs]
         step = min(view.get("step", 0), max(len(run.tokens) for run in result.runs) - 1)
-        chosen = self.handlers.key_objects(session, result)
+        followed = objects.followed(session, result)
         make: Callable[[], Any] = {
             "heatmaps": lambda: figures.heatmaps(
                 result.picture.image,
                 traces,
                 step=step,
-                outline=_union(chosen),
+                outline=_union(followed),
                 mode=view.get("scale", "shared"),
                 viewed=view.get("layer"),
             ),
-            "curves": lambda: self._curves(result, traces, step, chosen),
+            "curves": lambda: self._curves(result, traces, step, followed),
             "uncertainty": lambda: figures.uncertainty(traces, step=step),
         }[name]
         out = io.BytesIO()
         figures.save(make(), out, kind)
         return out.getvalue()
 
-    def _curves(self, result: Result, traces: Sequence[Any], step: int, chosen: Sequence[Any]) -> Any:
-        cover = together([item.coverage for item in chosen]) if chosen else np.ones(result.views.visual)
+    def _curves(self, result: Result, traces: Sequence[Any], step: int, followed: Sequence[Any]) -> Any:
+        cover = together([item.coverage for item in followed]) if followed else np.ones(result.views.visual)
         values = [clvs.key_object_attention(trace, cover) for trace in traces]
         vanilla = next((v for v, run in zip(values, result.runs, strict=True) if run.method.name == "vanilla"), None)
         gains = [
@@ -149,7 +141,7 @@ class Exports:
             else None
             for curve in values
         ]
-        name = " and ".join(item.name for item in chosen) or "the picture"
+        name = " and ".join(item.name for item in followed) or "the picture"
         return figures.curves(traces, values, gains=gains, step=step, name=name)
 
 

@@ -1,4 +1,4 @@
-"""The explore page: what stands where, and which handler each event calls.
+"""The explore page: what stands where, and which desk answers each event.
 
 Running shares one queue with room for one call at a time; everything else answers at once. What asks a question
 draws a ticket, and a changed ticket runs: who only looks takes no place in the queue.
@@ -14,11 +14,11 @@ from typing import Any
 
 import gradio as gr
 
-from viz.page import limits
+from viz.page import limits, objects
+from viz.page.desks import Desks
 from viz.page.downloads import Exports
-from viz.page.handlers import Handlers
-from viz.page.recorded.desk import Desk, Desks
 from viz.page.recorded.recordings import Recordings
+from viz.page.recorded.replaying import Replaying
 from viz.page.session import Session, Settings
 from viz.page.widgets import (
     Chips,
@@ -28,6 +28,7 @@ from viz.page.widgets import (
     MethodPicker,
     ModelMenu,
     PictureInput,
+    RecordedDesk,
     Setting,
     ShownRun,
     Strip,
@@ -63,7 +64,7 @@ class Page:
     header: Header
     download: Download
     consent: Consent
-    desk: Desk
+    desk: RecordedDesk
     shown: ShownRun
 
     @property
@@ -76,14 +77,14 @@ class Page:
         return [self.viewer, self.picture, self.question, self.chips, self.strip, *self.controls, self.ticket]
 
 
-def explore(handlers: Handlers, recordings: Recordings | None = None) -> Page:
+def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
     """Builds the page inside the current `gr.Blocks` and connects it."""
-    header, desks = Header(elem_id="page-header"), Desks(handlers, recordings or Recordings())
+    header, replaying = Header(elem_id="page-header"), Replaying(recordings or Recordings(), desks)
     with gr.Row(elem_id="explore", equal_height=False):
         with gr.Column(elem_id="ask", scale=0, min_width=300):
-            parts = _ask(handlers, desks)
+            parts = _ask(desks, replaying)
         with gr.Column(elem_id="see", scale=1, min_width=300):
-            viewer = Viewer(dict(handlers.recording.payload), elem_id="viewer")
+            viewer = Viewer(dict(desks.first.payload), elem_id="viewer")
     page = Page(
         session=gr.State(Session()),
         ticket=gr.Number(-1, visible="hidden", precision=0),  # on the page, unseen: its change is an event
@@ -94,19 +95,20 @@ def explore(handlers: Handlers, recordings: Recordings | None = None) -> Page:
         viewer=viewer,
         **parts,
     )
-    _connect(page, handlers, desks)
+    _connect(page, desks, replaying)
     return page
 
 
-def _ask(handlers: Handlers, desks: Desks) -> dict[str, Any]:
-    library, recording = handlers.library, handlers.recording
-    scene = library.named(recording.scene)
+def _ask(desks: Desks, replaying: Replaying) -> dict[str, Any]:
+    library, first = desks.library, desks.first
+    scene = library.named(first.scene)
     assert scene is not None
-    parts: dict[str, Any] = {"desk": Desk(desks.state(), visible=bool(desks.rows()), elem_id="recorded")}
+    recorded = RecordedDesk(replaying.state(), visible=bool(replaying.rows()), elem_id="recorded")
+    parts: dict[str, Any] = {"desk": recorded}
     parts["picture"] = PictureInput(library, str(scene.path), elem_id="picture")
     parts["strip"] = Strip(library.examples, value=scene.name, elem_id="examples")
     parts["question"] = gr.Textbox(
-        recording.question,
+        first.question,
         label="Question",
         show_label=False,
         container=False,
@@ -121,15 +123,15 @@ def _ask(handlers: Handlers, desks: Desks) -> dict[str, Any]:
         parts["run"] = gr.Button("Run", variant="primary", min_width=60)
         parts["stop"] = gr.Button("Stop", min_width=60)
     parts["chips"] = Chips(scene.questions, elem_id="suggestions")
-    return parts | {"controls": _controls(handlers, desks)}
+    return parts | {"controls": _controls(desks, replaying)}
 
 
-def _controls(handlers: Handlers, desks: Desks) -> list[Any]:
-    models = handlers.models
-    start = handlers.defaults(models.default)
-    methods = MethodPicker(handlers.picker(start.model, start.methods), elem_id="methods")
+def _controls(desks: Desks, replaying: Replaying) -> list[Any]:
+    models = desks.models
+    start = desks.choosing.defaults(models.default)
+    methods = MethodPicker(desks.choosing.picker(start.model, start.methods), elem_id="methods")
     with gr.Accordion("More settings", open=False, elem_id="more"):
-        model = ModelMenu(models.menu, start.model, about=ABOUT["model"], recorded=desks.rows(), elem_id="model")
+        model = ModelMenu(models.menu, start.model, about=ABOUT["model"], recorded=replaying.rows(), elem_id="model")
         tokens = Setting(
             1,
             limits.MAX_TOKENS,
@@ -140,14 +142,14 @@ def _controls(handlers: Handlers, desks: Desks) -> list[Any]:
             buttons=[],
             elem_id="set-tokens",
         )
-        prompt = _prompt(handlers, start)
+        prompt = _prompt(desks, start)
     return [model, methods, tokens, prompt]
 
 
-def _prompt(handlers: Handlers, start: Settings) -> gr.Dropdown:
+def _prompt(desks: Desks, start: Settings) -> gr.Dropdown:
     # Of all models here: in the closed part of the page a link's choice would not arrive together with other choices.
     return gr.Dropdown(
-        handlers.prompts(*handlers.models.cards),
+        desks.choosing.prompts(*desks.models.cards),
         value=start.prompt,
         label="Prompt",
         info=ABOUT["prompt"],
@@ -156,42 +158,48 @@ def _prompt(handlers: Handlers, start: Settings) -> gr.Dropdown:
     )
 
 
-def _connect(page: Page, handlers: Handlers, desks: Desks) -> None:
+def _connect(page: Page, desks: Desks, replaying: Replaying) -> None:
+    _connect_questions(page, desks, replaying)
+    _connect_settings(page, desks)
+    session = page.session
+    exports = Exports(desks, replaying)
+    exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
+    page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
+    page.viewer.objects(objects.switch, [session], None, **QUICK)
+    page.viewer.region(objects.draw, [session], None, **QUICK)
+    recorded = [page.desk, page.viewer, session]
+    page.desk.open(keeping(replaying.open), [session], recorded, trigger_mode="multiple", **QUICK)
+    page.desk.leave(keeping(replaying.leave), [session, page.shown], recorded, **QUICK)
+
+
+def _connect_questions(page: Page, desks: Desks, replaying: Replaying) -> None:
     session, begun = page.session, [page.viewer, page.ticket, page.session]
-    page.strip.pick(_keeping(handlers.choose), [session], [page.picture, page.question, page.chips, *begun], **QUICK)
-    page.chips.pick(_keeping(handlers.suggest), [session], [page.question, *begun], **QUICK)
-    page.run.click(_keeping(handlers.begin), [session], begun, **QUICK)
-    page.question.submit(_keeping(handlers.begin), [session], begun, **QUICK)
+    arriving, answering = desks.arriving, desks.answering
+    page.strip.pick(keeping(arriving.choose), [session], [page.picture, page.question, page.chips, *begun], **QUICK)
+    page.chips.pick(keeping(arriving.suggest), [session], [page.question, *begun], **QUICK)
+    page.run.click(keeping(answering.begin), [session], begun, **QUICK)
+    page.question.submit(keeping(answering.begin), [session], begun, **QUICK)
     arrived = [*page.arrived, session]
-    gr.context.Context.root_block.load(_keeping(desks.arrive), [session], [page.desk, *arrived], **QUICK)
+    gr.context.Context.root_block.load(keeping(replaying.arrive), [session], [page.desk, *arrived], **QUICK)
     run = page.ticket.change(
-        handlers.run,
+        answering.run,
         page.inputs,
         page.viewer,
         trigger_mode="multiple",
-        validator=handlers.look,
+        validator=answering.look,
         **HIDDEN,
         **limits.MODEL_QUEUE,
     )
-    run.failure(handlers.refused, [session], page.viewer, **QUICK)
+    run.failure(answering.refused, [session], page.viewer, **QUICK)
     model, methods, *_ = page.controls
-    run.then(handlers.fit, [session, model, methods], methods, **QUICK)
-    page.stop.click(handlers.stop, [session], page.viewer, cancels=[run], **QUICK)
+    run.then(desks.choosing.fit, [session, model, methods], methods, **QUICK)
+    page.stop.click(answering.stop, [session], page.viewer, cancels=[run], **QUICK)
     uploaded = [page.viewer, page.picture, page.chips, page.strip, page.ticket, session]
     shown = [session, page.picture, page.question]
-    page.picture.upload(_keeping(handlers.new_picture), shown, uploaded, trigger_mode="multiple", **QUICK)
-    _connect_settings(page, handlers)
-    exports = Exports(handlers, desks)
-    exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
-    page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
-    page.viewer.objects(handlers.switch_objects, [session], None, **QUICK)
-    page.viewer.region(handlers.set_region, [session], None, **QUICK)
-    recorded = [page.desk, page.viewer, session]
-    page.desk.open(_keeping(desks.open), [session], recorded, trigger_mode="multiple", **QUICK)
-    page.desk.leave(_keeping(desks.leave), [session, page.shown], recorded, **QUICK)
+    page.picture.upload(keeping(arriving.new_picture), shown, uploaded, trigger_mode="multiple", **QUICK)
 
 
-def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
+def keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The handler with the session as one more output, without which Gradio would never delete it.
 
     Gradio counts the time until then from the last output.
@@ -204,16 +212,16 @@ def _keeping(handler: Callable[..., Any]) -> Callable[..., Any]:
     return kept
 
 
-def _connect_settings(page: Page, handlers: Handlers) -> None:
+def _connect_settings(page: Page, desks: Desks) -> None:
     model, methods, _, prompt = page.controls
     inputs = [page.session, page.shown, page.question, *page.controls]
     moved = [page.viewer, page.ticket, page.session]
     # past the queue, which costs a quarter of the time; the models let one call in at a time
-    methods.adjust(_keeping(handlers.move), inputs, moved, trigger_mode="always_last", **QUICK)
+    methods.adjust(keeping(desks.answering.move), inputs, moved, trigger_mode="always_last", **QUICK)
     changed = [page.viewer, methods, model, prompt]
     for picked in (model.pick, page.viewer.pick, page.consent.use):
-        picked(handlers.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)
+        picked(desks.choosing.choose_model, [page.session, model, methods], changed, **HIDDEN, **limits.MODEL_QUEUE)
     for asked in (model.ask, page.viewer.ask):
-        asked(handlers.ask_first, [page.session], [page.viewer, page.consent], **QUICK)
+        asked(desks.choosing.ask_first, [page.session], [page.viewer, page.consent], **QUICK)
     for halted in (model.halt, page.viewer.halt):
-        halted(handlers.stop, [page.session], page.viewer, **QUICK)
+        halted(desks.answering.stop, [page.session], page.viewer, **QUICK)

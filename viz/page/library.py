@@ -1,4 +1,4 @@
-"""The pictures that come with the page, and the masks that are known for a picture by its file name."""
+"""What comes with the page: example pictures, a finished answer, and the masks known for a picture by its file name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import base64
 import io
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from clvs_core.key_objects import CocoInstances
 from clvs_core.pictures import FORMATS, stored_orientation
 
 SCENES = ASSETS / "scenes"
-TRACES = ASSETS / "traces"
+FIRST = ASSETS / "traces" / "first.json"
 SHOWN_COCO = 24
 ANYTHING = ("Is there a person in the image?", "Is there a dog in the image?", "What color is the car?")
 
@@ -60,6 +60,20 @@ class Scene:
         out = io.BytesIO()
         square.save(out, "WEBP", quality=78)
         return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+@dataclass(frozen=True)
+class FirstAnswer:
+    """The finished example that is on the page before any model has been loaded (`viz.page.first_answer` makes it).
+
+    A stored payload, and the scene, question, model and depth it was made with.
+    """
+
+    scene: str
+    question: str
+    model: str
+    layers: int
+    payload: Mapping[str, Any]
 
 
 class Library:
@@ -106,6 +120,20 @@ class Library:
 
     def is_bundled(self, path: str | Path | None) -> bool:
         return bool(path) and self.at(path) in self.scenes
+
+    def first_answer(self) -> FirstAnswer:
+        """The stored one, its picture's address set to where the page finds it. ClvsError when it cannot be read."""
+        try:
+            first = FirstAnswer(**json.loads(FIRST.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ClvsError(
+                f"The recorded example cannot be read ({error}); run python -m viz.page.first_answer."
+            ) from None
+        scene = self.named(first.scene)
+        if scene is None:
+            raise ClvsError("The recorded example's scene is gone; run python -m viz.page.first_answer.")
+        payload = {**first.payload, "image": {**first.payload["image"], "url": scene.url}}
+        return replace(first, payload=payload)
 
     def objects(self, path: str | Path, width: int, height: int) -> list[Any]:
         """Key objects known for this picture, largest first; none for most of the visitors' own pictures."""

@@ -1,51 +1,70 @@
-"""A picture's key objects under one model's geometry: everything about them that stays the same from token to token.
+"""Which key objects a visitor follows: chips that are switched, and a region that is drawn.
 
-Outlines of a 768-pixel mask take some 25 ms each, far more than an answer's next token, so they are made once.
+The browser draws both by itself; the session remembers them for the next answer and for downloads.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
+import gradio as gr
 
 import clvs_core as clvs
-from viz.viewer.payload import Comparison, MapObject, build
+from clvs_core.key_objects import KeyObject, mentioned, region_mask
+from viz.page import limits
+from viz.page.session import Result, Session
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Key objects with their coverage, and what a payload says of them.
-
-    entries: the payload's `objects`. coverage: (objects, visual) float16.
-    """
-
-    objects: Sequence[Any]
-    entries: Sequence[Mapping[str, Any]]
-    coverage: np.ndarray
+def switch(session: Session, event: gr.EventData) -> None:
+    """Object chips were switched."""
+    names = (event._data or {}).get("on")
+    if isinstance(names, list):
+        session.on = frozenset(str(name)[:80] for name in names[:200])
 
 
-def see(objects: Sequence[Any], views: Any) -> Seen:
-    """Measures objects (masks of the original picture) against the visual tokens of `views`."""
-    covered = [replace(item, coverage=clvs.coverage(item.mask, views)) for item in objects]
-    drawn = [MapObject(item.name, item.mask, item.coverage, item.source) for item in covered]
-    entries = build(Comparison([], views=views, image_url="", objects=drawn))["objects"]
-    coverage = np.array([item.coverage for item in covered], dtype="<f2").reshape(len(covered), views.visual)
-    return Seen(covered, entries, coverage)
+def draw(session: Session, event: gr.EventData) -> None:
+    """A region was drawn on the picture, {} when cleared."""
+    follow(session, event._data)
 
 
-def add(payload: Mapping[str, Any], seen: Seen, on: Collection[str]) -> dict[str, Any]:
-    """A payload that was built without objects, with these; those named in `on` are switched on."""
-    if not seen.entries:
-        return dict(payload)
-    data = base64.b64decode(payload["blob"])
-    place = {"offset": len(data) // 2, "shape": list(seen.coverage.shape)}
-    return {
-        **payload,
-        "objects": [{**entry, "on": entry["name"] in on} for entry in seen.entries],
-        "arrays": {**payload["arrays"], "coverage": place},
-        "blob": base64.b64encode(data + seen.coverage.tobytes()).decode("ascii"),
-    }
+def follow(session: Session, region: Any) -> None:
+    """The region that the page shows is this one; what is none clears it."""
+    session.region = _region(region)
+
+
+def followed(session: Session, result: Result) -> list[KeyObject]:
+    """The objects that are switched on, with the drawn region last."""
+    names = switched_on(session, result)
+    objects = [item for item in result.seen.objects if item.name in names]
+    if session.region:
+        mask = region_mask(result.views.height, result.views.width, **session.region)
+        objects.append(KeyObject("region", mask, clvs.coverage(mask, result.views), "region"))
+    return objects
+
+
+def switched_on(session: Session, result: Result) -> frozenset[str]:
+    """Names of the objects that are switched on: by hand, or else those that the question names."""
+    return named(result) if session.on is None else session.on
+
+
+def named(result: Result) -> frozenset[str]:
+    """Names of the objects that the question names."""
+    return frozenset(mentioned(result.question, [item.name for item in result.seen.objects]))
+
+
+def _region(data: Any) -> dict[str, Any]:
+    """A box or polygon in picture pixels from the browser, or {} for anything else."""
+    if not isinstance(data, Mapping):
+        return {}
+    box, polygon = data.get("box"), data.get("polygon")
+    if isinstance(box, list) and len(box) == 4 and all(map(_number, box)):
+        return {"box": box}
+    pairs = isinstance(polygon, list) and 3 <= len(polygon) <= limits.MAX_POLYGON
+    if pairs and all(isinstance(p, list) and len(p) == 2 and all(map(_number, p)) for p in polygon):
+        return {"polygon": polygon}
+    return {}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e6

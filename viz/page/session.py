@@ -16,7 +16,7 @@ import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from clvs_core.models.prompts import CHAT
-from viz.page.objects import Seen, see
+from viz.page.seen import Seen, see
 
 LONGEST = 1000  # characters of what a browser names
 
@@ -35,13 +35,18 @@ class Settings:
         """What the page starts with for a model: vanilla and CLVS."""
         return cls(card.name, (spec(clvs.Vanilla()), spec(clvs.CLVS())))
 
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """One a control, in the page's order."""
+        return tuple(vars(self).values())
+
 
 @dataclass(frozen=True)
 class Shown:
     """Which answer a visitor's page shows, as the browser says it: the session may be another one since.
 
     run: of the visitor's own answer, "" for the example that the page begins with; question: what it answers.
-    recording, item: of the recorded answer that stands in its place (`viz.page.recorded.desk`), "" for none.
+    recording, item: of the recorded answer that stands in its place (`viz.page.recorded.replaying`), "" for none.
     """
 
     run: str = ""
@@ -145,6 +150,17 @@ class Session:
 
     def current(self, ticket: int) -> bool:
         return ticket == self.ticket
+
+    def keeps(self, run: str) -> bool:
+        """Whether the answer of that run is kept here."""
+        return self.result is not None and self.result.run == run
+
+    def meant(self, run: str | None) -> str:
+        """The run that a request is about: the one it names, or else the newest; "" is the example."""
+        if run is not None:
+            return run
+        newest = self.payload if self.result is None else vars(self.result)
+        return str((newest or {}).get("run", ""))
 
 
 class Budget:

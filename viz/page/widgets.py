@@ -48,7 +48,7 @@ class Setting(gr.Slider):
         return "slider"
 
 
-class _Fixed(gr.HTML):
+class Fixed(gr.HTML):
     """A `gr.HTML` that hands its value through and has no default look."""
 
     def __init__(self, value: Any = None, **kwargs: Any) -> None:
@@ -70,7 +70,7 @@ class _Fixed(gr.HTML):
         return None
 
 
-class PictureInput(_Fixed):
+class PictureInput(Fixed):
     """The picture that is asked about, and the ways in for one of the visitor's own: a button, drop and paste.
 
     Event `upload` with {"path"}, once the file is on the server. The value is the path of the picture to show; in
@@ -89,19 +89,33 @@ class PictureInput(_Fixed):
         )
 
     def preprocess(self, payload: Any) -> str | None:
-        found = self._library.sent(payload.get("path") if isinstance(payload, Mapping) else None)
-        return None if found is None else str(found)
+        path = self._library.sent(payload.get("path") if isinstance(payload, Mapping) else None)
+        return None if path is None else str(path)
 
     def postprocess(self, value: Any) -> Any:
         """{path, url, title, of, error, turn} for the browser."""
-        told = value if isinstance(value, Mapping) else {"path": value}
-        scene = self._library.at(told["path"])
-        shown = {"url": file_url(told["path"] or ""), "title": scene.title if scene else "Your own picture"}
+        news = value if isinstance(value, Mapping) else {"path": value}
+        scene = self._library.at(news["path"])
+        shown = {"url": file_url(news["path"] or ""), "title": scene.title if scene else "Your own picture"}
         turn = uuid.uuid4().hex  # a browser takes no notice of a value that is the same as before
-        return {"of": "", "error": "", **told, **shown, "turn": turn}
+        return {"of": "", "error": "", **news, **shown, "turn": turn}
 
 
-class Strip(_Fixed):
+class RecordedDesk(Fixed):
+    """Recorded pictures and questions; events `open` {"recording", "id"}, `leave`. The value is `Replaying.state`'s."""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(value, html_template=static("recorded.html"), js_on_load=static("recorded.js"), **kwargs)
+
+
+class ResultsBoard(Fixed):
+    """The results tab; events `look`, `draw`, `save` and `open`, all with a choice. The value: what `Results` says."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, html_template=static("results.html"), js_on_load=static("results.js"), **kwargs)
+
+
+class Strip(Fixed):
     """Thumbnails of the example scenes; event `pick` with {"name"}. The value is the name of the chosen one."""
 
     def __init__(self, scenes: Sequence[Scene], value: str = "", **kwargs: Any) -> None:
@@ -118,7 +132,7 @@ class Strip(_Fixed):
         )
 
 
-class Chips(_Fixed):
+class Chips(Fixed):
     """Questions worth asking about the picture; event `pick` with {"question"}. The value is the list of them."""
 
     def __init__(self, value: Sequence[str] = (), **kwargs: Any) -> None:
@@ -130,13 +144,13 @@ class Chips(_Fixed):
         )
 
 
-class ModelMenu(_Fixed):
+class ModelMenu(Fixed):
     """The models with what each needs and why one cannot be used; event `pick` with {"name"}, or `ask` for one that is
     to be downloaded, and `halt` for Stop.
 
     For handlers its value is the name of the chosen one; menu(name) tells the browser all the rest. The list is the
     server's: a browser that sends another name changes nothing here. recorded: lines about models that cannot be asked
-    here, which the browser shows in a group of their own and gives to the desk (`viz.page.recorded.desk`).
+    here, which the browser shows in a group of their own and gives to the `RecordedDesk`.
     """
 
     def __init__(
@@ -164,15 +178,15 @@ class ModelMenu(_Fixed):
         return {**menu, "recorded": self._recorded} if self._recorded and isinstance(menu, Mapping) else menu
 
 
-class Consent(_Fixed):
+class Consent(Fixed):
     """Asks before a model is downloaded: event `use` with {"name"}. Each new value, of `Models.facts`, opens it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(None, html_template=static("consent.html"), js_on_load=static("consent.js"), **kwargs)
 
 
-class MethodPicker(_Fixed):
-    """The methods to compare and their settings; event `adjust` after each change. The value is `Handlers.picker`'s.
+class MethodPicker(Fixed):
+    """The methods to compare and their settings; event `adjust` after each change. The value is `Choosing.picker`'s.
 
     For handlers its value is the list of specs that the browser sent, of whatever kind: `limits.methods` checks it.
     """
@@ -191,14 +205,14 @@ class MethodPicker(_Fixed):
         return specs if isinstance(specs, list) else []
 
 
-class Header(_Fixed):
+class Header(Fixed):
     """Title, one sentence, and the page's own tools; event `export` with {"kind"}."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(None, html_template=static("header.html"), js_on_load=static("header.js"), **kwargs)
 
 
-class ShownRun(_Fixed):
+class ShownRun(Fixed):
     """Says to the server which answer is on the page, as a `Shown`; the browser alone sets it."""
 
     def __init__(self, value: Any = None, **kwargs: Any) -> None:
@@ -208,7 +222,7 @@ class ShownRun(_Fixed):
         return Shown.of(payload)
 
 
-class Download(_Fixed):
+class Download(Fixed):
     """Hands a file to the visitor: the value is {"url", "name"}, or {"error"} for the header to say."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from clvs_core.models.geometry.views import Views
+from clvs_core.models.geometry.grids import Views
 from viz.viewer.contract import MAX_WEIGHTS, Payload
 from viz.viewer.payload import decode
 

@@ -16,7 +16,8 @@ from ...methods import spec as spec_of
 from ...methods.base import unmarked
 from ...models.prompts import parse
 from ...text import line
-from ..benchmark import Benchmark, Question
+from ..benchmark import Benchmark
+from ..question import Question
 from ..running.folder import RunFolder
 from ..scores import Score
 from .paper_numbers import in_words

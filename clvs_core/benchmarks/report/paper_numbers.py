@@ -21,8 +21,9 @@ from ...methods import CLVS, Method
 from ...methods.base import PaperLayers
 from ...models.prompts import parse
 from ...models.registry import card_for
-from ..answers import PAPER
-from ..benchmark import Benchmark, Question
+from ..benchmark import Benchmark
+from ..parsers import PAPER
+from ..question import Question
 from ..sets.pope import CATEGORIES, SOURCES
 
 FILE = Path(__file__).with_name("paper_numbers.json")

@@ -17,11 +17,12 @@ import numpy as np
 from ...errors import ClvsError
 from ...methods import CLVS, Method
 from ...text import line
-from ..answers import PAPER
-from ..answers import parser as parser_of
 from ..benchmark import Benchmark
+from ..bootstrap import Estimate
+from ..parsers import PAPER, judge
+from ..parsers import parser as parser_of
 from ..running.folder import RunFolder
-from ..scores import NO_INTERVAL, Change, Estimate, Score, judge
+from ..scores import NO_INTERVAL, Change, Score
 from ..sets.rbench import SUBSETS
 from .gather import Asked, Scored, Setup, by_setup, gather, method_labels, score_of, setup_labels
 from .paper_numbers import ASKED, MODEL, PaperTable, departures, paper_model, paper_models, paper_tables, settings_apart
@@ -39,7 +40,7 @@ _FEW = 4  # settings that are named rather than counted
 def tables(runs: Sequence[RunFolder], paper: bool, parser: str | None = None, beside: str | None = None) -> list[Table]:
     """One table a benchmark; with `paper`, the paper's tables, as far as there are runs for them.
 
-    parser: a name in `answers.PARSERS`; "official", the benchmark's (the default); or "paper", what the paper's answers
+    parser: a name in `parsers.PARSERS`; "official", the benchmark's (the default); or "paper", what the paper's answers
     were read with (the default with `paper`). beside: whose numbers stand beside those of a model that the paper does
     not have; by default LLaVA-1.5-7B's, or the first model's in tables without that one.
 
@@ -218,7 +219,7 @@ def _yes(benchmark: Benchmark, one: Scored) -> Mapping[str, float]:
     answered = [question for question in one.questions if question.id in one.answers]
     if not answered:
         return {}
-    yes = judge(answered, one.answers, one.parser, benchmark).said == 1
+    yes = judge(answered, one.answers, one.parser, benchmark.name).said == 1
     masks = {"total": np.ones(len(answered), bool), **benchmark.groups(answered)}
     return {name: float(yes[mask].mean()) for name, mask in masks.items() if mask.any()}
 

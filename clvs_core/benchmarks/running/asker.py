@@ -20,7 +20,7 @@ from ...methods import load_method, method, spec
 from ...methods.clvs import converged
 from ...models.prompts import CHAT
 from ...pictures import stored_orientation
-from ..benchmark import Question
+from ..question import Question
 
 BATCH = 128
 Row = dict[str, Any]

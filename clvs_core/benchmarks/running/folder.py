@@ -33,10 +33,12 @@ from pydantic import Field
 from ...errors import ClvsError
 from ...text import mended
 from ...untrusted import Count, Untrusted, Whole, checked
-from ..benchmark import Benchmark, Question
+from .. import get
+from ..answers import ABOUT, ANSWERS, QUESTIONS
+from ..benchmark import Benchmark
+from ..question import Question
 from ..rows import read_text
 
-ABOUT, QUESTIONS, ANSWERS = "run.json", "questions.jsonl", "answers.jsonl"
 FORMAT = 1
 _ANEW = "run the benchmark anew"
 _TEXTS = ("id", "image", "text", "label", "kind", "source")
@@ -85,8 +87,6 @@ class RunFolder:
 
     @property
     def benchmark(self) -> Benchmark:
-        from .. import get
-
         return get(self.about["benchmark"])
 
     @property

@@ -25,7 +25,8 @@ from typing import IO, Any, Protocol
 from ...bundled import CHECKOUT
 from ...errors import ClvsError
 from ...files import DRAFT, sweep, unwritten, write_whole
-from ..benchmark import Benchmark, Question
+from ..benchmark import Benchmark
+from ..question import Question
 from .asker import Plan, Row, named_object
 from .folder import ABOUT, ANSWERS, FORMAT, QUESTIONS, question_line, read_about, read_run
 

@@ -29,7 +29,7 @@ from ...bundled import CHECKOUT
 from ...errors import ClvsError, ImageError, ModelError
 from ...models.hub import first_line
 from ...pictures import FORMATS, read_picture
-from ..benchmark import Question
+from ..question import Question
 from .asker import Asker, Plan, Row
 from .job import Job
 

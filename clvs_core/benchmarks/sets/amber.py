@@ -16,9 +16,10 @@ import numpy as np
 from ...errors import ClvsError
 from ...names import whole
 from ..answers import answer_files, answer_text, once
-from ..benchmark import Benchmark, Masks, Question, label_of, masks, unique
+from ..benchmark import Benchmark
+from ..parsers import Judged
+from ..question import Masks, Question, label_of, masks, unique
 from ..rows import Table, existing, find_one, need, read_rows, table, text_of
-from ..scores import Judged
 
 GENERATIVE = "generative"
 _STATE, _NUMBER, _ACTION = (f"discriminative-attribute-{name}" for name in ("state", "number", "action"))

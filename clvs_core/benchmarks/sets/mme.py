@@ -17,9 +17,10 @@ import numpy as np
 from ...errors import ClvsError
 from ...names import FileNames
 from ..answers import answer_files, once
-from ..benchmark import Benchmark, BenchmarkWarning, Masks, Question, label_of, unique
+from ..benchmark import Benchmark
+from ..parsers import Judged
+from ..question import BenchmarkWarning, Masks, Question, label_of, unique
 from ..rows import HUB, Table, existing, need, read_text, table, text_of
-from ..scores import Judged
 
 TASKS = ("existence", "count", "position", "color", "OCR")
 _TASK_OF = {task.lower(): task for task in TASKS}

@@ -17,9 +17,10 @@ import numpy as np
 
 from ...errors import ClvsError
 from ..answers import answer_files, answer_text
-from ..benchmark import Benchmark, BenchmarkWarning, Masks, Question, label_of, unique
+from ..benchmark import Benchmark
+from ..parsers import Judged
+from ..question import BenchmarkWarning, Masks, Question, label_of, unique
 from ..rows import HUB, Table, existing, need, read_rows, table, text_of
-from ..scores import Judged
 
 SOURCES = ("coco", "aokvqa", "gqa")
 CATEGORIES = ("random", "popular", "adversarial")

@@ -18,9 +18,10 @@ import numpy as np
 
 from ...errors import ClvsError
 from ..answers import answer_files, answer_text
-from ..benchmark import Benchmark, BenchmarkWarning, Masks, Question
+from ..benchmark import Benchmark
+from ..parsers import Judged
+from ..question import BenchmarkWarning, Masks, Question
 from ..rows import ALIASES, Table, existing, find_one, need, read_rows, read_text, table, text_of
-from ..scores import Judged
 
 FILE, SUBSET = "image-level_filterd.json", "nocaps_image-level_rel_ids_{}.json"
 SUBSETS = (1, 2, 3, 4, 5)

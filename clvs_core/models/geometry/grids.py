@@ -1,7 +1,7 @@
 """Grids of visual tokens over a picture, and their JSON form for files and pages.
 
-Every model family reduces to a few affine grids (`View`) over rectangles of the original picture; `views.py` makes
-them. This file knows no model.
+Every model family reduces to a few affine grids (`View`) over rectangles of the original picture; the
+families' files make them. This file knows no model.
 """
 
 from __future__ import annotations

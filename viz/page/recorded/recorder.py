@@ -1,6 +1,6 @@
 """Asks as the page would, for the command `record`, and hands out what the page would show.
 
-It runs the page's own handlers, so that a recorded answer cannot differ from a live one in anything but its address.
+It runs the page's own desks, so that a recorded answer cannot differ from a live one in anything but its address.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Any
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, region_mask
 from viz.page import limits
-from viz.page.first_answer import Recording
-from viz.page.handlers import Handlers
-from viz.page.library import Library
+from viz.page.desks import Desks
+from viz.page.library import FirstAnswer, Library
 from viz.page.models import Models
 from viz.page.session import Picture, Session, Settings
 from viz.viewer import received
@@ -86,8 +85,8 @@ class Recorder:
     def __init__(self, model: Any, source: str, library: Library):
         models = Models([source], load=lambda *_, **__: model)
         models.get(models.default)
-        blank = Recording(library.scenes[0].name, "", models.default, model.layers, empty())
-        self._handlers = Handlers(models, library, blank)
+        blank = FirstAnswer(library.scenes[0].name, "", models.default, model.layers, empty())
+        self._answering = Desks(models, library, blank).answering
         self._name = models.default
 
     def ask(self, asked: Asked, methods: Sequence[str], tokens: int, prompt: str) -> dict[str, Any]:
@@ -98,7 +97,7 @@ class Recorder:
         session = Session(picture=asked.picture)
         settings = Settings(self._name, tuple(methods), tokens, prompt)
         # past `run`, which would turn errors into words for visitors
-        *_, last = self._handlers._answer(session, session.begin(), asked.picture.path, asked.question, settings)
+        *_, last = self._answering.answer(session, session.begin(), asked.picture.path, asked.question, settings)
         payload = {name: part for name, part in last.items() if name not in ("link", "run")}
         if asked.followed is not None:
             payload["objects"] = [{**item, "on": item["name"] in asked.followed} for item in payload["objects"]]

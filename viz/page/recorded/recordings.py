@@ -28,8 +28,8 @@ from clvs_core.terminal import say
 from clvs_core.text import line
 from clvs_core.trace import Trace
 from viz.page import limits
-from viz.page.objects import Seen, add, see
 from viz.page.results.runs import thumbnail
+from viz.page.seen import Seen, add, see
 from viz.page.session import Picture, Result, Settings
 from viz.viewer import received
 from viz.viewer.payload import decode
@@ -101,6 +101,10 @@ class Recorded:
     @property
     def label(self) -> str:
         return self.about.model.label
+
+    def item(self, id: Any) -> Item | None:
+        """The question of that id that has an answer."""
+        return next((item for item in self.items if item.id == id), None)
 
     def find(self, scene: str | None, question: str | None) -> Item | None:
         """The item that a link means, as near as there is one: that question, that picture, or the first."""

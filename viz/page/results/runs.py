@@ -22,8 +22,9 @@ import numpy as np
 from PIL import Image
 
 from clvs_core.benchmarks import PARSERS
-from clvs_core.benchmarks.answers import parser as parser_of
-from clvs_core.benchmarks.benchmark import Question, with_pictures
+from clvs_core.benchmarks.parsers import parser as parser_of
+from clvs_core.benchmarks.pictures import with_pictures
+from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running.folder import ABOUT, ANSWERS, QUESTIONS, RunFolder, find_runs, read_run
 from clvs_core.errors import ClvsError
 from clvs_core.text import line
@@ -387,7 +388,7 @@ def _when(sessions: Any) -> str:
 # --- pictures -----------------------------------------------------------------------------------------
 
 
-class Pictures:
+class RunPictures:
     """Where pictures of runs are: the page's own, folders given at start, and for its owner where the run had them.
 
     What a run's files say is not to be trusted: for visitors, no path out of them is read.

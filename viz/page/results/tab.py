@@ -24,14 +24,16 @@ from clvs_core.methods import spec
 from clvs_core.models.prompts import presets
 from viz.figures import paper as paper_figures
 from viz.figures import traces as drawing
-from viz.page import limits
-from viz.page.explore import HIDDEN, QUICK, TYPED, Page, _keeping
-from viz.page.handlers import Handlers, sentence
+from viz.page import events, limits
+from viz.page.arriving import FILLED_IN
+from viz.page.desks import Desks
+from viz.page.explore import HIDDEN, QUICK, TYPED, Page, keeping
 from viz.page.library import ANYTHING
 from viz.page.results import runs
-from viz.page.results.runs import Choice, OpenRun, Pictures, Runs
+from viz.page.results.runs import Choice, OpenRun, RunPictures, Runs
+from viz.page.screen import sentence
 from viz.page.session import Session, Settings
-from viz.page.widgets import _Fixed, static
+from viz.page.widgets import ResultsBoard
 
 ENDINGS = {"tables": ("md", "csv", "tex"), "figures": ("png", "svg")}
 TITLES = {  # of figures, with their numbers in the CLVS paper
@@ -47,39 +49,32 @@ TITLES = {  # of figures, with their numbers in the CLVS paper
 SUGGESTED = 8  # other questions about the same picture
 
 
-class Board(_Fixed):
-    """The tab; events `look`, `draw`, `save` and `open`, all with a choice. The value is what `Results` answers."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template=static("results.html"), js_on_load=static("results.js"), **kwargs)
-
-
-def results(page: Page, handlers: Handlers, available: Runs) -> None:
+def results(page: Page, desks: Desks, available: Runs) -> None:
     """Builds the tab inside the current `gr.Blocks` and connects it with the explorer."""
     with gr.Column(elem_id="results"):
-        board = Board(elem_id="board")
+        board = ResultsBoard(elem_id="board")
         tables = gr.Markdown(elem_id="tables", latex_delimiters=[], container=False)
-    tab = Results(handlers, available)
+    tab = Results(desks, available)
     heavy: dict[str, Any] = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
     # not "always_last": Gradio then forgets what the last event said
     board.look(tab.look, None, board, trigger_mode="multiple", **QUICK)
     board.draw(tab.draw, None, [board, tables], trigger_mode="multiple", **heavy)
     board.save(tab.save, None, page.download, **heavy)
     arrived = [*page.arrived, page.session]
-    board.open(_keeping(tab.open), [page.session, page.controls[0]], [board, *arrived], **QUICK)
+    board.open(keeping(tab.open), [page.session, page.controls[0]], [board, *arrived], **QUICK)
 
 
 class Results:
-    """What happens on the tab, over the app's runs and the explorer's handlers."""
+    """What happens on the tab, over the app's runs and the explorer's desks."""
 
-    def __init__(self, handlers: Handlers, available: Runs):
-        self.handlers, self.runs = handlers, available
-        self.pictures = Pictures(handlers.library, available.images)
+    def __init__(self, desks: Desks, available: Runs):
+        self.desks, self.models, self.runs = desks, desks.models, available
+        self.pictures = RunPictures(desks.library, available.images)
         self.made = Made()
         self._turns = itertools.count()  # a browser takes no notice of a value that is the same as before
 
     def _owner(self, request: gr.Request) -> bool:
-        return self.handlers.models.own and limits.is_owner(request)
+        return self.models.own and limits.is_owner(request)
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -137,7 +132,7 @@ class Results:
             return board | {"error": sentence(error)}, "" if part == "tables" else gr.skip()
 
     def _image(self, opened: OpenRun, name: str) -> str:
-        return self.handlers.publish(self.made.file(opened, name, "png"), f"{runs.file_name(name)}.png")
+        return self.desks.pictures.publish(self.made.file(opened, name, "png"), f"{runs.file_name(name)}.png")
 
     def save(self, event: gr.EventData, request: gr.Request) -> dict[str, str]:
         """The download component's value: tables as md, csv or tex, or a figure as png or svg."""
@@ -152,7 +147,7 @@ class Results:
                 name = _word(event, "name")
                 content = self.made.file(opened, name, ending)
             name = f"{runs.file_name(opened.run.folder.name)}-{runs.file_name(name)}.{ending}"
-            return {"url": self.handlers.publish(content, name), "name": name}
+            return {"url": self.desks.pictures.publish(content, name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
 
@@ -166,8 +161,8 @@ class Results:
         try:
             return self._open(session, present, event, self._owner(request))
         except Exception as error:
-            kept = (gr.skip(),) * (6 + len(Settings.__dataclass_fields__))
-            return {"part": "opened", "turn": next(self._turns), "error": sentence(error)}, *kept
+            board = {"part": "opened", "turn": next(self._turns), "error": sentence(error)}
+            return board, *events.unchanged(FILLED_IN)
 
     def _open(self, session: Session, present: str, event: gr.EventData, owner: bool) -> tuple[Any, ...]:
         choice = Choice.of(event._data)
@@ -176,13 +171,12 @@ class Results:
         path, scene = self._picture(self.pictures.find(question, owner))
         names = runs.to_ask(opened, opened.said(opened.parser(choice))[place], *_picked(event))
         settings, told = self._settings(opened, names, present)
-        shown, ticket = self.handlers.begin(session)
+        shown, ticket = self.desks.answering.begin(session)
         session.remark = runs.readable(" ".join([_in_the_run(opened, question.id, names), *told]), TYPED)
         beside = [runs.readable(q.text, TYPED) for q in opened.questions if q.image == question.image]
         asked = list(dict.fromkeys(text for text in beside if len(text) <= limits.MAX_QUESTION))
         suggested = asked[:SUGGESTED] if question.image else list(ANYTHING)
-        model, _, *others = (getattr(settings, name) for name in Settings.__dataclass_fields__)
-        controls = (model, self.handlers.picker(model, settings.methods), *others)
+        controls = self.desks.choosing.controls(settings)
         board = {"part": "opened", "turn": next(self._turns), "id": opened.ids[place]}
         return board, shown, path, runs.readable(question.text, TYPED), suggested, scene, *controls, ticket
 
@@ -191,15 +185,15 @@ class Results:
 
         A copy keeps bytes and name: answers stay the same, and masks are known by name.
         """
-        scene = self.handlers.library.at(found)
+        scene = self.desks.library.at(found)
         if scene is not None:
             return str(scene.path), scene.name
         limits.open_picture(found)  # only what is a picture is served
-        return str(self.handlers.files.put(found.read_bytes(), found.name)), ""
+        return str(self.desks.pictures.files.put(found.read_bytes(), found.name)), ""
 
     def _settings(self, opened: OpenRun, names: Sequence[str], present: str) -> tuple[Settings, list[str]]:
         """The explorer's settings that are nearest to the run's, and a sentence for each that differs."""
-        models, run, told = self.handlers.models, opened.run.about, []
+        models, run, told = self.models, opened.run.about, []
         present = present if present in models.cards else models.default
         model = self._model(run["model"])
         if model is None:
@@ -209,7 +203,7 @@ class Results:
         specs, unknown = _specs([dict(zip(opened.names, opened.specs, strict=True))[name] for name in names])
         if unknown:
             told.append(f"Not known here: {', '.join(unknown)}.")
-        usual = self.handlers.defaults(name)
+        usual = self.desks.choosing.defaults(name)
         prompt = run["prompt"] if run["prompt"] in presets(models.cards[name].family) else usual.prompt
         if prompt != run["prompt"]:
             told.append(f"The run's prompt, {run['prompt'][:80]}, is not offered here.")
@@ -219,7 +213,7 @@ class Results:
     def _model(self, told: Mapping[str, Any]) -> str | None:
         """The page's name of a run's model, if anybody may ask it."""
         wanted = str(told.get("name") or "")
-        models = self.handlers.models
+        models = self.models
         same = [name for name, card in models.cards.items() if wanted in (name, card.source, models.source(name))]
         return next(filter(models.offered, same), None)
 

@@ -1,0 +1,48 @@
+"""Chips and regions: what is followed on the picture, and until when."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.page.acts import controls, event, run
+from viz.page import objects
+from viz.page.session import Session
+
+
+def test_the_question_picks_the_key_objects(desks):
+    last = run(desks, Session(), question="Are there any puppies?")[-1]
+    assert {item["name"]: item["on"] for item in last["objects"]} == {"car": False, "dog": True}
+
+
+def test_a_switched_object_stays_for_a_setting_and_not_for_a_new_question(desks):
+    session = Session()
+    run(desks, session)
+    objects.switch(session, event(on=["car"]))
+    moved = desks.answering.adjust(session, *controls(clvs="alpha=0.5"))
+    assert {item["name"] for item in moved["objects"] if item["on"]} == {"car"}
+    assert {item["name"] for item in run(desks, session)[-1]["objects"] if item["on"]} == {"dog"}
+
+
+def test_a_region_stays_while_the_picture_does(desks):
+    session = Session()
+    run(desks, session)
+    objects.draw(session, event(box=[0, 0, 50, 50]))
+    last = run(desks, session, question="Is there a car?")[-1]
+    assert session.region == {"box": [0, 0, 50, 50]}
+    objects.switch(session, event(on=[]))  # the viewer follows a region alone
+    moved = desks.answering.adjust(session, *controls(clvs="alpha=0.5"))
+    for payload in (last, moved):
+        assert {o["name"] for o in payload["objects"] if o["on"]} == {"car"}, "followed again without the region"
+    assert [item.name for item in objects.followed(session, session.result)] == ["region"]
+    run(desks, session, scene="table", question="Is it red?")
+    assert session.region == {}
+
+
+@pytest.mark.parametrize("data", [
+    {"box": [1, 2, 3]}, {"box": "1234"}, {"box": [1, 2, float("nan"), 4]}, {"box": [1e9] * 4}, {"box": [True] * 4},
+    {"polygon": [[0, 0]] * 2}, {"polygon": [[0, 0, 0]] * 3}, {"polygon": [[0, 0]] * 5000}, {}, {"box": None},
+])  # fmt: skip
+def test_a_broken_region_is_no_region(desks, data):
+    session = Session(region={"box": [0, 0, 1, 1]})
+    objects.draw(session, event(**data))
+    assert session.region == {}

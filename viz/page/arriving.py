@@ -1,0 +1,90 @@
+"""A picture and a question arrive: an example, a suggested question, a visitor's own picture, a permalink."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import gradio as gr
+
+from clvs_core.errors import ClvsError
+from clvs_core.models.prompts import presets
+from viz.page import events, links
+from viz.page.answering import Answering
+from viz.page.choosing import Choosing
+from viz.page.library import ANYTHING, Library
+from viz.page.pictures import Pictures
+from viz.page.screen import Screen
+from viz.page.session import Session, Settings
+
+FILLED_IN = 6 + len(fields(Settings))  # as many as `explore.Page.arrived`
+
+
+class Arriving:
+    """Fills the page in and begins to ask. Events give the ticket last; one that stays the same runs nothing."""
+
+    def __init__(self, library: Library, pictures: Pictures, screen: Screen, choosing: Choosing, answering: Answering):
+        self.library, self.pictures, self.screen = library, pictures, screen
+        self.choosing, self.answering = choosing, answering
+
+    def choose(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """An example was picked: its picture, first question, questions to suggest; then as `Answering.begin`."""
+        scene = self.library.named(events.text(event, "name"))
+        if scene is None:
+            return events.unchanged(5)
+        return str(scene.path), scene.questions[0], list(scene.questions), *self.answering.begin(session)
+
+    def suggest(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """A suggested question was picked; then as `Answering.begin`."""
+        question = events.text(event, "question")
+        return (question, *self.answering.begin(session)) if question else events.unchanged(3)
+
+    def new_picture(self, session: Session, shown: str | None, question: str, event: gr.EventData) -> tuple[Any, ...]:
+        """The visitor's own picture arrived: checked at once and asked the question that stands there.
+
+        Without that, the last picture's answers would look like this one's. One that cannot be used changes nothing but
+        the sentence beside the picture that is shown.
+        """
+        name = events.data(event).get("path")
+        path = self.library.sent(name)
+        try:
+            self.pictures.open(session, None if path is None else str(path))
+        except ClvsError as error:
+            return gr.skip(), {"path": shown, "of": name, "error": str(error)}, *events.unchanged(3)
+        session.interrupt()
+        arrived = {"path": str(path), "of": name}, list(ANYTHING), ""
+        if not question or not question.strip():
+            payload = self.screen.fail(session, "New picture: ask something about it and press Run.")
+            return payload, *arrived, gr.skip()
+        payload, ticket = self.answering.begin(session)
+        return payload, *arrived, ticket
+
+    def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
+        """The page opens: a permalink fills it in, anything else leaves the first answer as it is."""
+        link = links.parse(_pairs(request.query_params))
+        if link is None:
+            return events.unchanged(FILLED_IN)
+        scene = self.library.named(link.scene)
+        if scene is None or not self.library.is_bundled(scene.path):
+            refusal = "The link names a scene that is not here; choose another example."
+            return self.screen.fail(session, refusal), *events.unchanged(FILLED_IN - 1)
+        settings = self._settings(link)
+        question = link.question or scene.questions[0]
+        payload = self.screen.show(session, status="running", progress="Opening the link…")
+        ticket = session.begin()
+        session.view = dict(link.view)
+        asked = str(scene.path), question, list(scene.questions), scene.name
+        return payload, *asked, *self.choosing.controls(settings), ticket
+
+    def _settings(self, link: links.Link) -> Settings:
+        models = self.choosing.models
+        known = link.model in models.cards and models.offered(link.model)  # a link loads no other model
+        name = link.model if known else models.default
+        usual = self.choosing.defaults(name)
+        prompt = link.prompt if link.prompt in presets(models.cards[name].family) else None
+        return Settings(name, link.methods or usual.methods, link.tokens or usual.tokens, prompt or usual.prompt)
+
+
+def _pairs(params: Any) -> list[tuple[str, Any]]:
+    """Names and texts of a request's query parameters, also of those that come several times."""
+    return list(params.multi_items() if hasattr(params, "multi_items") else params.items())

@@ -1,0 +1,22 @@
+"""The desks of one page: what answers its events, over the models and pictures that it offers."""
+
+from __future__ import annotations
+
+from viz.page.answering import Answering
+from viz.page.arriving import Arriving
+from viz.page.choosing import Choosing
+from viz.page.library import FirstAnswer, Library
+from viz.page.models import Models
+from viz.page.pictures import Pictures
+from viz.page.screen import Screen
+
+
+class Desks:
+    """One of each. What they know of a visitor is in the visitor's `Session`, which every event brings along."""
+
+    def __init__(self, models: Models, library: Library, first: FirstAnswer):
+        self.models, self.library, self.first = models, library, first
+        self.pictures, self.screen = Pictures(library), Screen(models, library, first)
+        self.choosing = Choosing(models, first, self.screen)
+        self.answering = Answering(models, library, first, self.pictures, self.screen)
+        self.arriving = Arriving(library, self.pictures, self.screen, self.choosing, self.answering)

@@ -1,0 +1,50 @@
+"""Pictures on their way to the page: opened and checked once, and served under an address that tells nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clvs_core.errors import ImageError
+from viz.page import limits
+from viz.page.library import Library
+from viz.page.limits.store import Store
+from viz.page.session import Picture, Session
+
+
+class Pictures:
+    """Opens pictures for visitors. files: what is served of theirs, and deleted after a while."""
+
+    def __init__(self, library: Library):
+        self.library, self.files = library, Store()
+        self._examples: dict[str, Picture] = {}
+
+    def open(self, session: Session, path: str | None) -> Picture:
+        """The picture at this path, which becomes the visitor's. ImageError when it cannot be used."""
+        if session.picture is not None and path == session.picture.path:
+            return session.picture
+        if session.unreadable is not None and path == session.unreadable[0]:
+            raise session.unreadable[1]
+        try:
+            session.picture = self._read(session, path)
+        except ImageError as error:
+            if path and Path(path).is_file():  # one that is not there may come yet
+                session.unreadable = path, error
+            raise
+        return session.picture
+
+    def _read(self, session: Session, path: str | None) -> Picture:
+        """Of an example there is one for all visitors, so that what a model keeps for it stays."""
+        scene = self.library.at(path)
+        if scene is not None and scene.name in self._examples:
+            return self._examples[scene.name]
+        image = limits.open_picture(path)
+        assert path is not None
+        objects = self.library.objects(path, image.width, image.height)
+        if scene is not None:
+            return self._examples.setdefault(scene.name, Picture(path, image, scene.url, objects))
+        self.files.keep_for(session, path)
+        return Picture(path, image, self.publish(limits.jpeg(image), "picture.jpg"), objects)
+
+    def publish(self, content: bytes, name: str) -> str:
+        """The address of a file that Gradio serves and that is deleted after a while. DiskFull without room for it."""
+        return f"gradio_api/file={self.files.put(content, name)}"

@@ -1,0 +1,158 @@
+"""What a visitor's page shows: payloads of results, and the last one with a few words changed.
+
+It asks no model. Wrong input ends as one sentence in the payload's `error`, with the last result still on the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from clvs_core.methods import spec
+from clvs_core.models.prompts import CHAT, presets
+from viz.page import limits, links, objects
+from viz.page import zerogpu as border
+from viz.page.library import FirstAnswer, Library
+from viz.page.models import Answer, Models
+from viz.page.seen import add
+from viz.page.session import Budget, Result, Session, Shown
+from viz.viewer.payload import Comparison, build
+
+GONE = "This answer is no longer kept here; press Run to ask again."
+
+
+class Screen:
+    """Makes payloads and keeps each visitor's last one in the session."""
+
+    def __init__(self, models: Models, library: Library, first: FirstAnswer):
+        self.models, self.library, self.first = models, library, first
+        self.budget = Budget(limits.MAX_KEPT)
+
+    # --- a few words changed --------------------------------------------------------------------------------------
+
+    def show(self, session: Session, **changes: Any) -> dict[str, Any]:
+        """What is on the page now, with a few words changed: nothing jumps, nothing is lost.
+
+        What is running is never a recorded answer (`viz.page.recorded.replaying`): then that gives way. A session that
+        has shown nothing yet may be that of a page which shows an answer of an earlier one: it changes nothing but the
+        parts named in `stays`.
+        """
+        if changes.get("status") == "running" and "recorded" in (session.payload or ()):
+            self.live(session)
+        before = session.payload or {**self.first.payload, "stays": []}
+        payload = {**before, "halts": False, **changes}
+        if "stays" in before:
+            payload["stays"] = sorted({*before["stays"], "status", "halts", *changes})
+        if payload["status"] == "running" and "status" not in changes:
+            payload["status"] = "done"
+        session.payload = payload
+        return dict(payload)
+
+    def fail(self, session: Session, error: str | Exception) -> dict[str, Any]:
+        """The page as it is, with a sentence about what cannot be."""
+        words = error if isinstance(error, str) else sentence(error)
+        return self.show(session, status="done", progress="", error=words)
+
+    def live(self, session: Session, shown: Shown | None = None) -> dict[str, Any]:
+        """Puts the visitor's last answer, or what the page began with, in place of a recorded one.
+
+        shown: what the page showed before the recorded one; if that is gone, the example comes with a sentence.
+        """
+        session.on, session.region, last = None, {}, session.result
+        if last and last.runs:
+            session.payload = self.payload(session, last)
+            return dict(session.payload)
+        session.payload = self.first.payload
+        if shown and shown.run:
+            return self.fail(session, f"{GONE} This is the example that the page begins with.")
+        return dict(session.payload)
+
+    # --- results --------------------------------------------------------------------------------------------------
+
+    def keep(self, session: Session, ticket: int, result: Result, status: str = "done", progress: str = "") -> Any:
+        """What to show of a result, which becomes the visitor's last one, unless the ticket is no longer current."""
+        payload = self.payload(session, result, status, progress)
+        if not session.current(ticket):
+            return gr.skip()
+        session.result, session.payload = result, payload
+        if result.finished:
+            self.budget.keep(session, result)
+        return dict(payload)
+
+    def payload(self, session: Session, result: Result, status: str = "done", progress: str = "") -> dict[str, Any]:
+        """The viewer's payload of a result, finished or not, with the permalink beside it."""
+        id = result.id if result.runs else f"{result.id}-waiting"  # a link's layer is set once there are layers
+        comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
+        # without its region, what the question names is on again
+        on = objects.named(result) if session.region else objects.switched_on(session, result)
+        more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
+        return add(build(comparison), result.seen, on) | more
+
+    def comparison(self, result: Result, **more: Any) -> Comparison:
+        """What the viewer is to show of a result. more: further parts of the comparison."""
+        return Comparison(
+            result.runs,
+            result.picture.url,
+            views=result.views,
+            methods=result.methods,
+            label=self.models.cards[result.settings.model].label,
+            question=result.question,
+            notes=self._notes_of_all(result),
+            **more,
+        )
+
+    def progressed(self, result: Result, answer: Answer) -> Result:
+        """The result with what has come of the answer."""
+        if (result.views, result.tokens) != (answer.views, answer.tokens):
+            seen = result.picture.seen_by(answer.views)
+            result = replace(result, views=answer.views, layers=answer.layers, seen=seen, tokens=answer.tokens)
+            result = replace(result, notes=self._notes(result, answer.unknown))
+        return replace(result, runs=answer.runs)
+
+    def _notes_of_all(self, result: Result) -> list[str]:
+        """What has to be said of an answer, and of its methods on this model."""
+        known = self.models.cards[result.settings.model].method_notes
+        labels = {part.name: part.label for method in result.methods for part in method.parts}
+        of_methods = [f"{label}: {known[name]}" for name, label in labels.items() if name in known]
+        return [*filter(None, [result.remark]), *result.notes, *of_methods]
+
+    def _notes(self, result: Result, unknown: Sequence[str]) -> list[str]:
+        card = self.models.cards[result.settings.model]
+        notes = []
+        if result.settings.prompt != CHAT:
+            notes.append(f"Prompt: {presets(card.family).get(result.settings.prompt, result.settings.prompt)}.")
+        if result.tokens < result.settings.tokens:
+            notes.append(f"Answers end after {result.tokens} tokens here: maps of more would not fit into memory.")
+        if unknown:
+            words = ", ".join(word[:40] for word in unknown[:12])
+            notes.append(f"The demo model does not know: {words}.")
+        if notice := result.views.notice():
+            notes.append(f"{notice}; what is hatched it never sees.")
+        if card.note and not self.library.is_bundled(result.picture.path):
+            notes.append(card.note)
+        return notes
+
+    def _offer(self, result: Result) -> dict[str, Any] | None:
+        """What to use for a visitor's own picture where the model was not made for such pictures, once it answered."""
+        able = self.models.cards[result.settings.model].photographs
+        if able or not result.runs or self.library.is_bundled(result.picture.path):
+            return None
+        return self.models.for_photographs()
+
+    def _link(self, result: Result) -> str:
+        scene = self.library.at(result.picture.path)
+        settings = result.settings
+        if scene is None or scene not in self.library.scenes or not links.is_model(self.models.source(settings.model)):
+            return ""  # a visitor's picture, and a model in a folder, mean nothing elsewhere
+        model = None if settings.model == self.models.default else settings.model
+        prompt = None if settings.prompt == CHAT else settings.prompt
+        methods = tuple(map(spec, result.methods))
+        return links.query(links.Link(scene.name, result.question, methods, model, settings.tokens, prompt=prompt))
+
+
+def sentence(error: Exception) -> str:
+    """What a visitor is told of an error."""
+    return str(border.told(error))
