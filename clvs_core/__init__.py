@@ -8,6 +8,9 @@ from .key_objects import coverage, key_object_attention
 from .loading import load_model
 from .methods import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, Combine, Method, MethodError, Vanilla, method
 from .trace import Trace
+from .version import version
+
+__version__ = version()
 
 __all__ = [
     "ADHH",
@@ -31,6 +34,7 @@ __all__ = [
     "Token",
     "Trace",
     "Vanilla",
+    "__version__",
     "coverage",
     "key_object_attention",
     "load_model",

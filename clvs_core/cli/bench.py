@@ -16,9 +16,10 @@ from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from ..benchmarks import BENCHMARKS, PAPER, Question
+from ..benchmarks.running import job
 from ..benchmarks.running.asker import BATCH, Plan
 from ..benchmarks.running.folder import RunFolder, read_run
-from ..benchmarks.running.job import Task, check, first_pictures, positives, run
+from ..benchmarks.running.job import Task, check, first_pictures, positives
 from ..benchmarks.running.workers import Cluster, Here, Processes
 from ..errors import ClvsError, ModelError
 from ..key_objects import CocoInstances
@@ -29,7 +30,8 @@ from ..models import prompts
 from ..models.registry import CARDS, ModelCard, card_for
 from ..terminal import say
 from ..text import line
-from .options import METHOD_HELP, add_model, add_prompt, method_files, positive, read_method, whole
+from .choose import METHOD_HELP, method_files, read_method
+from .options import add_model, add_prompt, positive, whole
 from .score import add_part, benchmark, load, part
 
 ALL, ABLATION = "all", "ablation"
@@ -87,7 +89,7 @@ def add(commands: Any) -> None:
         "--ray", metavar="ADDRESS", help="ask on a Ray cluster: auto, local or HOST:PORT (pip install ray)"
     )
     bench.add_argument("--gpus-per-worker", type=gpus, metavar="N", help="with --ray (default: 1 where there are GPUs)")
-    bench.set_defaults(run=command)
+    bench.set_defaults(run=run)
 
 
 def _add_asking(bench: argparse.ArgumentParser) -> None:
@@ -220,7 +222,7 @@ def _selected(options: argparse.Namespace, questions: list[Question]) -> list[Qu
 # --- the command --------------------------------------------------------------------------------------
 
 
-def command(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """Runs the benchmark; what is wrong with options or data costs no model."""
     options = _preset(options)
     prompts.parse(options.prompt)
@@ -273,7 +275,7 @@ def _run(folder: Path, task: Task, plan: Plan, backend: Here | Processes | Clust
         bar.update(done - bar.n)
 
     try:
-        run(task, plan, folder, backend, progress, say)
+        job.run(task, plan, folder, backend, progress, say)
     finally:
         if bar is not None:
             bar.close()

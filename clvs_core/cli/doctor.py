@@ -22,9 +22,9 @@ from ..errors import ClvsError, ModelError
 from ..loading import check_options, load_model
 from ..models import memory
 from ..terminal import say
-from .options import add_model, positive
+from ..version import version
+from .options import NO_MODEL, SOMETHING_RED, add_model, positive
 
-SOMETHING_RED, NO_MODEL = 4, 3  # exit codes
 FORMAT = 1
 _MARKS = {GREEN: ("✓", "+", 32), YELLOW: ("!", "!", 33), RED: ("✗", "x", 31), LEFT_OUT: ("–", "-", 2)}
 _WIDE, _NAME = 110, 18
@@ -47,10 +47,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--layers", type=positive, metavar="N", help="with --random: build only N layers of each part")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the lines")
-    parser.set_defaults(run=_doctor)
+    parser.set_defaults(run=run)
 
 
-def _doctor(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     if options.layers and not options.random:
         raise ClvsError("--layers belongs to --random; a checkpoint has the layers it has.")
     if options.quantization and options.random:
@@ -123,7 +123,7 @@ def _report(options: argparse.Namespace, found: Sequence[Finding]) -> dict[str, 
     worst = next(status for status in order if any(f.status == status for f in found))
     return {
         "format": FORMAT,
-        "project": machine.project_version(),
+        "project": version(),
         "model": public(options.model).rpartition("/")[2] if os.path.isdir(options.model) else public(options.model),
         "random": options.random,
         "status": worst,

@@ -1,11 +1,12 @@
-"""What several commands share: how options are read, how a model is loaded, how a method is named."""
+"""What several commands share: exit codes, how options are read, how a model is loaded."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import re
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
@@ -13,21 +14,11 @@ from transformers.utils.logging import disable_progress_bar
 from ..engine.model import Model
 from ..errors import ClvsError
 from ..loading import load_model
-from ..methods import Method, load_method, method
 from ..models import prompts
 from ..terminal import say
 
-WRONG_INPUT = 2  # exit code
-# "+" joins methods, but "1e+3" is a number
-_PARTS = re.compile(r"\+(?=\s*[a-zA-Z./~_\\])")
-_FILE = re.compile(r"\s*(.+\.py)\s*(?::(.*))?")
-
-METHOD_HELP = (
-    "a name, or a name with settings, e.g. clvs:alpha=0.7,gamma=0.4; those that are left out come from the model's "
-    "card, or after preset=paper from the method's paper; several joined by + work together, e.g. pai+clvs; or a "
-    "Python file with a method of your own, e.g. my_method.py or my_method.py:strength=0.3 (it is run: see "
-    "docs/methods.md); the command methods lists the names"
-)
+_KEPT = 64 << 20  # bytes of pictures that commands keep which look at each a few times in a row, then never again
+WRONG_INPUT, NO_MODEL, SOMETHING_RED, INTERRUPTED = 2, 3, 4, 130  # exit codes
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,6 +79,22 @@ def load(options: argparse.Namespace) -> Model:
     return load_model(options.model, options.dtype, options.device, options.quantization, image_mode=options.image_mode)
 
 
+def load_for_many(options: argparse.Namespace) -> Model:
+    """The same for a command that looks at many pictures, one after another."""
+    model = load(options)
+    model.cache.budget = min(model.cache.budget, _KEPT)
+    return model
+
+
+def write(path: Path, save: Callable[[Path], Any]) -> None:
+    """Lets `save` write a file, in a folder that is made where needed. Raises ClvsError where that is impossible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(path)
+    except OSError as error:
+        raise ClvsError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error
+
+
 def drawing(module: str) -> Any:
     """A module of `viz`, which this package must not need: for figures, and for what the page shows."""
     try:
@@ -97,46 +104,3 @@ def drawing(module: str) -> Any:
             f"This needs the project's viz folder and what that is built on ({error}); "
             f"run from the project's folder after pip install -r requirements.txt."
         ) from error
-
-
-# --- methods ----------------------------------------------------------------------------------------------------
-
-
-def read_method(text: str) -> str:
-    """The spec of --method, checked, with its files loaded and replaced by their methods' names."""
-    try:
-        wanted = "+".join(_named(part) for part in _PARTS.split(text))
-        method(wanted)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
-    except TypeError as error:  # a method of one's own that has a field without a default
-        raise argparse.ArgumentTypeError(f"{text!r} lacks a setting ({error}); give it as name=value") from None
-    return wanted
-
-
-def method_files(text: str) -> list[str]:
-    """The Python files that a --method names."""
-    return [found[1] for part in _PARTS.split(text) if (found := _FILE.fullmatch(part))]
-
-
-def _named(part: str) -> str:
-    """ "my_method.py:strength=0.3" -> "mine:strength=0.3", where the file's method is named "mine"."""
-    if found := _FILE.fullmatch(part):
-        name = load_method(found[1]).name
-        return f"{name}:{found[2]}" if found[2] else name
-    return part
-
-
-def add_methods(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--method",
-        action="append",
-        type=read_method,
-        metavar="SPEC",
-        help=f"{METHOD_HELP}; repeat to compare (default: vanilla and clvs)",
-    )
-
-
-def chosen_methods(options: argparse.Namespace) -> list[Method]:
-    """What was asked for, or vanilla and CLVS."""
-    return [method(wanted) for wanted in options.method or ("vanilla", "clvs")]

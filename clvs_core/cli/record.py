@@ -24,15 +24,12 @@ from ..errors import ClvsError
 from ..files import sweep, unwritten, write_whole
 from ..methods import spec
 from ..models import prompts
+from ..recordings import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from ..terminal import say
 from ..text import line
-from .options import add_methods, add_model, add_prompt, chosen_methods, drawing, load, positive
+from . import choose
+from .options import add_model, add_prompt, drawing, load, positive
 
-FORMAT = 1
-ABOUT, PICTURES, QUESTIONS, PAYLOAD = "recording.json", "pictures", "questions", ".json.gz"
-MAX_UNPACKED = 32 * 2**20  # bytes of one question: what the page reads of a file that may be anybody's
-MAX_QUESTIONS = 2000
-MAX_TEXT = 300  # characters of a title, a name, a licence, a source
 _LOCK = ".lock"
 _QUESTIONS = """\
 A questions file has one JSON object a line:
@@ -87,17 +84,17 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--licence", default="", metavar="TEXT", help="licence of the pictures whose lines do not name one"
     )
-    add_methods(parser)
+    choose.add_methods(parser)
     add_prompt(parser)
     parser.add_argument("--max-new-tokens", type=positive, default=16, metavar="N", help="default: %(default)s")
-    parser.set_defaults(run=_record)
+    parser.set_defaults(run=run)
 
 
-def _record(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """What is wrong with options, questions or pictures costs no model."""
     recorder = drawing("page.recorded.recorder")
     prompts.parse(options.prompt)
-    methods = [spec(method) for method in chosen_methods(options)]
+    methods = [spec(method) for method in choose.chosen_methods(options)]
     recorder.check(methods, options.max_new_tokens)
     if len(options.licence) > MAX_TEXT:
         raise ClvsError(f"The licence has {len(options.licence)} characters; name it in {MAX_TEXT}.")

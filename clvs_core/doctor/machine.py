@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,9 @@ from ..bundled import CHECKOUT
 from ..models import memory
 from ..models.memory import gigabytes
 from ..models.registry import CARDS
+from ..version import PROJECT, version
 from .findings import GREEN, RED, YELLOW, Check, Finding, judged
 
-PROJECT = "clvs-explorer"
 _ALSO = ("tokenizers", "huggingface_hub", "safetensors", "bitsandbytes")  # worth knowing, needed or not
 _LITTLE = 2e9  # bytes of free memory under which even the page is tight
 _LITTLE_DISK = 5e9  # bytes: the smallest checkpoints need as much
@@ -42,7 +41,7 @@ def checks(device: str) -> list[tuple[str, Check]]:
 def versions() -> Finding:
     wanted = {need.name: need for need in _requirements()}
     found = {name: _version(name) for name in dict.fromkeys((*wanted, *_ALSO))}
-    numbers = {"python": platform.python_version(), PROJECT: project_version(), **found}
+    numbers = {"python": platform.python_version(), PROJECT: version(), **found}
     missing = [name for name in wanted if found[name] is None]
     other = [name for name, need in wanted.items() if (v := found[name]) and not need.specifier.contains(v, True)]
     shown = ", ".join(f"{name} {version}" for name, version in numbers.items() if version)
@@ -72,17 +71,6 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def project_version() -> str:
-    """Of this project, installed or run from its folder."""
-    installed, file = _version(PROJECT), CHECKOUT / "pyproject.toml"
-    found = (
-        None
-        if installed or not file.is_file()
-        else re.search(r'^version = "(.+)"', file.read_text(encoding="utf-8"), re.M)
-    )
-    return installed or (found[1] if found else "unknown")
 
 
 def system() -> Finding:

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from clvs_core import key_objects as ko
-from clvs_core.cli import lists
+from clvs_core.cli import ask, choose, models
 from clvs_core.cli import main as cli
+from clvs_core.cli.trace import file_names
 from clvs_core.methods import METHODS, method
 from clvs_core.models import memory
 from clvs_core.models.recommend import Speed
@@ -158,12 +159,12 @@ def test_overlapping_objects_share_tokens_as_on_the_page(run, photo):
 
 
 def test_bundled_scenes_bring_their_masks(run, photo, monkeypatch):
-    monkeypatch.setattr(cli, "_SCENES", photo.with_name("instances.json"))
+    monkeypatch.setattr(choose, "MASKS", photo.with_name("instances.json"))
     assert json.loads(run("ask", "--json")[1])["key_object"]["names"] == ["dog"]
 
 
 def test_somebody_elses_picture_with_a_scenes_name_is_only_a_picture(run, photo, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "_SCENES", photo.with_name("instances.json"))
+    monkeypatch.setattr(choose, "MASKS", photo.with_name("instances.json"))
     (tmp_path / "holiday").mkdir()
     own = photo.rename(tmp_path / "holiday" / photo.name)
     code, out, err = run("ask", "--json", image=own)
@@ -391,7 +392,7 @@ def test_a_table_of_all_methods_is_numbered_and_no_wider_than_a_screen(run, phot
 def test_a_long_list_of_heads_is_cut_in_file_names_and_still_told_apart():
     heads = "/".join(f"{layer}-{head}" for layer in range(20) for head in range(3))
     several = [method(f"adhh:heads={heads}/30-{n}") for n in (1, 2)]
-    one, other = cli._paths("{method}", "x.jpg", several)
+    one, other = file_names("{method}", "x.jpg", several)
     assert one != other
     assert max(len(path.name) for path in (one, other)) < 130
 
@@ -512,7 +513,7 @@ def test_interruption_is_code_130(run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load", interrupted)
+    monkeypatch.setattr(ask, "load", interrupted)
     code, out, err = run("ask")
     assert (code, out, err.splitlines()[-1]) == (130, "", "clvs_core: interrupted")
 
@@ -521,7 +522,7 @@ def test_a_bug_is_not_hidden(run, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(cli, "load", broken)
+    monkeypatch.setattr(ask, "load", broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run("ask")
 
@@ -547,9 +548,9 @@ def test_one_trace_file_a_method(run, tmp_path):
 
 def test_a_plain_name_is_kept_for_one_method_and_split_for_several(tmp_path):
     one, two = [method("clvs")], [method("vanilla"), method("clvs")]
-    assert cli._paths("dog.npz", "x.jpg", one) == [Path("dog.npz")]
-    assert cli._paths("dog.npz", "x.jpg", two) == [Path("dog-vanilla.npz"), Path("dog-clvs.npz")]
-    assert cli._paths("dog.v2", "x.jpg", two) == [Path("dog.v2-vanilla.npz"), Path("dog.v2-clvs.npz")]
+    assert file_names("dog.npz", "x.jpg", one) == [Path("dog.npz")]
+    assert file_names("dog.npz", "x.jpg", two) == [Path("dog-vanilla.npz"), Path("dog-clvs.npz")]
+    assert file_names("dog.v2", "x.jpg", two) == [Path("dog.v2-vanilla.npz"), Path("dog.v2-clvs.npz")]
 
 
 def test_a_method_given_twice_would_overwrite_its_trace(run):
@@ -657,7 +658,7 @@ def gpu(monkeypatch):
     """A machine with one GPU of 12 GB."""
     place = memory.Place("cuda:0", "Small GPU", 12 * 10**9, 12 * 10**9)
     monkeypatch.setattr(memory, "places", lambda device="auto": [place])
-    monkeypatch.setattr(lists, "measure", lambda device, kept: Speed(5e13, 4e11))
+    monkeypatch.setattr(models, "measure", lambda device, kept: Speed(5e13, 4e11))
 
 
 def test_the_models_are_listed_with_what_fits(gpu, capsys):

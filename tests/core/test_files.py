@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import stat
 import warnings
@@ -13,7 +14,7 @@ import pytest
 
 import clvs_core as clvs
 from clvs_core import files, trace
-from clvs_core.cli import find
+from clvs_core.cli import options
 from clvs_core.files import sweep, whole, write_whole
 from tests import viewer_fakes
 from viz.figures import traces as figures
@@ -65,7 +66,7 @@ def the_figure(path):
 
 
 def a_report(path):
-    find._write(path, {"numbers": list(range(100))})
+    options.write(path, lambda path: write_whole(path, json.dumps(list(range(100)))))
 
 
 WRITERS = {

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from clvs_core.cli import lists
+from clvs_core.cli import models
 from clvs_core.models import memory
 from clvs_core.models.memory import GB, Place, Size
 from clvs_core.models.recommend import ANSWER, BEARABLE, TEXT, Speed, duration, measure, recommend, seconds, usable
@@ -122,7 +122,7 @@ def test_the_command_models_begins_with_it(monkeypatch, capsys):
 
     place = Place("cpu", "this machine", 6 * GB, 8 * 2**30)
     monkeypatch.setattr(memory, "places", lambda device="auto": [place])
-    monkeypatch.setattr(lists, "measure", lambda device, kept: LAPTOP)
+    monkeypatch.setattr(models, "measure", lambda device, kept: LAPTOP)
     assert cli.main(["models"]) in (0, None)
     second = capsys.readouterr().out.splitlines()[1]
     assert second.startswith("Recommended here: smolvlm-500m (SmolVLM 500M, Apache 2.0), the largest that leaves room")

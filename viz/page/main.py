@@ -15,7 +15,6 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 with contextlib.suppress(ImportError):
@@ -37,6 +36,7 @@ from clvs_core.loading import check_interpreter
 from clvs_core.methods import load_method
 from clvs_core.methods.settings import schema
 from clvs_core.terminal import write_any_letter
+from clvs_core.version import version
 from viz.page import limits
 from viz.page import zerogpu as border
 from viz.page.build import build, launch_settings
@@ -134,7 +134,7 @@ def _serve(page: gr.Blocks, options: argparse.Namespace) -> int:
 def parse(arguments: Sequence[str] | None = None, prog: str = "clvs-explorer") -> argparse.Namespace:
     """The command line; a Space gives none and sets environment variables instead."""
     parser = argparse.ArgumentParser(prog=prog, description="CLVS Explorer in the browser.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     _add_address(parser)
     _add_models(parser)
     _add_folders(parser)
@@ -151,13 +151,6 @@ def parse(arguments: Sequence[str] | None = None, prog: str = "clvs-explorer") -
 def _listed(variable: str) -> list[str]:
     """The names, with commas between, in an environment variable."""
     return [name for name in os.environ.get(variable, "").split(",") if name]
-
-
-def _version() -> str:
-    try:
-        return version("clvs-explorer")
-    except PackageNotFoundError:
-        return "of this folder, which is not installed"
 
 
 def _add_address(parser: argparse.ArgumentParser) -> None:

@@ -21,9 +21,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clvs_core.bundled import ASSETS
-from clvs_core.cli.record import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, region_mask
+from clvs_core.recordings import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, PAYLOAD, PICTURES, QUESTIONS
 from clvs_core.terminal import say
 from clvs_core.text import line
 from clvs_core.trace import Trace
