@@ -11,6 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from clvs_core.cli.main import parser as clvs
+from viz.page.api import endpoints
+from viz.page.main import gr
+from viz.page.main import parser as explorer
+
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"
 BEGIN, END = "<!-- from here on written by: python -m tests.documents -->\n", "<!-- to here -->\n"
@@ -18,9 +23,6 @@ BEGIN, END = "<!-- from here on written by: python -m tests.documents -->\n", "<
 
 def reference() -> str:
     """The generated part of docs/reference.md."""
-    from clvs_core.cli.main import parser as clvs
-    from viz.page.main import parser as explorer
-
     return "\n".join([*_commands(clvs()), *_program(explorer("clvs-explorer")), *_endpoints()])
 
 
@@ -60,9 +62,9 @@ def _help(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
 
 
 def _endpoints() -> Iterator[str]:
-    from viz.page.api import ENDPOINTS
-
-    for function in ENDPOINTS:
+    with gr.Blocks() as page:
+        endpoints(None, None)  # only told of, not called
+    for function in [block.fn for block in page.fns.values()]:
         yield f"## /{function.__name__}\n\n{inspect.getdoc(function)}\n"
         yield "| | |\n|---|---|"
         for parameter in _parameters(function):
