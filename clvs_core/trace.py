@@ -15,14 +15,17 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple
 
 import numpy as np
+from pydantic import Field, Strict, ValidationError
 
 from .errors import ClvsError
 from .files import whole
+from .methods.base import RECORDS
 from .models import memory
 from .models.geometry.grids import Views
+from .untrusted import Number, Text, Untrusted, Whole, departure
 
 FORMAT = 1
 _SMALL = 1 << 28  # bytes that any archive may unpack to
@@ -31,12 +34,22 @@ _BROKEN = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError),
     *(NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
 )
-_ARRAYS = (
-    *("attention", "original", "memory", "accumulation", "sinks", "acted_heads", "uncertainty", "stop_layer"),
-    *("lens_ids", "lens_probabilities", "contrast_ids", "contrast_probabilities"),
-)
-_ALWAYS = ("uncertainty", "stop_layer")
-_KINDS = {"stop_layer": "i", "lens_ids": "i", "contrast_ids": "i", "sinks": "b", "acted_heads": "b"}  # others: "f"
+# The axes of every array, as `Trace` names them (3: K most likely words of a layer, or distributions); kinds of numpy.
+_AXES: Mapping[str, str] = {
+    "attention": "SLHN",
+    "original": "SLHN",
+    **{name: "SLH" if recorded.over == "heads" else "SLN" for name, recorded in RECORDS.items()},
+    "uncertainty": "SL",
+    "stop_layer": "S",
+    "lens_ids": "SL3",
+    "lens_probabilities": "SL3",
+    "contrast_ids": "SK",
+    "contrast_probabilities": "S3K",
+}
+_KINDS = {
+    **{name: "b" for name, recorded in RECORDS.items() if recorded.kind == "flags"},
+    **dict.fromkeys(("stop_layer", "lens_ids", "contrast_ids"), "i"),
+}  # others: "f"
 
 
 @dataclass
@@ -91,7 +104,7 @@ class Trace:
         about = {"format": FORMAT, "views": self.views.to_json(), "meta": self.meta, "words": self.lens_words}
         if self.contrast_words is not None:
             about["contrast_words"] = self.contrast_words
-        arrays = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
+        arrays = {name: getattr(self, name) for name in _AXES if getattr(self, name) is not None}
         if self.original is self.attention:
             del arrays["original"]
         arrays["about"] = np.array(json.dumps(about))
@@ -109,16 +122,22 @@ class Trace:
                 about = json.loads(str(archive["about"][()]))
                 if not isinstance(about, dict) or about.get("format") != FORMAT:
                     raise ValueError("it was written by another version")
+                _About.model_validate(about)
                 views = Views.from_json(about["views"])
                 _check_shapes(headers, views)  # before any of it is unpacked
-                arrays = {name: archive[name] for name in _ARRAYS if name in archive.files}
+                arrays = {name: archive[name] for name in _AXES if name in archive.files}
             return _checked(arrays, about, views)
         except ClvsError:
             raise
         except _BROKEN as error:
             what = path if isinstance(path, (str, Path)) else "this file"
-            why = "it is no archive of arrays" if "pickle" in str(error) else error  # numpy's advice is to run its code
-            raise ClvsError(f"{str(what)!r} is not a CLVS trace: {why}; save it again.") from None
+            raise ClvsError(f"{str(what)!r} is not a CLVS trace: {_why(error)}; save it again.") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return f"it {departure(error)}"
+    return "it is no archive of arrays" if "pickle" in str(error) else str(error)  # numpy's advice is to run its code
 
 
 def _check_file(path: str | Path) -> None:
@@ -141,7 +160,7 @@ def _headers(archive: Any) -> dict[str, _Header]:
     found, promised, packed = {}, 0, 0
     for info in archive.zip.infolist():
         name = info.filename.removesuffix(".npy")
-        if name not in (*_ARRAYS, "about") or name in found:
+        if name not in (*_AXES, "about") or name in found:
             raise ValueError("it holds unknown arrays")
         with archive.zip.open(info) as file:
             read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
@@ -163,91 +182,64 @@ def _headers(archive: Any) -> dict[str, _Header]:
 
 
 def _check_shapes(headers: Mapping[str, _Header], views: Views) -> None:
+    for name in ("attention", "uncertainty", "stop_layer"):
+        if name not in headers:
+            raise ValueError(f"it has no {name}")
     attention = headers["attention"]
     if len(attention.shape) != 4 or attention.dtype.kind != "f":
         raise ValueError("attention must be numbers of shape (steps, layers, heads, visual)")
-    steps, layers, heads, visual = attention.shape
-    if visual != views.visual:
-        raise ValueError(f"attention covers {visual} visual tokens, its geometry {views.visual}")
+    if attention.shape[-1] != views.visual:
+        raise ValueError(f"attention covers {attention.shape[-1]} visual tokens, its geometry {views.visual}")
     ids = headers.get("contrast_ids")
-    words = ids.shape[-1] if ids is not None and ids.shape else 0
-    shapes = {
-        "original": attention.shape,
-        **dict.fromkeys(("memory", "accumulation", "sinks"), (steps, layers, visual)),
-        "acted_heads": (steps, layers, heads),
-        "uncertainty": (steps, layers),
-        "stop_layer": (steps,),
-        **dict.fromkeys(("lens_ids", "lens_probabilities"), (steps, layers, 3)),
-        "contrast_ids": (steps, words),
-        "contrast_probabilities": (steps, 3, words),
-    }
-    for name, shape in shapes.items():
-        header = headers.get(name)
-        if header is not None and (header.shape != shape or header.dtype.kind != _KINDS.get(name, "f")):
+    sizes = dict(zip("SLHN", attention.shape, strict=True)) | {"3": 3, "K": ids.shape[-1] if ids and ids.shape else 0}
+    for name, header in headers.items():
+        shape = tuple(sizes[axis] for axis in _AXES.get(name, ""))
+        if name in _AXES and (header.shape != shape or header.dtype.kind != _KINDS.get(name, "f")):
             raise ValueError(f"{name} must have shape {shape}, not {header.shape} of {header.dtype}")
 
 
-def _checked(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], views: Views) -> Trace:
-    attention = arrays["attention"]
-    steps, layers = attention.shape[:2]
+def _checked(arrays: dict[str, np.ndarray], about: Mapping[str, Any], views: Views) -> Trace:
+    attention, stop = arrays["attention"], arrays["stop_layer"]
+    original = arrays.setdefault("original", attention)
     for name, array in arrays.items():
         if array.dtype.kind == "f" and np.isinf(array).any():
             raise ValueError(f"{name} holds infinite values")
-    if not np.isfinite(attention).all() or not np.isfinite(arrays.get("original", attention)).all():
+    if not np.isfinite(attention).all() or not np.isfinite(original).all():
         raise ValueError("its attention weights are not all finite")
-    if attention.size == 0 or min(attention.min(), arrays.get("original", attention).min()) < 0:
+    if attention.size == 0 or min(attention.min(), original.min()) < 0:
         raise ValueError("its attention weights are empty or negative")
-    stop = arrays["stop_layer"]
-    if ((stop < -1) | (stop >= layers)).any():
+    if ((stop < -1) | (stop >= attention.shape[1])).any():
         raise ValueError("its stop layers are not among its layers")
-    _check_meta(about["meta"])
-    return Trace(
-        attention=attention,
-        original=arrays.get("original", attention),
-        uncertainty=arrays["uncertainty"],
-        stop_layer=stop,
-        views=views,
-        meta=dict(about["meta"]),
-        lens_words=_words(about.get("words"), steps, layers),
-        contrast_words=_contrast_words(about.get("contrast_words"), arrays.get("contrast_ids")),
-        **{name: arrays.get(name) for name in _ARRAYS if name not in ("attention", "original", *_ALWAYS)},
-    )
+    words, contrast = about.get("words"), about.get("contrast_words")
+    _check_words("lens", words, (*attention.shape[:2], 3))
+    _check_words("contrasted", contrast, arrays["contrast_ids"].shape if "contrast_ids" in arrays else (0,))
+    optional = {"memory": None} | arrays
+    return Trace(views=views, meta=about["meta"], lens_words=words, contrast_words=contrast, **optional)  # type: ignore[arg-type]
 
 
-def _check_meta(meta: Any) -> None:
-    """The facts other code relies on, where they are there, are of the kind `Trace` says."""
-    texts, numbers = ("model", "question", "prompt", "method", "text"), ("threshold", "first_check")
-    good = isinstance(meta, dict) and all(isinstance(meta.get(name, ""), str) for name in texts)
-    if not good or not all(isinstance(meta.get(name), (int, float, type(None))) for name in numbers):
-        raise ValueError("its notes are not of the right kind")
-    tokens = meta.get("tokens", [])
-    if not isinstance(tokens, list) or not all(_is_token(token) for token in tokens):
-        raise ValueError("its tokens are not [id, text, probability]")
+def _check_words(what: str, words: Any, shape: tuple[int, ...]) -> None:
+    if words is not None and np.array(words, dtype=object).shape != shape:
+        raise ValueError(f"its {what} words do not fit its shape")
 
 
-def _is_token(token: Any) -> bool:
-    if not isinstance(token, list) or len(token) != 3:
-        return False
-    return isinstance(token[0], int) and isinstance(token[1], str) and isinstance(token[2], (int, float))
+# --- what an archive says of itself in words ---------------------------------------------------------------------
 
 
-def _contrast_words(words: Any, ids: np.ndarray | None) -> list[list[str]] | None:
-    if words is None:
-        return None
-    steps, count = (0, 0) if ids is None else ids.shape
-    good = isinstance(words, list) and len(words) == steps
-    if not good or not all(len(top) == count and all(isinstance(w, str) for w in top) for top in words):
-        raise ValueError("its contrasted words do not fit its shape")
-    return words
+class _Meta(Untrusted):
+    """The facts that other code relies on, where they are there."""
+
+    model: Text = ""
+    question: Text = ""
+    prompt: Text = ""
+    method: Text = ""
+    text: Text = ""
+    threshold: Number | None = None
+    first_check: Number | None = None
+    tokens: list[Annotated[tuple[Whole, Text, Number], Strict(False)]] = Field(default_factory=list)
 
 
-def _words(words: Any, steps: int, layers: int) -> list[list[list[str]]] | None:
-    if words is None:
-        return None
-    good = len(words) == steps and all(
-        len(row) == layers and all(len(top) == 3 and all(isinstance(w, str) for w in top) for top in row)
-        for row in words
-    )
-    if not good:
-        raise ValueError("its lens words do not fit its shape")
-    return words
+class _About(Untrusted):
+    views: dict[str, Any]
+    meta: _Meta
+    words: list[list[list[Text]]] | None = None
+    contrast_words: list[list[Text]] | None = None

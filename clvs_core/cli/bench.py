@@ -17,10 +17,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from ..benchmarks import BENCHMARKS, PAPER, Question
 from ..benchmarks.running import job
-from ..benchmarks.running.asker import BATCH, Plan
 from ..benchmarks.running.folder import RunFolder, read_run
-from ..benchmarks.running.job import Task, check, first_pictures, positives
-from ..benchmarks.running.workers import Cluster, Here, Processes
+from ..benchmarks.running.job import check
+from ..benchmarks.running.local import InProcess
+from ..benchmarks.running.plan import BATCH, Plan, Task, first_pictures, positives
+from ..benchmarks.running.processes import ProcessPool
+from ..benchmarks.running.ray import RayCluster
 from ..errors import ClvsError, ModelError
 from ..key_objects import CocoInstances
 from ..methods import CLVS, METHODS, Combine, Method, Target, Vanilla, method, spec
@@ -254,7 +256,7 @@ def run(options: argparse.Namespace) -> None:
             "--out."
         ) from None
     finally:
-        if not isinstance(backend, Here):
+        if not isinstance(backend, InProcess):
             backend.close()
     if options.key_objects:
         for sentence in key_objects_told(read_run(options.out)):
@@ -262,7 +264,7 @@ def run(options: argparse.Namespace) -> None:
     print(options.out)
 
 
-def _run(folder: Path, task: Task, plan: Plan, backend: Here | Processes | Cluster) -> None:
+def _run(folder: Path, task: Task, plan: Plan, backend: InProcess | ProcessPool | RayCluster) -> None:
     bar: Any = None
 
     def progress(done: int, total: int) -> None:
@@ -337,10 +339,10 @@ def _absolute(path: str) -> str:
     return str(Path(path).resolve())
 
 
-def _backend(options: argparse.Namespace, plan: Plan) -> Here | Processes | Cluster:
+def _backend(options: argparse.Namespace, plan: Plan) -> InProcess | ProcessPool | RayCluster:
     say(f"Loading {options.model} ...")
     if not sys.stderr.isatty():
         disable_progress_bar()
     if options.ray is not None:
-        return Cluster(plan, options.ray, options.gpus_per_worker, options.workers)
-    return Processes(plan, options.workers) if (options.workers or 1) > 1 else Here(plan)
+        return RayCluster(plan, options.ray, options.gpus_per_worker, options.workers)
+    return ProcessPool(plan, options.workers) if (options.workers or 1) > 1 else InProcess(plan)

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.running.asker import device_name, model_facts
-from ..benchmarks.running.job import apart, hold, sha256, versions
+from ..benchmarks.running.job import apart, hold
+from ..benchmarks.running.provenance import device_name, model_facts, sha256, versions
 from ..errors import ClvsError
 from ..files import sweep, unwritten, write_whole
 from ..methods import spec

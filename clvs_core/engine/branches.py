@@ -60,10 +60,10 @@ class Record:
         self.original = torch.empty_like(self.attention) if edited else self.attention
         self.extras: dict[str, Tensor] = {}
         for name in extras:
-            size = branches, layers, heads if RECORDS[name] == "heads" else visual
-            flags = torch.zeros(size, dtype=torch.bool, device=device)
-            numbers = RECORDS[name] == "visual"
-            self.extras[name] = torch.full(size, torch.nan, dtype=dtype, device=device) if numbers else flags
+            recorded = RECORDS[name]
+            size = branches, layers, heads if recorded.over == "heads" else visual
+            empty, kind = (torch.nan, dtype) if recorded.kind == "numbers" else (False, torch.bool)
+            self.extras[name] = torch.full(size, empty, dtype=kind, device=device)
         self.uncertainty = torch.full((branches, layers), torch.nan, dtype=fine, device=device)
         self.stop = torch.full((branches,), -1, dtype=torch.long, device=device)
         top = (branches, layers, LENS_TOP)

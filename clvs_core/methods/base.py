@@ -12,7 +12,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -23,13 +23,26 @@ from ..plain import plain
 Visual = slice | Tensor  # where the visual tokens stand in a row of attention weights
 Pair = tuple[int, int]
 
-# What editors may record of every token and layer, and over what: visual tokens (a number each) or heads (bool).
-RECORDS: Mapping[str, Literal["visual", "flags", "heads"]] = {
-    "memory": "visual",
-    "accumulation": "visual",
-    "sinks": "flags",
-    "acted_heads": "heads",
+
+class Recorded(NamedTuple):
+    """What editors may record of every token and layer.
+
+    over: one value for each visual token or for each head. kind: numbers, NaN where there is none, or flags (bool).
+    carried: from where to where a vision memory goes that such numbers are, "" for what is none.
+    """
+
+    over: Literal["visual", "heads"]
+    kind: Literal["numbers", "flags"]
+    carried: Literal["layers", "words", ""] = ""
+
+
+RECORDS: Mapping[str, Recorded] = {
+    "memory": Recorded("visual", "numbers", "layers"),
+    "accumulation": Recorded("visual", "numbers", "words"),
+    "sinks": Recorded("visual", "flags"),
+    "acted_heads": Recorded("heads", "flags"),
 }
+"""By the name that editors, traces and their files have for it: another one is an entry here and a field of `Trace`."""
 
 
 class MethodError(ClvsError):

@@ -6,8 +6,8 @@ import pytest
 
 import clvs_core as clvs
 from assets.recipes.example_runs import RUNS, SCENES, shown
-from clvs_core.benchmarks.running.asker import fingerprint
 from clvs_core.benchmarks.running.folder import find_runs, read_run
+from clvs_core.benchmarks.running.provenance import fingerprint
 
 FOLDERS = find_runs([RUNS])
 

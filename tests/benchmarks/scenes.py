@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.running.job import Task
+from clvs_core.benchmarks.running.plan import Task
 from clvs_core.bundled import ASSETS
 from tests.benchmarks.made import share
 

@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from clvs_core.benchmarks.running import folder as runs
-from clvs_core.benchmarks.running import workers
 from clvs_core.cli import bench as bench_command
 from clvs_core.cli.bench import gpus, listed, methods, sweep
 from clvs_core.cli.main import main
@@ -42,7 +41,7 @@ def named(*words, model="scenes"):
 @pytest.fixture
 def blind(monkeypatch):
     """No model is loaded; answers are by a rule."""
-    monkeypatch.setattr(workers, "Asker", Blind)
+    monkeypatch.setattr("clvs_core.benchmarks.running.local.Asker", Blind)
 
 
 @pytest.fixture

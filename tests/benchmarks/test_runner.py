@@ -14,8 +14,8 @@ from clvs_core import benchmarks
 from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running import folder as runs
 from clvs_core.benchmarks.running import job as runner
-from clvs_core.benchmarks.running.asker import Plan
-from clvs_core.benchmarks.running.job import Task, first_pictures, positives, run
+from clvs_core.benchmarks.running.job import run
+from clvs_core.benchmarks.running.plan import Plan, Task, first_pictures, positives
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 from tests.benchmarks import made, scenes

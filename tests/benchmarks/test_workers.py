@@ -18,10 +18,13 @@ from PIL import Image
 import clvs_core
 from clvs_core import benchmarks
 from clvs_core.benchmarks.running import folder as runs
-from clvs_core.benchmarks.running import workers
-from clvs_core.benchmarks.running.asker import Asker, Plan, named_object
-from clvs_core.benchmarks.running.job import Job, Task, run
-from clvs_core.benchmarks.running.workers import Cluster, Here, Processes, decoded, packed
+from clvs_core.benchmarks.running.asker import Asker
+from clvs_core.benchmarks.running.job import run
+from clvs_core.benchmarks.running.local import InProcess, decoded, packed, picture_of
+from clvs_core.benchmarks.running.plan import Job, Plan, Task, named_object
+from clvs_core.benchmarks.running.processes import ProcessPool, _sent
+from clvs_core.benchmarks.running.ray import RayCluster
+from clvs_core.benchmarks.running.worker import Worker, without_pictures
 from clvs_core.errors import ClvsError, ImageError, ModelError
 from clvs_core.key_objects import CocoInstances, coverage
 from tests.benchmarks import scenes
@@ -103,7 +106,7 @@ def test_answers_without_traces_equal_ask(model, task, tokens):
 
 def test_rows_equal_asking_one_question_at_a_time(model, loaded, task):
     plan = Plan("scenes", scenes.ALL, batch=17)  # two questions share a pass
-    found = {(row["id"], row["method"]): row for rows in Here(plan).rows(task.jobs) for row in rows}
+    found = {(row["id"], row["method"]): row for rows in InProcess(plan).rows(task.jobs) for row in rows}
     assert len(found) == len(task.questions) * len(scenes.ALL)
     methods = [clvs_core.method(name) for name in scenes.ALL]
     for question in task.questions:
@@ -119,7 +122,7 @@ def test_rows_equal_asking_one_question_at_a_time(model, loaded, task):
 
 
 def test_vanilla_is_what_generate_says(model, loaded, task):
-    found = {row["id"]: row for rows in Here(Plan("scenes", {"v": "vanilla"})).rows(task.jobs) for row in rows}
+    found = {row["id"]: row for rows in InProcess(Plan("scenes", {"v": "vanilla"})).rows(task.jobs) for row in rows}
     for question in task.questions:
         inputs = model.prompts.encode(Image.open(question.picture).convert("RGB"), question.text)
         out = model.hf.generate(
@@ -169,7 +172,7 @@ def test_records_are_those_of_the_traces(model, loaded, task):
     """Recomputed number by number from `ask`."""
     plan = Plan("scenes", {"vanilla": "vanilla", "clvs": "clvs"}, masks=str(scenes.INSTANCES), lens=True)
     assert plan.records == ["key_objects", "lens"]
-    found = {(row["id"], row["method"]): row for rows in Here(plan).rows(task.jobs) for row in rows}
+    found = {(row["id"], row["method"]): row for rows in InProcess(plan).rows(task.jobs) for row in rows}
     masks = CocoInstances(scenes.INSTANCES)
     for question in task.questions[: QUESTIONS + 1]:
         image = model.open_image(question.picture)
@@ -198,9 +201,9 @@ def test_records_are_those_of_the_traces(model, loaded, task):
 
 def test_records_change_no_answer(loaded, task):
     methods = {"clvs": "clvs", "pai": "pai"}
-    plain = [row for rows in Here(Plan("scenes", methods)).rows(task.jobs) for row in rows]
+    plain = [row for rows in InProcess(Plan("scenes", methods)).rows(task.jobs) for row in rows]
     plan = Plan("scenes", methods, masks=str(scenes.INSTANCES), lens=True)
-    recorded = [row for rows in Here(plan).rows(task.jobs) for row in rows]
+    recorded = [row for rows in InProcess(plan).rows(task.jobs) for row in rows]
     for one, other in zip(plain, recorded, strict=True):
         assert {name: other[name] for name in ("id", "method", "answer", "stop")} == {
             name: one[name] for name in ("id", "method", "answer", "stop")
@@ -214,7 +217,7 @@ def test_questions_without_a_mask_have_no_attention(loaded, task):
     plan = Plan("scenes", {"vanilla": "vanilla"}, masks=str(scenes.INSTANCES))
     for question in (unknown, nowhere):
         assert not named_object(CocoInstances(scenes.INSTANCES), question)
-        ((row,),) = Here(plan).rows([Job(question.picture, [question])])
+        ((row,),) = InProcess(plan).rows([Job(question.picture, [question])])
         assert set(row) == {"id", "method", "answer", "probability", "stop", "mask_note"}, "and why"
 
 
@@ -254,12 +257,12 @@ def test_tables_answer_as_files_do(loaded, task, parquet):
     questions = benchmarks.get("pope").load(parquet, True)
     assert all(callable(question.picture) for question in questions)
     plan = Plan("scenes", scenes.METHODS)
-    found = asked(Here(plan), Task(task.benchmark, str(parquet), questions).jobs)
-    assert_same_rows(found, asked(Here(plan), task.jobs))
+    found = asked(InProcess(plan), Task(task.benchmark, str(parquet), questions).jobs)
+    assert_same_rows(found, asked(InProcess(plan), task.jobs))
     assert np.array_equal(
         np.asarray(decoded(packed(questions[0].picture))), np.asarray(decoded(task.questions[0].picture))
     )
-    pickle.dumps((workers._sent(questions[0].picture), workers._plain(questions)))
+    pickle.dumps((_sent(questions[0].picture), without_pictures(questions)))
 
 
 class Blind:
@@ -290,7 +293,7 @@ class Blind:
     ids=["empty", "noise", "half", "gone"],
 )
 def test_an_unreadable_picture_stops_the_run_which_goes_on_once_it_is_mended(tmp_path, monkeypatch, content, said):
-    monkeypatch.setattr(workers, "Asker", Blind)
+    monkeypatch.setattr("clvs_core.benchmarks.running.local.Asker", Blind)
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for name in scenes.PICTURES:
@@ -304,13 +307,13 @@ def test_an_unreadable_picture_stops_the_run_which_goes_on_once_it_is_mended(tmp
     if content is not None:
         bad.write_bytes(good[: len(good) // 2] if content == "half" else content)
     with pytest.raises(ImageError) as caught:
-        run(task, plan, tmp_path / "out", Here(plan))
+        run(task, plan, tmp_path / "out", InProcess(plan))
     message = str(caught.value)
     assert message.startswith(f"The picture of question coco/random/3 (kite-weather.jpg) cannot be read: {said}")
     assert message.endswith("; mend it, and the same command goes on.")
     assert len(runs.read_run(tmp_path / "out").rows) == 4
     bad.write_bytes(good)
-    run(task, plan, tmp_path / "out", Here(plan))
+    run(task, plan, tmp_path / "out", InProcess(plan))
     assert runs.read_run(tmp_path / "out").complete
 
 
@@ -319,24 +322,24 @@ def test_pictures_without_a_name_are_called_by_their_question(picture, task):
     with pytest.raises(
         ImageError, match=r"^The picture of question coco/random/1 \(kite-weather\.jpg\) cannot be read"
     ):
-        workers._picture(picture, task.questions)
+        picture_of(picture, task.questions)
     with pytest.raises(ImageError, match=r"^The picture of question coco/random/1 cannot be read: [^<]*$"):
-        workers._picture(picture, [replace(task.questions[0], image="")])
+        picture_of(picture, [replace(task.questions[0], image="")])
 
 
 def test_a_gigantic_picture_is_one_sentence(task):
     file = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(file, "PNG")
     with pytest.raises(ImageError, match=r"cannot be read: .*pixels"):
-        workers._picture(file.getvalue(), task.questions)
+        picture_of(file.getvalue(), task.questions)
 
 
 # --- processes (a real run of theirs, killed, is in test_bench_command) -------------------------------
 
 
 def losing(*answered):
-    """Processes; the first pool answers these jobs before it breaks, and so on. And what each pool was asked."""
-    backend, left, pools = Processes.__new__(Processes), list(answered), []
+    """A ProcessPool; the first pool answers these jobs before it breaks, and so on. And what each pool was asked."""
+    backend, left, pools = ProcessPool.__new__(ProcessPool), list(answered), []
 
     def through(jobs):
         pools.append("".join(job.picture for job in jobs))
@@ -366,11 +369,10 @@ def test_a_picture_that_every_worker_dies_of_ends_the_run(task):
     assert pools == ["abcdef", "adef", "aef"]
 
 
-def test_what_a_worker_cannot_load_is_told_to_whoever_asks(monkeypatch):
-    monkeypatch.setattr(workers, "_asker", None)
-    workers._start(Plan("/no/such/model", scenes.METHODS))
+def test_what_a_worker_cannot_load_is_told_to_whoever_asks():
+    worker = Worker(Plan("/no/such/model", scenes.METHODS))
     with pytest.raises(ModelError, match="There is no model folder") as caught:
-        workers._about()
+        worker.about()
     travelled = pickle.loads(pickle.dumps(caught.value))
     assert (type(travelled), str(travelled)) == (ModelError, str(caught.value))
 
@@ -382,9 +384,9 @@ def test_workers_that_die_while_they_load_are_one_sentence(monkeypatch):
             future.set_exception(BrokenProcessPool())
             return future
 
-    monkeypatch.setattr(Processes, "_pool", lambda self: Pool())
+    monkeypatch.setattr(ProcessPool, "_pool", lambda self: Pool())
     with pytest.raises(ModelError, match=r"^A worker process ended while it loaded scenes; .* memory for it\.$"):
-        Processes(Plan("scenes", scenes.METHODS), 2)
+        ProcessPool(Plan("scenes", scenes.METHODS), 2)
 
 
 # --- Ray ----------------------------------------------------------------------------------------------
@@ -394,8 +396,8 @@ def test_workers_that_die_while_they_load_are_one_sentence(monkeypatch):
 def test_ray_answers_the_same_also_when_a_worker_is_killed(task, tmp_path, loaded):
     ray = pytest.importorskip("ray")
     plan = Plan("scenes", scenes.ALL, device="cpu")
-    run(task, plan, tmp_path / "here", Here(plan))
-    cluster = Cluster(plan, "local", count=2)
+    run(task, plan, tmp_path / "here", InProcess(plan))
+    cluster = RayCluster(plan, "local", count=2)
     try:
         assert cluster.own
         pids = ray.get([worker.__ray_call__.remote(lambda self: os.getpid()) for worker in cluster.workers])
@@ -434,9 +436,9 @@ def _wrong_picture(cluster, task, folder):
 
 def _too_many(plan):
     with pytest.raises(ClvsError, match=r"^The cluster has room for \d+ workers; "):
-        Cluster(plan, "local", count=1000)
+        RayCluster(plan, "local", count=1000)
     with pytest.raises(ClvsError, match=r"^The cluster has room for 0 workers with 1000 GPUs each; "):
-        Cluster(plan, "local", gpus=1000)
+        RayCluster(plan, "local", gpus=1000)
 
 
 @pytest.mark.ray
@@ -446,10 +448,10 @@ def test_a_cluster_that_is_not_there_is_one_sentence(address):
     with pytest.raises(
         ClvsError, match=rf"^There is no Ray cluster at {address} \(.+\); start one with ray start --head"
     ):
-        Cluster(Plan("scenes", scenes.METHODS), address)
+        RayCluster(Plan("scenes", scenes.METHODS), address)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ClvsError, match=r"^Running on a cluster needs the package ray; run: pip install ray$"):
-        Cluster(Plan("scenes", scenes.METHODS), "local")
+        RayCluster(Plan("scenes", scenes.METHODS), "local")

@@ -14,6 +14,7 @@ from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, ClvsError, Combine,
 from clvs_core.methods import METHODS, load_method, spec
 from clvs_core.methods.base import RECORDS, Keys, NoisedPicture, NoPicture, PaperLayers, Target
 from clvs_core.models.positions import rerotate, unified_positions
+from clvs_core.trace import Trace
 from tests import tiny
 from tests.close import assert_close
 
@@ -282,6 +283,10 @@ def test_settings_left_open_come_from_the_model_s_card():
 def test_settings_that_a_model_cannot_have(chosen, words):
     with pytest.raises((ValueError, MethodError), match=words):
         chosen.resolve(target(4, clvs={"beta": 0.8}))
+
+
+def test_what_editors_may_record_has_a_place_in_a_trace():
+    assert set(RECORDS) <= {field.name for field in dataclasses.fields(Trace)}
 
 
 def test_what_a_method_says_about_itself():

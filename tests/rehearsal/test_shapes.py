@@ -57,7 +57,7 @@ def test_every_shape_is_read_and_asked_about(loaded, shape):
     for run in image.ask(QUESTION, [clvs.Vanilla(), clvs.CLVS(), clvs.VCD()], 1, keep_logits=True):
         assert not np.isnan(run.logits).any()
         assert run.trace.attention.shape[-1] == image.views.visual
-        assert clvs.models.views.Views.from_json(image.views.to_json()) == image.views
+        assert clvs.models.geometry.grids.Views.from_json(image.views.to_json()) == image.views
     whole = np.ones(shape, dtype=bool)
     covered = clvs.coverage(whole, image.views)
     assert covered.max() == pytest.approx(1), "some token sees nothing but picture"

@@ -23,9 +23,9 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from clvs_core import benchmarks
-from clvs_core.benchmarks.running.asker import Plan
-from clvs_core.benchmarks.running.job import Job, Task
-from clvs_core.benchmarks.running.workers import Here, Processes
+from clvs_core.benchmarks.running.local import InProcess
+from clvs_core.benchmarks.running.plan import Job, Plan, Task
+from clvs_core.benchmarks.running.processes import ProcessPool
 from clvs_core.bundled import ASSETS
 from clvs_core.methods import METHODS, Target, spec
 from clvs_core.methods.settings import unset
@@ -63,7 +63,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return work(), time.perf_counter() - began
 
 
-def asked(backend: Here | Processes, jobs: Sequence[Job]) -> tuple[list[dict[str, Any]], float]:
+def asked(backend: InProcess | ProcessPool, jobs: Sequence[Job]) -> tuple[list[dict[str, Any]], float]:
     return timed(lambda: [row for rows in backend.rows(jobs) for row in rows])
 
 
@@ -81,7 +81,7 @@ def rounds(jobs: Sequence[Job], pictures: int) -> list[dict[str, float]]:
     target = Target.of(CARDS["scenes"])
     every = {name: spec(unset(cls).filled(target)) for name, cls in METHODS.items()}
     eight, one = Plan("scenes", every), Plan("scenes", {"vanilla": "vanilla"})
-    loop, all_here, one_here, spread = Loop(), Here(eight), Here(one), Processes(eight, 2)
+    loop, all_here, one_here, spread = Loop(), InProcess(eight), InProcess(one), ProcessPool(eight, 2)
     threads, found = torch.get_num_threads(), []
     for number in range(0, len(jobs) - pictures + 1, pictures):
         some = jobs[number : number + pictures]

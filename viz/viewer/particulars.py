@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from clvs_core.methods import method as parse
+from clvs_core.methods.base import RECORDS
 
 CONTRAST_WORDS = 6  # the likeliest ones; more do not fit beside the curves
 ACTED = {"adhh": "silenced", "var": "redistributed"}  # what happens to the heads that a method acts on
@@ -58,11 +59,19 @@ def recorded(run: Any, steps: int | None) -> dict[str, Any]:
 
 def memory(trace: Any) -> np.ndarray | None:
     """(S, L, N) what a method carries, from layer to layer or from word to word; None for the others."""
-    return trace.memory if trace.memory is not None else trace.accumulation
+    name = _memory(trace)
+    return None if name is None else getattr(trace, name)
 
 
 def _carried(trace: Any) -> str | None:
-    return None if memory(trace) is None else "layers" if trace.memory is not None else "words"
+    name = _memory(trace)
+    return None if name is None else RECORDS[name].carried
+
+
+def _memory(trace: Any) -> str | None:
+    """Which of its records is the vision memory; None where there is none."""
+    carried = (name for name, recorded in RECORDS.items() if recorded.carried)
+    return next((name for name in carried if getattr(trace, name) is not None), None)
 
 
 def _resolved(method: Any, spec: str) -> Any:

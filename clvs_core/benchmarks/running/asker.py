@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,43 +16,12 @@ from ...key_objects import CocoInstances, coverage, key_object_attention, mentio
 from ...loading import load_model
 from ...methods import load_method, method, spec
 from ...methods.clvs import converged
-from ...models.prompts import CHAT
 from ...pictures import stored_orientation
 from ..question import Question
+from .plan import Plan
+from .provenance import device_name, model_facts
 
-BATCH = 128
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How questions are asked; plain data, so that it reaches other processes and machines.
-
-    model, dtype, device, quantization, image_mode: as `load_model` takes them. methods: name in the answers -> spec.
-    files: Python files with methods of one's own. masks: a COCO instances file; then key-object attention is recorded
-    for questions that are answered yes and name an object of the picture. lens: also record the uncertainty after every
-    layer, and where the answer has converged. batch: branches of one pass at most, but always one question with all
-    methods, and not counting the rows of contrasts; more memory, less time. threads: of PyTorch, None for its own
-    choice.
-    """
-
-    model: str
-    methods: Mapping[str, str]
-    prompt: str = CHAT
-    max_new_tokens: int = 1
-    dtype: str = "auto"
-    device: str = "auto"
-    quantization: str | None = None
-    image_mode: Any = None
-    files: Sequence[str] = ()
-    masks: str | None = None
-    lens: bool = False
-    batch: int = BATCH
-    threads: int | None = None
-
-    @property
-    def records(self) -> list[str]:
-        return [*["key_objects"] * bool(self.masks), *["lens"] * self.lens]
 
 
 class Asker:
@@ -161,50 +128,3 @@ def _said(run: Run) -> Row:
 
 def _short(values: np.ndarray) -> list[float]:
     return [float(f"{value:.5g}") for value in values.tolist()]
-
-
-def model_facts(model: Any, quantization: str | None, image_mode: Any) -> dict[str, Any]:
-    """What tells one loaded model from another, as JSON: checkpoint, shape, and how it was loaded."""
-    return {
-        "name": model.name,
-        "label": model.card.label,
-        "family": model.card.family,
-        "revision": getattr(model.hf.config, "_commit_hash", None) or model.card.revision,
-        "weights": fingerprint(model.hf),
-        "layers": model.layers,
-        "heads": model.heads,
-        "dtype": str(model.hf.dtype).removeprefix("torch."),
-        "device": _place(model).type,
-        "quantization": quantization,
-        "image_mode": image_mode,
-    }
-
-
-def device_name(model: Any) -> str:
-    """The hardware's name, which other runs with the same settings may not share."""
-    place = _place(model)
-    if place.type == "cuda":
-        return torch.cuda.get_device_name(place)
-    return f"cpu, {torch.get_num_threads()} threads" if place.type == "cpu" else place.type
-
-
-def _place(model: Any) -> torch.device:
-    return next(p.device for p in model.hf.parameters() if p.device.type != "meta")
-
-
-def fingerprint(hf: Any) -> str:
-    """A short checksum that tells checkpoints apart: of the first numbers of every weight."""
-    digest = hashlib.sha256()
-    for name, weight in hf.state_dict().items():
-        digest.update(f"{name} {tuple(weight.shape)}".encode())
-        if weight.device.type != "meta":
-            digest.update(weight.flatten()[:16].to("cpu", torch.float64).numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def named_object(masks: CocoInstances, question: Question) -> bool:
-    """Whether the masks have an object that the question names; not where they have several pictures of its name."""
-    try:
-        return bool(mentioned(question.text, [item.name for item in masks.find(question.image)]))
-    except ClvsError:
-        return False

@@ -8,30 +8,22 @@ pass must not depend on when a run was stopped, and only the missing answers are
 from __future__ import annotations
 
 import datetime
-import functools
 import hashlib
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from importlib import metadata
 from io import FileIO
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ...bundled import CHECKOUT
 from ...errors import ClvsError
 from ...files import DRAFT, sweep, unwritten, write_whole
-from ..benchmark import Benchmark
-from ..question import Question
-from .asker import Plan, Row, named_object
+from .asker import Row
 from .folder import ABOUT, ANSWERS, FORMAT, QUESTIONS, question_line, read_about, read_run
+from .plan import Job, Plan, Task
+from .provenance import checksums, sha256, versions
 
-_DATA = (".json", ".jsonl", ".txt", ".parquet")
-_FILES_NAMED = 40  # more are told by one checksum of all
 # What must be the same for answers to belong together, and what to call it.
 _SAME = {
     "benchmark": "benchmark",
@@ -46,39 +38,8 @@ _SAME = {
 }
 
 
-@dataclass(frozen=True)
-class Job:
-    """All questions about one picture, each once. picture: what `Question.picture` is."""
-
-    picture: Any
-    questions: Sequence[Question]
-
-
-@dataclass(frozen=True)
-class Task:
-    """Which questions of which benchmark: what a run is about, apart from how they are asked.
-
-    data, options: as `Benchmark.load` takes them. selection: how the questions were chosen from those, for people.
-    """
-
-    benchmark: Benchmark
-    data: str
-    questions: Sequence[Question]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    selection: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-
-    @property
-    def jobs(self) -> list[Job]:
-        """One a picture, in the order of the questions. Questions whose picture has no name are alone."""
-        by_picture: dict[str, dict[str, Question]] = {}
-        for question in self.questions:
-            by_picture.setdefault(_picture(question), {})[question.id] = question
-        return [Job(next(iter(some.values())).picture, tuple(some.values())) for some in by_picture.values()]
-
-
 class Backend(Protocol):
-    """Who asks: this process, several, or a cluster (see `workers`)."""
+    """Who asks: this process, several, or a cluster (`local`, `processes`, `ray`)."""
 
     def about(self) -> dict[str, Any]:
         """`Asker.about`."""
@@ -88,39 +49,6 @@ class Backend(Protocol):
 
     def rows(self, jobs: Sequence[Job]) -> Iterator[list[Row]]:
         """The answers to every job, job by job, in any order, each once."""
-
-
-def _picture(question: Question) -> str:
-    """What tells pictures apart: the name, or where a table has none, the question."""
-    return question.image or f"\0{question.id}"
-
-
-# --- choosing questions -------------------------------------------------------------------------------
-
-
-def first_pictures(questions: Sequence[Question], number: int) -> list[Question]:
-    """The questions about the first pictures."""
-    kept = set(list(dict.fromkeys(map(_picture, questions)))[:number])
-    return [question for question in questions if _picture(question) in kept]
-
-
-def positives(questions: Sequence[Question], number: int, masks: Any = None) -> list[Question]:
-    """Questions that are answered yes, the first of each picture, of at most `number` pictures.
-
-    masks: CocoInstances; then only questions that name an object which has a mask. The CLVS paper measures key-object
-    attention on 500 such questions of POPE and does not say which; POPE's COCO files have 500 pictures.
-    """
-    found: dict[str, Question] = {}
-    for question in questions:
-        if question.label != "yes" or _picture(question) in found:
-            continue
-        if masks is None or named_object(masks, question):
-            found[_picture(question)] = question
-        if len(found) == number:
-            break
-    if not found:
-        raise ClvsError("None of the questions is answered yes and names an object with a mask; give the masks' file.")
-    return list(found.values())
 
 
 # --- running ------------------------------------------------------------------------------------------
@@ -291,47 +219,3 @@ def _append(file: FileIO, rows: Sequence[Row]) -> None:
 
 def _text(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-# --- where it comes from ------------------------------------------------------------------------------
-
-
-def checksums(data: str) -> dict[str, str]:
-    """sha256 of the benchmark's files by name, of all together as "*" where they are many; {} for data of the hub."""
-    root = Path(data)
-    if not root.exists():
-        return {}
-    files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.suffix in _DATA and p.is_file())
-    found = {str(path.relative_to(root)) if path != root else path.name: sha256(path) for path in files}
-    if len(found) <= _FILES_NAMED:
-        return found
-    return {"*": hashlib.sha256(json.dumps(found).encode()).hexdigest()}
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        for part in iter(functools.partial(file.read, 1 << 20), b""):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def versions() -> dict[str, Any]:
-    """Of Python, the libraries that compute, and this program."""
-    found: dict[str, Any] = {"python": platform.python_version()}
-    for name in ("torch", "transformers", "clvs-explorer"):
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found | {"commit": _commit()}
-
-
-def _commit() -> str | None:
-    """Of the checkout that this runs from, with + where files differ from it; None outside of one."""
-    root = CHECKOUT
-    if not (root / ".git").exists():  # installed, perhaps somewhere inside another project's checkout
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -7,11 +7,13 @@ families' files make them. This file knows no model.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, Strict, ValidationError
 
 from ...plain import plain
+from ...untrusted import Count, Number, Text, Untrusted, departure
 
 KINDS = ("full", "base", "tiles")
 MAX_GRIDS = 64
@@ -143,40 +145,34 @@ class Views:
         Raises:
             ValueError: a field is missing, has the wrong type, or describes an impossible geometry.
         """
-        if not isinstance(data, Mapping):
-            raise ValueError("Views must be a JSON object with width, height, visual and grids.")
-        grids = data.get("grids")
-        if not isinstance(grids, list) or len(grids) > MAX_GRIDS:
-            raise ValueError(f"Views need a list of at most {MAX_GRIDS} grids.")
-        width, height, visual = (_integer(data, key) for key in ("width", "height", "visual"))
-        return cls(width, height, visual, tuple(map(_view_from_json, grids)))
+        try:
+            found = _Views.model_validate(data)
+        except ValidationError as error:
+            raise ValueError(f"The geometry of visual tokens {departure(error)}.") from None
+        return cls(found.width, found.height, found.visual, tuple(View(**dict(grid)) for grid in found.grids))
+
+
+_Size = Annotated[Count, Field(le=1 << 31)]
+_Length = Annotated[Number, Field(ge=-1e9, le=1e9)]
+
+
+class _View(Untrusted):
+    start: _Size
+    rows: _Size
+    cols: _Size
+    region: Annotated[tuple[_Length, _Length, _Length, _Length], Strict(False)]
+    stride: _Size = 0
+    kind: Text = "full"
+
+
+class _Views(Untrusted):
+    width: _Size
+    height: _Size
+    visual: _Size
+    grids: Annotated[list[_View], Field(max_length=MAX_GRIDS)]
 
 
 def _make_plain(view: View | Views) -> None:
     """Sizes come from arrays, tensors and image processors, and go into files."""
     for f in fields(view):
         object.__setattr__(view, f.name, plain(getattr(view, f.name)))
-
-
-def _integer(data: Mapping[str, Any], key: str) -> int:
-    value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1 << 31:
-        raise ValueError(f"{key!r} must be a whole number from 0 to 2^31, but got {value!r:.40}.")
-    return value
-
-
-def _is_length(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e9
-
-
-def _view_from_json(data: Any) -> View:
-    if not isinstance(data, Mapping):
-        raise ValueError("Each grid must be a JSON object.")
-    region = data.get("region")
-    if not isinstance(region, list) or len(region) != 4 or not all(map(_is_length, region)):
-        raise ValueError("A grid's region must be a list of four finite numbers x0, y0, x1, y1.")
-    kind = data.get("kind", "full")
-    start, rows, cols = (_integer(data, key) for key in ("start", "rows", "cols"))
-    stride = _integer(data, "stride") if "stride" in data else 0
-    x0, y0, x1, y1 = map(float, region)
-    return View(start, rows, cols, (x0, y0, x1, y1), stride, kind)
