@@ -1,6 +1,6 @@
 """What docs/reference.md says of every command, option and endpoint, from where it is declared; a test holds it current.
 
-    python -m tests.documents       writes it
+python -m tests.documents       writes it
 """
 
 from __future__ import annotations

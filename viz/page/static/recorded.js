@@ -6,6 +6,7 @@ const shown = () => document.querySelector('#viewer .cv')?.__clvs?.model?.record
 const open = () => props.value?.open ?? null;
 const strip = box.querySelector('.rd-pictures');
 let at = null; // the picture whose questions are listed
+let choices = 0; // how often something was chosen
 
 function button(text, pressed, click) {
   const made = document.createElement('button');
@@ -17,7 +18,7 @@ function button(text, pressed, click) {
 }
 
 function choose(recording, id = '') {
-  trigger('open', { recording, id });
+  trigger('open', { recording, id, choice: ++choices }); // answers may overtake each other: the last choice is shown
 }
 
 function picture({ name, title, thumbnail }) {
