@@ -1,4 +1,4 @@
-"""What docs/reference.md says of every command, option and endpoint, from where it is declared; a test holds it current.
+"""What docs/reference.md says of every command, option and endpoint, from where it is declared; a test keeps it so.
 
 python -m tests.documents       writes it
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 from pathlib import Path
@@ -72,6 +73,21 @@ def test_the_commands_of_a_page_are_there(page):
     if page.name != "CHANGELOG.md":
         written = page.read_text(encoding="utf-8")
         assert set(re.findall(r"-m clvs_core ([a-z][a-z-]*)", written)) <= {*commands}
-        assert set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", written, re.M)) <= {*targets}
+        assert set(re.findall(r"(?:^|`)make ([a-z-]+)(?:`|$| ARGS|  )", written, re.M)) <= {*targets}
         for module in re.findall(r"-m ((?:assets|tests|viz)\.[\w.]+)", written):
             assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file(), module
+
+
+def test_every_folder_of_the_architecture_is_told_in_a_sentence():
+    packages = {str(Path(path).parent) for path in tracked("clvs_core/*/__init__.py", "viz/*/__init__.py")}
+    told = re.findall(r"^\| `([\w/]+)` \|", text("docs/architecture.md"), re.M)
+    assert packages - set(told) == set()
+
+
+def test_what_the_architecture_names_is_there():
+    for name in re.findall(r"`((?:clvs_core|viz)[\w./]*)`", text("docs/architecture.md")):
+        if "/" in name:
+            stem = Path(name)
+            assert stem.stem in "xyzfm" or (ROOT / name).exists(), name
+        else:
+            pkgutil.resolve_name(name)
