@@ -26,6 +26,7 @@ test-elsewhere: .venv/.test
 check: .venv/.test node_modules/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	find viz -name "*.pyi" -delete  # written by Gradio, which mypy would read in place of the code
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	npm run --silent check
