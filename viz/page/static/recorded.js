@@ -10,6 +10,7 @@ const shown = () => viewer()?.model?.recorded ?? null;
 const open = () => props.value?.open ?? null;
 const strip = box.querySelector('.rd-pictures');
 let at = null; // the picture whose questions are listed
+let choices = 0; // how often something was chosen
 
 function button(text, pressed, onclick, ...children) {
   const state = pressed === null ? null : String(pressed);
@@ -17,7 +18,7 @@ function button(text, pressed, onclick, ...children) {
 }
 
 function choose(recording, id = '') {
-  trigger('open', { recording, id });
+  trigger('open', { recording, id, choice: ++choices }); // answers may overtake each other: the last choice is shown
 }
 
 function picture({ name, title, thumbnail }) {
