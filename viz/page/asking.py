@@ -14,7 +14,7 @@ from typing import Any
 
 from gradio.context import LocalContext
 
-from clvs_core.engine.decode import Addition, RunLog
+from clvs_core.engine.runs import Addition, RunLog
 from clvs_core.errors import ClvsError, Stopped
 from clvs_core.models import memory
 from clvs_core.models.prompts import CHAT
