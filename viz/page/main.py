@@ -133,17 +133,22 @@ def _serve(page: gr.Blocks, options: argparse.Namespace) -> int:
 
 def parse(arguments: Sequence[str] | None = None, prog: str = "clvs-explorer") -> argparse.Namespace:
     """The command line; a Space gives none and sets environment variables instead."""
-    parser = argparse.ArgumentParser(prog=prog, description="CLVS Explorer in the browser.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
-    _add_address(parser)
-    _add_models(parser)
-    _add_folders(parser)
-    _add_access(parser)
-    options = parser.parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     options.host = options.host.strip("[]")  # as addresses write one of IPv6
     options.model = options.model or _listed("CLVS_MODELS") or ["scenes"]
     options.recordings = options.recordings or _listed("CLVS_RECORDINGS") or usual_recordings()
     options.runs = options.runs or [folder for folder in (Path("runs"), RUNS) if folder.is_dir()]
+    return options
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Every option."""
+    options = argparse.ArgumentParser(prog=prog, description="CLVS Explorer in the browser.")
+    options.add_argument("--version", action="version", version=f"%(prog)s {version()}")
+    _add_address(options)
+    _add_models(options)
+    _add_folders(options)
+    _add_access(options)
     return options
 
 
@@ -156,7 +161,8 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
     everywhere = "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"
     host = os.environ.get("GRADIO_SERVER_NAME", everywhere)
     parser.add_argument("--host", default=host, help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    parser.add_argument("--port", type=int, default=port, help="port to listen on (default %(default)s)")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:

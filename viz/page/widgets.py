@@ -6,10 +6,8 @@ text that is not ours arrives in the value and reaches the page through `textCon
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import html
-import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -18,18 +16,19 @@ from typing import Any
 
 import gradio as gr
 
-from viz import scales
 from viz.page import limits
 from viz.page.library import Library, Scene, file_url
 from viz.page.session import Shown
+from viz.viewer.modules import joined
 
 STATIC = Path(__file__).parent / "static"
 
 
 @functools.cache
 def static(name: str) -> str:
-    """Text of a file of the page: page.css, header.html, header.js."""
-    return (STATIC / name).read_text(encoding="utf-8")
+    """Text of a file of the page, a script with what it imports: page.css, header.html, header.js."""
+    path = STATIC / name
+    return joined(path) if path.suffix == ".js" else path.read_text(encoding="utf-8")
 
 
 class Setting(gr.Slider):
@@ -194,11 +193,10 @@ class MethodPicker(Fixed):
     """
 
     def __init__(self, value: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        styles = json.dumps([dataclasses.asdict(style) for style in scales.STYLES])
         super().__init__(
             value,
             html_template=static("methods.html"),
-            js_on_load=f"const STYLES = {styles};\n{static('methods.js')}",
+            js_on_load=static("methods.js"),
             **kwargs,
         )
 
