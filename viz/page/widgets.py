@@ -48,9 +48,14 @@ class Setting(gr.Slider):
 
 
 class Fixed(gr.HTML):
-    """A `gr.HTML` that hands its value through and has no default look."""
+    """A `gr.HTML` that hands its value through and has no default look. files: its template and script, where fixed."""
+
+    files = "", ""
 
     def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        template, script = self.files
+        if script:
+            kwargs |= {"html_template": static(template) if template else "<span></span>", "js_on_load": static(script)}
         super().__init__(value, apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Any) -> Any:
@@ -103,15 +108,13 @@ class PictureInput(Fixed):
 class RecordedDesk(Fixed):
     """Recorded pictures and questions; events `open` {"recording", "id"}, `leave`. The value is `Replaying.state`'s."""
 
-    def __init__(self, value: Any = None, **kwargs: Any) -> None:
-        super().__init__(value, html_template=static("recorded.html"), js_on_load=static("recorded.js"), **kwargs)
+    files = "recorded.html", "recorded.js"
 
 
 class ResultsBoard(Fixed):
     """The results tab; events `look`, `draw`, `save` and `open`, all with a choice. The value: what `Results` says."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template=static("results.html"), js_on_load=static("results.js"), **kwargs)
+    files = "results.html", "results.js"
 
 
 class Strip(Fixed):
@@ -180,8 +183,7 @@ class ModelMenu(Fixed):
 class Consent(Fixed):
     """Asks before a model is downloaded: event `use` with {"name"}. Each new value, of `Models.facts`, opens it."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template=static("consent.html"), js_on_load=static("consent.js"), **kwargs)
+    files = "consent.html", "consent.js"
 
 
 class MethodPicker(Fixed):
@@ -206,15 +208,13 @@ class MethodPicker(Fixed):
 class Header(Fixed):
     """Title, one sentence, and the page's own tools; event `export` with {"kind"}."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template=static("header.html"), js_on_load=static("header.js"), **kwargs)
+    files = "header.html", "header.js"
 
 
 class ShownRun(Fixed):
     """Says to the server which answer is on the page, as a `Shown`; the browser alone sets it."""
 
-    def __init__(self, value: Any = None, **kwargs: Any) -> None:
-        super().__init__(value, html_template="<span></span>", js_on_load=static("shown.js"), **kwargs)
+    files = "", "shown.js"
 
     def preprocess(self, payload: Any) -> Shown:
         return Shown.of(payload)
@@ -223,8 +223,7 @@ class ShownRun(Fixed):
 class Download(Fixed):
     """Hands a file to the visitor: the value is {"url", "name"}, or {"error"} for the header to say."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template="<span></span>", js_on_load=static("download.js"), **kwargs)
+    files = "", "download.js"
 
 
 def _safe(text: str) -> str:
