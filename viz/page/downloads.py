@@ -13,7 +13,7 @@ import numpy as np
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import relative_gain, together
-from viz.figures import traces as figures
+from viz import figures
 from viz.page import events, limits, links, objects
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, result, with_objects

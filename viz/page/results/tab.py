@@ -22,8 +22,8 @@ from clvs_core.benchmarks.report import tables as report
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from clvs_core.models.prompts import presets
+from viz import figures as drawing
 from viz.figures import paper as paper_figures
-from viz.figures import traces as drawing
 from viz.page import events, limits
 from viz.page.arriving import FILLED_IN
 from viz.page.desks import Desks
