@@ -9,7 +9,7 @@ ARGS ?=
 # Tests: a worker for each core, whoever is done early takes over what others have left
 PARALLEL ?= -n logical --maxprocesses 4 --dist worksteal
 
-.PHONY: app test test-elsewhere check format bench paper scenes-report scenes-methods scenes-model clean
+.PHONY: app test test-elsewhere check format bench paper scenes-report scenes-model clean
 
 app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
@@ -44,9 +44,6 @@ paper: .venv/.recipes
 # What the embedded model can do, and what each method changes, on fresh scenes; and the model itself from nothing (hours).
 scenes-report: .venv/.recipes
 	$(BIN)/python -m assets.recipes.report $(ARGS)
-
-scenes-methods: .venv/.recipes
-	$(BIN)/python -m assets.recipes.methods_table $(ARGS)
 
 scenes-model: .venv/.recipes
 	$(BIN)/python -m assets.recipes.train $(ARGS)
