@@ -8,9 +8,10 @@ const component = Object.fromEntries(
 );
 
 export default [
-  { ignores: ['.venv/', 'build/', 'runs/', 'viz/viewer/static/'] },
+  { ignores: ['.venv/', 'build/', 'runs/'] },
   js.configs.recommended,
   { rules },
   { files: ['viz/**/*.js'], languageOptions: { globals: globals.browser } },
+  { files: ['tests/js/*.js'], languageOptions: { globals: globals.node } },
   { files: ['viz/page/**/*.js'], languageOptions: { globals: component } },
 ];

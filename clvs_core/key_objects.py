@@ -2,7 +2,16 @@
 
 from .objects.coco import CocoInstances, MaskWarning
 from .objects.coverage import KeyObject, coverage, seen_share, together
-from .objects.curves import Gain, Summary, key_object_attention, relative_gain, summarise
+from .objects.curves import (
+    Gain,
+    ObjectCurve,
+    Summary,
+    gains,
+    key_object_attention,
+    object_curves,
+    relative_gain,
+    summarise,
+)
 from .objects.regions import region_mask
 from .objects.words import category, mentioned
 
@@ -11,11 +20,14 @@ __all__ = [
     "Gain",
     "KeyObject",
     "MaskWarning",
+    "ObjectCurve",
     "Summary",
     "category",
     "coverage",
+    "gains",
     "key_object_attention",
     "mentioned",
+    "object_curves",
     "region_mask",
     "relative_gain",
     "seen_share",

@@ -8,11 +8,13 @@ from typing import Any
 
 from PIL import Image
 
+from .. import results
 from ..engine.images import EncodedImage
 from ..errors import ClvsError
 from ..terminal import say
 from ..text import line
-from . import ask_table, choose
+from . import choose
+from .ask_table import table
 from .options import load
 
 COUNTS = (
@@ -42,8 +44,8 @@ def run(options: argparse.Namespace) -> None:
     if options.token > longest:
         raise ClvsError(f"There is no token {options.token}; the longest answer has {longest}.")
     key = choose.key(objects, image.views)
-    report = ask_table.report(image, options.image, options.question, options.prompt, runs, key)
-    print(json.dumps(report, indent=1, allow_nan=False) if options.json else ask_table.table(report, options.token - 1))
+    report = results.report(image, options.image, options.question, options.prompt, runs, key)
+    print(json.dumps(report, indent=1, allow_nan=False) if options.json else table(report, options.token - 1))
 
 
 def answer(options: argparse.Namespace, picture: Image.Image) -> tuple[EncodedImage, list[Any]]:

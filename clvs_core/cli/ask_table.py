@@ -1,117 +1,18 @@
-"""What `ask` found, as JSON (layers from 0) and as a table for people (layers from 1)."""
+"""What `ask` prints for people: `results.report` as a table, layers from 1."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .. import key_objects as ko
-from ..engine.images import EncodedImage
-from ..methods import spec
 from ..models.prompts import CHAT
 from ..text import line
-from ..trace import Trace
 
 WIDE = 120  # characters of a line, beyond which columns are numbered, and then groups of them stand below each other
 LONG = 48  # characters of a method's settings in a numbered list
 KOA, GAIN, UNCERTAINTY = "key-object attention", "gain (unclipped)", "uncertainty"
-
-
-@dataclass
-class Key:
-    """The chosen key objects as one: their names, the union of their masks and their share of each token together.
-
-    coverage is `key_objects.together` of theirs, as on the page; mask and seen are those of the union.
-    """
-
-    names: list[str]
-    mask: np.ndarray
-    coverage: np.ndarray
-    seen: float
-
-
-# --- JSON -------------------------------------------------------------------------------------------------------
-
-
-def report(
-    image: EncodedImage, file: str, question: str, prompt: str, runs: Sequence[Any], key: Key | None
-) -> dict[str, Any]:
-    """Everything `ask` knows, as plain JSON; layers from 0, null where nothing was measured."""
-    curves = [ko.key_object_attention(run.trace, key.coverage) if key else None for run in runs]
-    vanilla = next((c for c, run in zip(curves, runs, strict=True) if run.method.name == "vanilla"), None)
-    x0, y0, x1, y1 = image.views.seen()
-    return {
-        "model": image.model.name,
-        "image": {"file": file, "width": image.width, "height": image.height, "seen": [x0, y0, x1, y1]},
-        "question": question,
-        "prompt": prompt,
-        "key_object": key
-        and {
-            "names": key.names,
-            "area": float(key.mask.mean()),
-            "seen": key.seen,
-        },
-        "methods": [_method_report(run, curve, vanilla) for run, curve in zip(runs, curves, strict=True)],
-    }
-
-
-def _method_report(run: Any, curve: np.ndarray | None, vanilla: np.ndarray | None) -> dict[str, Any]:
-    trace: Trace = run.trace
-    found: dict[str, Any] = {
-        "method": spec(run.method),
-        "settings": trace.meta["method"],
-        "label": run.method.label,
-        "text": run.text,
-        "finished": run.finished,
-        "tokens": [{"id": t.id, "text": t.text, "probability": t.probability} for t in run.tokens],
-        "threshold": trace.meta["threshold"],
-        "first_check": trace.meta["first_check"],
-        "stop_layer": trace.stop_layer.tolist(),
-        "uncertainty": [[_number(u) for u in row] for row in trace.uncertainty],
-        **_acts(trace),
-    }
-    if curve is not None:
-        found["key_object_attention"] = curve.tolist()
-        found["summary"] = [
-            {"peak_layer": s.peak_layer, "peak": s.peak, "decay": _number(s.decay), "half_layer": s.half_layer}
-            for s in map(ko.summarise, curve)
-        ]
-    if curve is not None and vanilla is not None and run.method.name != "vanilla":
-        gains = [ko.relative_gain(a, b) for a, b in zip(curve, vanilla, strict=False)]
-        found["relative_gain"] = [
-            {"clipped": gain.clipped.tolist(), "unclipped": [_number(v) for v in gain.unclipped]} for gain in gains
-        ]
-    return found
-
-
-def _acts(trace: Trace) -> dict[str, Any]:
-    """How many sinks were found and heads acted on, (steps, layers), and the words of a contrast, by step."""
-    found: dict[str, Any] = {}
-    for name in ("sinks", "acted_heads"):
-        flags = getattr(trace, name)
-        if flags is not None:
-            found[name] = flags.sum(-1).tolist()
-    if trace.contrast_ids is not None and trace.contrast_probabilities is not None and trace.contrast_words is not None:
-        steps = zip(trace.contrast_ids.tolist(), trace.contrast_words, trace.contrast_probabilities, strict=True)
-        found["contrast"] = [
-            [
-                {"id": token, "text": word, **dict(zip(("picture", "contrast", "outcome"), shares, strict=True))}
-                for token, word, shares in zip(ids, words, chances.T.astype(float).tolist(), strict=True)
-            ]
-            for ids, words, chances in steps
-        ]
-    return found
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-# --- table ------------------------------------------------------------------------------------------------------
 
 
 def table(found: dict[str, Any], step: int) -> str:

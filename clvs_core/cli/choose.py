@@ -22,8 +22,8 @@ from ..methods import Method, load_method, method
 from ..models import prompts
 from ..models.geometry.grids import Views
 from ..pictures import read_picture, stored_orientation
+from ..results import Key
 from ..terminal import say
-from .ask_table import Key
 from .options import add_model, add_prompt, positive
 
 SCENES = ASSETS / "scenes"

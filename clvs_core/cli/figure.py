@@ -98,13 +98,7 @@ def _draw(figures: Any, options: argparse.Namespace, traces: Sequence[Trace], ch
         outline = key.mask if key else None
         return figures.heatmaps(picture, traces, step=step, layers=options.layers, outline=outline)
     assert key is not None  # _wanted saw to it
-    curves = [ko.key_object_attention(trace, key.coverage) for trace in traces]
-    vanilla = next((c for c, t in zip(curves, traces, strict=True) if t.meta.get("method") == "vanilla"), None)
-    gains = [
-        ko.relative_gain(curve[step], vanilla[step]).unclipped
-        if vanilla is not None and curve is not vanilla and step < min(len(curve), len(vanilla))
-        else None
-        for curve in curves
-    ]
+    curves = ko.object_curves(traces, key.coverage)
+    gains, attention = ko.gains(curves, step), [curve.attention for curve in curves]
     name = " and ".join(f"the {name}" for name in key.names)
-    return figures.curves(traces, curves, gains=gains, step=step, name=name)
+    return figures.curves(traces, attention, gains=gains, step=step, name=name)

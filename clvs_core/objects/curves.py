@@ -6,6 +6,8 @@ This file knows neither masks nor models: a trace's weights and each token's sha
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +80,33 @@ def relative_gain(method_curve: np.ndarray, vanilla_curve: np.ndarray) -> Gain:
         gain = 100 * (method_curve - vanilla_curve) / vanilla_curve
     gain = np.where(method_curve == vanilla_curve, 0.0, gain)
     return Gain(np.minimum(gain, 100.0), gain)
+
+
+@dataclass(frozen=True)
+class ObjectCurve:
+    """A method's attention (steps, layers) on an object, beside vanilla's; None where vanilla was not asked."""
+
+    attention: np.ndarray
+    vanilla: np.ndarray | None
+
+    def gain(self, step: int) -> Gain | None:
+        """Over vanilla at a token; None where there is no vanilla, or one of the two answers has ended before."""
+        if self.vanilla is None or step >= min(len(self.attention), len(self.vanilla)):
+            return None
+        return relative_gain(self.attention[step], self.vanilla[step])
+
+
+def object_curves(traces: Sequence[Any], coverage: np.ndarray) -> list[ObjectCurve]:
+    """`key_object_attention` of traces of one question, one a method, each beside that of the one named vanilla."""
+    curves = [key_object_attention(trace, coverage) for trace in traces]
+    vanilla = next((c for c, t in zip(curves, traces, strict=True) if t.meta.get("method") == "vanilla"), None)
+    return [ObjectCurve(curve, vanilla) for curve in curves]
+
+
+def gains(curves: Sequence[ObjectCurve], step: int) -> list[np.ndarray | None]:
+    """What is drawn beside each curve: its unclipped gain (layers,) at a token; None for vanilla itself, too."""
+    compared = [None if curve.attention is curve.vanilla else curve.gain(step) for curve in curves]
+    return [gain and gain.unclipped for gain in compared]
 
 
 def _curve(values: np.ndarray) -> np.ndarray:

@@ -27,11 +27,11 @@ AT_REST = """async (element) => {
 }"""
 RED = f"""() => {{
     const app = {APP};
-    app.paint = () => () => [255, 0, 0, 255];
+    app.numbers.painter = () => () => [255, 0, 0, 255];
     app.set({{ contours: false, scale: 'map' }});
     app.invalidate('maps');
     return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {{
-        const {{ canvas }} = app.maps[0];
+        const {{ canvas }} = app.maps.shown[0];
         const {{ data }} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
         let red = 0;
         for (let i = 0; i < data.length; i += 4) red += data[i] === 255 && data[i + 1] === 0 && data[i + 2] === 0;
@@ -67,14 +67,14 @@ def page(request, open_page, url):
 def grids(page):
     """The grids of the result, and of those the ones that are drawn."""
     views = result(page)["views"]
-    shown = json.loads(page.evaluate(f"JSON.stringify({APP}.visibleViews().map((v) => v.start))"))
+    shown = json.loads(page.evaluate(f"JSON.stringify({APP}.numbers.visibleViews().map((v) => v.start))"))
     return views, [view for view in views if view["start"] in shown]
 
 
 def picture(page):
     """Data URL of the first map."""
     page.evaluate(SETTLED)
-    return page.evaluate(f"{APP}.maps[0].canvas.toDataURL()")
+    return page.evaluate(f"{APP}.maps.shown[0].canvas.toDataURL()")
 
 
 def several(page):
@@ -104,11 +104,11 @@ def test_the_switch_between_tiles_and_the_whole_picture(page):
         return
     assert switch.locator("option").all_inner_texts() == ["Tiles", "Whole picture"]
     assert switch.input_value() == "tiles"
-    tiles, strip = picture(page), page.evaluate(f"{APP}.strip.toDataURL()")
+    tiles, strip = picture(page), page.evaluate(f"{APP}.strip.canvas.toDataURL()")
     switch.select_option("base")
     whole = picture(page)
     assert whole != tiles
-    assert page.evaluate(f"{APP}.strip.toDataURL()") != strip
+    assert page.evaluate(f"{APP}.strip.canvas.toDataURL()") != strip
     box = switch.bounding_box()
     assert 0 <= box["x"] <= box["x"] + box["width"] <= page.viewport_size["width"]
     assert switch.evaluate("(s) => s.scrollWidth <= s.clientWidth")
@@ -133,7 +133,7 @@ def test_the_token_under_the_pointer(page):
         tiles = [other for other in views if other["kind"] == "tiles"]
         if len(tiles) > 1:
             assert told.startswith(f"Tile {tiles.index(view) + 1} of {len(tiles)} · patch")
-        weight = page.evaluate(f"{APP}.raw()[0][{APP}.state.layer][{token}]")
+        weight = page.evaluate(f"{APP}.numbers.raw()[0][{APP}.state.layer][{token}]")
         share = page.evaluate(f"window.__clvsViewer.share({weight})")
         assert f"Vanilla {share} of all its attention" in told
 
@@ -157,7 +157,7 @@ def test_the_curve_of_a_drawn_region(page):
     grids = [View(**{name: view[name] for name in fields}) for view in shown["views"]]
     views = Views(families.WIDTH, families.HEIGHT, shown["visual"], tuple(grids))
     coverage = clvs.coverage(region_mask(families.HEIGHT, families.WIDTH, **region), views)
-    weights = np.array(page.evaluate(f"{APP}.raw().map((layers) => layers.map((v) => [...v]))"))
+    weights = np.array(page.evaluate(f"{APP}.numbers.raw().map((layers) => layers.map((v) => [...v]))"))
     curves = np.array(page.evaluate(f"{APP}.curves()"))
     # Python counts whole pixels of a box of 132 x 108, the page its exact area: up to about 1 % of it.
     np.testing.assert_allclose(curves, weights @ coverage, rtol=0.03)

@@ -327,7 +327,7 @@ def test_the_stop_is_marked_at_its_layer_on_curve_uncertainty_and_strip(show):
         const [r, g, b] = [1, 3, 5].map((i) => parseInt(orange.slice(i, i + 2), 16));
         return values.map((value, layer) => {
             const x = box.at ? box.at.x(layer) : (layer + 0.5) * box.clientWidth / values.length;
-            const row = box.closest('.cv').__clvs.stripRows[1].y; // CLVS's thumbnails; its mark stands on them
+            const row = box.closest('.cv').__clvs.strip.rows[1].y; // CLVS's thumbnails; its mark stands on them
             const [top, height] = box.at ? [box.at.y(value) - 13, 4] : [row - 9, 6];
             const { data } = canvas.getContext('2d').getImageData(x * scale, top * scale, 1, height * scale);
             for (let i = 0; i < data.length; i += 4) {
@@ -457,7 +457,7 @@ def test_a_drawn_box_is_followed_alone_and_clearing_it_brings_the_objects_back(s
 def test_a_drawn_region_outlives_another_question_but_not_another_picture(show):
     page = show()
     draw(page, "+ box", [(0.5, 0.5), (0.999, 0.999)])
-    page.evaluate(f"{APP}.onEvent = (name, data) => (window.told = {{ ...window.told, [name]: data }})")
+    page.evaluate(f"{APP}.store.onEvent = (name, data) => (window.told = {{ ...window.told, [name]: data }})")
     update = "(next) => document.querySelector('.cv').__clvs.update(next)"
     page.evaluate(update, fakes.payload(id="another question"))
     assert page.locator(".cv-curve-title").inner_text() == "Attention on your region"

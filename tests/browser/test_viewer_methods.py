@@ -331,11 +331,11 @@ def test_the_strip_underlines_the_layers_in_which_a_method_acts(show):
     page = show(payload("vanilla", "var"))
     lit = """() => {
         const app = document.querySelector('.cv').__clvs;
-        const canvas = app.strip;
+        const canvas = app.strip.canvas;
         const scale = canvas.width / canvas.clientWidth;
-        const row = app.stripRows[1];
+        const row = app.strip.rows[1];
         return Array.from({ length: 8 }, (_, layer) => {
-            const x = (layer + 0.5) * app.column * scale;
+            const x = (layer + 0.5) * app.strip.column * scale;
             return [...canvas.getContext('2d').getImageData(x, (row.y + row.height + 3) * scale, 1, 1).data];
         });
     }"""
@@ -404,10 +404,10 @@ def test_without_sink_tokens_there_is_no_switch_and_the_card_says_so(show):
 def head_row(page, place):
     return page.evaluate(
         f"""(place) => {{
-            const rows = {APP}.stripRows.filter((row) => row.acted);
+            const rows = {APP}.strip.rows.filter((row) => row.acted);
             const box = document.querySelector('.cv-strip').getBoundingClientRect();
-            return {{ left: box.left, top: box.top, y: rows[place].y, height: rows[place].height, column: {APP}.column,
-                label: rows[place].label }};
+            return {{ left: box.left, top: box.top, y: rows[place].y, height: rows[place].height,
+                column: {APP}.strip.column, label: rows[place].label }};
         }}""",
         place,
     )
@@ -419,7 +419,7 @@ def test_the_heads_that_a_method_acts_on_are_filled_in_the_grid(show, name, acte
     row = head_row(page, 0)
     assert row["label"] == f"{fakes.METHODS[name].label} heads"
     code = """([x, y]) => {
-        const canvas = document.querySelector('.cv').__clvs.strip;
+        const canvas = document.querySelector('.cv').__clvs.strip.canvas;
         const scale = canvas.width / canvas.clientWidth;
         return [...canvas.getContext('2d').getImageData(x * scale, y * scale, 1, 1).data].slice(0, 3);
     }"""
@@ -500,7 +500,7 @@ def test_every_memory_has_a_row_of_its_own_and_says_what_it_carries(show):
     rows = page.locator(".cv-rows span")
     assert [text.strip() for text in rows.all_inner_texts()][3:] == ["CLVS memory", "TARAC memory"]
     assert rows.nth(4).get_attribute("data-tip").startswith("What TARAC has kept of where earlier words looked.")
-    kept = page.evaluate(f"{APP}.stripRows[4].layers.map(Boolean)")
+    kept = page.evaluate(f"{APP}.strip.rows[4].layers.map(Boolean)")
     assert kept == [layer in (2, 3) for layer in range(fakes.LAYERS)]
     assert show(payload("vanilla", "vcd")).get_by_label("Vision memory").count() == 0
 

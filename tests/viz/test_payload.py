@@ -9,7 +9,6 @@ import pytest
 import clvs_core as clvs
 from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
-from viz.viewer import contract
 from viz.viewer.particulars import CONTRAST_WORDS
 from viz.viewer.payload import HEADS_BUDGET, Comparison, _affordable, build, contours, decode, empty, simplify
 
@@ -286,13 +285,3 @@ def test_before_the_first_token_cards_are_there_and_layers_are_not():
 def test_settings_are_told_in_words():
     assert entry("adhh")["settings"] == "2 heads"
     assert entry("pai+clvs")["settings"] == "CLVS α 0.8, β 0.8"
-
-
-def test_the_viewers_javascript_is_checked_against_what_python_gives_it():
-    assert contract.DECLARATION.read_text(encoding="utf-8") == contract.declaration(), (
-        "run python -m viz.viewer.contract"
-    )
-    page = contract.get_type_hints(contract.Payload)
-    assert set(fakes.payload()) == set(page)
-    for part, entry in ((contract.Method, "methods"), (contract.Object, "objects"), (contract.View, "views")):
-        assert set(fakes.payload()[entry][0]) == set(contract.get_type_hints(part))

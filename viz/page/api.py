@@ -6,7 +6,7 @@ They run with the page's limits, keep nothing but the latest pictures, and answe
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import numpy as np
 from gradio.data_classes import ImageData
 
 import clvs_core as clvs
+from clvs_core import results
 from clvs_core.errors import ClvsError
+from clvs_core.key_objects import ObjectCurve, mentioned, object_curves, region_mask, summarise
 from clvs_core.key_objects import category as key_category
-from clvs_core.key_objects import key_object_attention, mentioned, region_mask, relative_gain, summarise
 from clvs_core.models.prompts import CHAT, parse
 from viz.page import limits
 from viz.page.answering import check
@@ -67,8 +68,8 @@ def endpoints(models: Models, library: Library) -> None:
         seen, answer, _ = _answer(models, library, opened, image, question, methods, 1, model, prompt)
         name, mask = _object(library, seen, box, category, question)
         coverage = clvs.coverage(mask, answer.views)
-        curves = [key_object_attention(run.trace, coverage)[0] for run in answer.runs]
-        return {"object": name, "layers": answer.layers, "curves": _curves(answer.runs, curves)}
+        curves = map(_curve, answer.runs, object_curves([run.trace for run in answer.runs], coverage))
+        return {"object": name, "layers": answer.layers, "curves": list(curves)}
 
     for function in (ask, key_object_curve):
         gr.api(_said(function), api_name=function.__name__, **limits.API_QUEUE)
@@ -148,50 +149,43 @@ def _answers(answer: Answer) -> dict[str, Any]:
 
 
 def _told(run: Any) -> dict[str, Any]:
-    trace = run.trace
+    facts = results.facts(run)
     return {
-        "method": str(trace.meta["method"]),
-        "text": run.text,
-        "finished": bool(run.finished),
+        "method": str(facts["settings"]),
+        "text": facts["text"],
+        "finished": facts["finished"],
         "tokens": [
             {
-                "text": token.text,
-                "probability": float(token.probability),
-                "stop_layer": int(trace.stop_layer[step]),
-                "uncertainty": _plain(trace.uncertainty[step]),
-                **_particulars(trace, step),
+                "text": token["text"],
+                "probability": token["probability"],
+                "stop_layer": facts["stop_layer"][step],
+                "uncertainty": facts["uncertainty"][step],
+                **_particulars(facts, step),
             }
-            for step, token in enumerate(run.tokens)
+            for step, token in enumerate(facts["tokens"])
         ],
     }
 
 
-def _particulars(trace: Any, step: int) -> dict[str, Any]:
+def _particulars(facts: Mapping[str, Any], step: int) -> dict[str, Any]:
     """What only some methods record of a token."""
-    found: dict[str, Any] = {}
-    if trace.contrast_words is not None:
-        kinds = ("with_picture", "contrasted", "outcome")
-        shares = zip(trace.contrast_words[step], *trace.contrast_probabilities[step], strict=True)
-        found["contrast"] = [{"text": word, **dict(zip(kinds, map(float, row), strict=True))} for word, *row in shares]
-    if trace.acted_heads is not None:
-        found["acted_heads"] = np.argwhere(trace.acted_heads[step]).tolist()
-    if trace.sinks is not None:
-        found["sinks"] = [np.flatnonzero(layer).tolist() for layer in trace.sinks[step]]
-    return found
+    particulars: dict[str, Any] = {}
+    if "contrast" in facts:
+        names = {"text": "text", "with_picture": "picture", "contrasted": "contrast", "outcome": "outcome"}
+        particulars["contrast"] = [{new: word[old] for new, old in names.items()} for word in facts["contrast"][step]]
+    if "acted_heads" in facts:
+        layers = enumerate(facts["acted_heads"][step])
+        particulars["acted_heads"] = [[layer, head] for layer, heads in layers for head in heads]
+    if "sinks" in facts:
+        particulars["sinks"] = facts["sinks"][step]
+    return particulars
 
 
-def _curves(runs: Sequence[Any], curves: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    reference = next((c for run, c in zip(runs, curves, strict=True) if run.method.name == "vanilla"), None)
-    return [
-        {
-            "method": str(run.trace.meta["method"]),
-            "attention": _plain(curve),
-            "peak_layer": summarise(curve).peak_layer,
-            "gain_percent": None if reference is None else _plain(relative_gain(curve, reference).unclipped),
-        }
-        for run, curve in zip(runs, curves, strict=True)
-    ]
-
-
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+def _curve(run: Any, curve: ObjectCurve) -> dict[str, Any]:
+    attention, gain = curve.attention[0], curve.gain(0)
+    return {
+        "method": str(run.trace.meta["method"]),
+        "attention": results.numbers(attention),
+        "peak_layer": summarise(attention).peak_layer,
+        "gain_percent": gain and results.numbers(gain.unclipped),
+    }

@@ -10,9 +10,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-import clvs_core as clvs
 from clvs_core.errors import ClvsError
-from clvs_core.key_objects import relative_gain, together
+from clvs_core.key_objects import gains, object_curves, together
 from viz import figures
 from viz.page import events, limits, links, objects
 from viz.page.desks import Desks
@@ -133,16 +132,10 @@ class Exports:
 
     def _curves(self, result: Result, traces: Sequence[Any], step: int, followed: Sequence[Any]) -> Any:
         cover = together([item.coverage for item in followed]) if followed else np.ones(result.views.visual)
-        values = [clvs.key_object_attention(trace, cover) for trace in traces]
-        vanilla = next((v for v, run in zip(values, result.runs, strict=True) if run.method.name == "vanilla"), None)
-        gains = [
-            relative_gain(curve[step], vanilla[step]).unclipped
-            if vanilla is not None and curve is not vanilla and step < min(len(curve), len(vanilla))
-            else None
-            for curve in values
-        ]
+        curves = object_curves(traces, cover)
+        attention = [curve.attention for curve in curves]
         name = " and ".join(item.name for item in followed) or "the picture"
-        return figures.curves(traces, values, gains=gains, step=step, name=name)
+        return figures.curves(traces, attention, gains=gains(curves, step), step=step, name=name)
 
 
 def _exported(payload: Mapping[str, Any], ending: str, picture: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The client-side viewer of attention maps, curves and uncertainty, as one Gradio component.
 
     from viz.viewer import Viewer
-    from viz.viewer.payload import MapObject, build
+    from viz.viewer.payload import Comparison, build, empty
 
     viewer = Viewer()            # value: a payload of `build`, `empty()` / None before anything was asked
     run.click(handler, inputs, viewer, show_progress="hidden")  # a generator may yield partial payloads
@@ -15,7 +15,7 @@ Give every payload of one question on one picture the same `id`, through the str
 visitor's layer, token, chips and region then stay. A new `id` starts at the peak of the curve, or at `view["layer"]`.
 Chips and regions change the curves in the browser at once, so no event needs a listener; read event data from
 `gr.EventData` (`event._data`). A drawn region is followed alone: `objects` tells that first, then `region`.
-An error: `empty("sentence")`, or `build(..., error="sentence")` to keep the last result on screen.
+An error: `empty("sentence")`, or `Comparison(..., error="sentence")` to keep the last result on screen.
 
 For scripts on the page, `root.__clvs` (root: `.cv`) has `state`, `model`, `curves()`, `goto(layer)`, `set({...})` and
 `drawn.count`; `root.dataset.state` is empty, running or done.
@@ -25,7 +25,6 @@ evaluates templates as code.
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 from pathlib import Path
@@ -33,9 +32,10 @@ from typing import Any
 
 import gradio as gr
 
-from viz import scales
+from viz.viewer.modules import joined
 
 STATIC = Path(__file__).parent / "static"
+SOURCE = Path(__file__).parent / "src"
 
 MOUNT = """
 const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
@@ -49,28 +49,17 @@ watch('value', () => {
 """
 
 
-SCRIPTS = ("model.js", "draw.js", "panels.js", "particulars.js", "viewer.js")
-EXPORTS = """mount, decode, float16, limits, signedLimit, normalise, normaliseSigned, colour, sinks, together,
-regionCoverage, curve, summarise, gain, firstDifference, patchAt, sentence, startLayer, share,
-signedPercent, ticks, percentile, CLVS_LUTS, bytes, doesWords, actedWords, headsText, contrastHeads"""
-
-
 @functools.cache
 def static(name: str) -> str:
-    """Text of a file of the viewer: template.html, viewer.css or one of `SCRIPTS`."""
+    """Text of template.html or viewer.css."""
     return (STATIC / name).read_text(encoding="utf-8")
 
 
 @functools.cache
 def script() -> str:
-    """The viewer's JavaScript with the tables of `viz.scales`; defines `window.__clvsViewer` once per page."""
-    tables = {
-        name: base64.b64encode(scales.lut(name).tobytes()).decode("ascii") for name in (*scales.MAPS, scales.DIVERGING)
-    }
-    styles = [{"dash": style.dash, "mark": style.mark} for style in scales.STYLES]
-    tables_and_styles = [f"const CLVS_LUTS = {json.dumps(tables)};", f"const CLVS_STYLES = {json.dumps(styles)};"]
-    parts = [*tables_and_styles, *map(static, SCRIPTS), f"return {{ {EXPORTS} }};"]
-    return f"window.__clvsViewer ??= (() => {{\n{chr(10).join(parts)}\n}})();\n"
+    """The viewer's JavaScript; defines `window.__clvsViewer`, which has `mount`, once per page."""
+    modules = joined(SOURCE / "viewer.js")
+    return f"window.__clvsViewer ??= (() => {{\n'use strict';\n{modules}return {{ mount, share }};\n}})();\n"
 
 
 class Viewer(gr.HTML):
@@ -86,10 +75,10 @@ class Viewer(gr.HTML):
             **kwargs,
         )
 
-    def preprocess(self, payload: dict[str, str] | None) -> dict[str, Any] | None:
+    def preprocess(self, payload: dict[str, str] | None) -> dict[str, Any] | None:  # type: ignore[override]
         return json.loads(payload["text"]) | {"blob": payload["blob"]} if payload else None
 
-    def postprocess(self, value: dict[str, Any] | None) -> dict[str, str] | None:
+    def postprocess(self, value: dict[str, Any] | None) -> dict[str, str] | None:  # type: ignore[override]
         """Two strings. Gradio streams differences, in which lists that shrink arrive corrupted; a blob that stays the
         same is not sent again."""
         if value is None:

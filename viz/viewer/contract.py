@@ -1,13 +1,12 @@
 """The payload as types: what Python gives the viewer, and what a payload out of a file may hold.
 
 `payload.build` makes it, `received.read` checks one that may be anybody's against these very types, and the viewer's
-JavaScript is checked against src/payload.d.ts, which is written from them: `python -m viz.viewer.contract`.
+JavaScript is checked against src/payload.d.ts, which `viz.viewer.written` writes from them.
 """
 
 from __future__ import annotations
 
 import types
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, Field, with_config
@@ -217,13 +216,12 @@ PARTS = (
     Recorded,
     PagePayload,
 )
-DECLARATION = Path(__file__).parent / "src" / "payload.d.ts"
 WORDS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", Any: "any"}
 
 
 def declaration() -> str:
     """The types in TypeScript."""
-    lines = ["// Written by python -m viz.viewer.contract, which says what the parts are."]
+    lines = ["// Written by python -m viz.viewer.written from viz/viewer/contract.py, which says what the parts are."]
     for part in PARTS:
         lines += ["", f"export interface {part.__name__} {{"]
         for name, hint in get_type_hints(part, include_extras=True).items():
@@ -250,7 +248,3 @@ def _typescript(hint: Any) -> str:
     if origin is dict:
         return f"Record<string, {_typescript(inner[1])}>"
     return hint.__name__ if is_typeddict(hint) else WORDS[hint]
-
-
-if __name__ == "__main__":
-    DECLARATION.write_text(declaration(), encoding="utf-8")

@@ -1,4 +1,4 @@
-// Written by python -m viz.viewer.contract, which says what the parts are.
+// Written by python -m viz.viewer.written from viz/viewer/contract.py, which says what the parts are.
 
 export interface Acts {
   summary: string;

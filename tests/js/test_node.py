@@ -1,0 +1,171 @@
+"""The viewer's pure modules in Node.js: they have to give what their Python twins work out, written as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clvs_core.key_objects import coverage, region_mask, relative_gain, summarise, together
+from clvs_core.models.geometry.grids import View, Views
+from clvs_core.models.geometry.llava import llava_views
+from tests import viewer_fakes as fakes
+from viz import scales
+from viz.viewer import SOURCE, contract, modules, script, written
+
+HERE = Path(__file__).parent
+FINITE = np.isfinite(np.arange(65536, dtype="<u2").view("<f2"))
+GEOMETRIES = {
+    "squash": llava_views(96, 160, 48, 8, "squash"),
+    "crop": llava_views(96, 160, 48, 8, "crop"),
+    "pad": llava_views(96, 160, 48, 8, "pad"),
+    "two grids": Views(
+        160, 96, 4 + 30, (View(0, 2, 2, (0, 0, 160, 96), kind="base"), View(4, 5, 5, (0, 0, 160, 96), 6, "tiles"))
+    ),
+}
+REGIONS = {"box": {"box": [13, 7, 90, 61]}, "polygon": {"polygon": [[20, 10], [140, 30], [70, 90]]}}
+
+
+def some_maps():
+    """(2 methods, 5 layers, 144 tokens) of skewed weights, as float16 holds them."""
+    random = np.random.default_rng(3)
+    return (random.gamma(0.3, 0.02, (2, 5, 144)) + random.random((2, 5, 1)) * 1e-3).astype(np.float16).astype(float)
+
+
+def calls():
+    """Functions of twins.js with arguments, and what their Python twins give for these."""
+    maps, random = some_maps(), np.random.default_rng(1)
+    difference, share = maps[1] - maps[0], random.random(144)
+    for mode in scales.MODES:
+        for method, layer in ((0, 0), (1, 3)):
+            yield "limits", [maps, mode, method, layer, 144], scales.limits(maps, mode, method, layer)
+        yield "signedLimit", [difference, mode, 2, 144], scales.signed_limit(difference, mode, 2)
+    missing, holes = maps.copy(), maps.tolist()
+    missing[0, 4], holes[0][4] = np.nan, None
+    yield "limits", [holes, "shared", 0, 0, 144], scales.limits(missing, "shared", 0, 0)
+    yield "sinks", [maps[0], 5], scales.sinks(maps[0], 5)
+    shares = np.array([[0.25, 1.0, 0.0], [0.5, 0.75, 0.125]])
+    yield "together", [shares], together(shares)
+    yield "curve", [maps[0], share], maps[0] @ share
+    yield "curve", [maps[0], None], maps[0].sum(axis=1)
+    vanilla, other = np.array([0.1, 0.4, 0.3, 0.19, 0.05]), np.array([0.1, 0.5, 0.45, 0.4, 0.3])
+    peak, value, lost, half = summarise(vanilla)
+    yield "summarise", [vanilla], {"peak": peak, "value": value, "left": 1 - lost, "half": half}
+    gains = relative_gain(other, vanilla)
+    for at, (clipped, unclipped) in enumerate(zip(gains.clipped, gains.unclipped, strict=True)):
+        yield "gain", [other[at], vanilla[at]], {"clipped": clipped, "unclipped": unclipped}
+    for names in (["vanilla", "clvs", "var"], ["clvs", "vanilla", "var"], ["clvs", "var"]):
+        for method, place in enumerate(scales.places(names)):
+            yield "placeAmong", [method, max(0, names.index("vanilla") if "vanilla" in names else 0)], place
+
+
+def colours():
+    """Weights with their limits and power, and the colours that Python gives them."""
+    maps = some_maps()
+    values, (low, high) = maps[1, 2], scales.limits(maps, "map", 1, 2)
+    for power in (1.0, 0.4):
+        normalised = scales.normalise(values, low, high, power)
+        yield {"values": values, "limits": [low, high], "power": power, "table": "viridis"}, normalised
+    change, limit = values - maps[0, 2], scales.signed_limit(maps[1] - maps[0], "shared", 2)
+    yield (
+        {"values": change, "limits": [limit], "power": 0.7, "table": "PuOr_r"},
+        scales.normalise_signed(change, limit, 0.7),
+    )
+
+
+def regions():
+    """Drawn regions under every geometry, and what the server's masks cover, which are made of whole pixels."""
+    for views in GEOMETRIES.values():
+        for region in REGIONS.values():
+            shares = coverage(region_mask(views.height, views.width, **region), views)
+            yield {"region": region, "grids": views.to_json()["grids"], "visual": views.visual, "coverage": shares}
+
+
+def twins():
+    words = np.arange(65536, dtype="<u2")
+    return {
+        "calls": [{"name": name, "args": args, "expected": expected} for name, args, expected in calls()],
+        "colours": [case | {"rgba": scales.colour(values, case["table"])} for case, values in colours()],
+        "regions": list(regions()),
+        "halves": {
+            "blob": base64.b64encode(words.tobytes()).decode(),
+            "numbers": [value if np.isfinite(value) else str(value) for value in words.view("<f2").astype(float)],
+        },
+        "tables": {name: scales.lut(name).ravel() for name in (*scales.MAPS, scales.DIVERGING)},
+        "crop": GEOMETRIES["crop"].to_json()["grids"],
+    }
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """node(name): runs a file of tests; what Python works out stands in the file that TWINS names."""
+    program = shutil.which("node")
+    if program is None:
+        message = "no Node.js on this machine: install Debian's nodejs to run the tests of the viewer's modules"
+        if os.environ.get("CLVS_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    path = tmp_path_factory.mktemp("node") / "twins.json"
+    path.write_text(json.dumps(twins(), default=lambda value: value.tolist()), encoding="utf-8")
+
+    def run(name):
+        command = [program, "--test", "--test-reporter=spec", str(HERE / name)]
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TWINS": str(path)})
+
+    return run
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.test.js")))
+def test_the_viewers_modules_give_what_they_should(node, name):
+    done = node(name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.search(r"pass (\d+)", done.stdout)[1]) > 3, done.stdout
+    assert "skipped 0" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("name", written.texts())
+def test_what_javascript_has_from_python_is_written_anew(name):
+    assert (SOURCE / name).read_text(encoding="utf-8") == written.texts()[name], "run python -m viz.viewer.written"
+
+
+def test_the_contract_names_the_parts_of_a_payload():
+    payload = fakes.payload()
+    assert set(payload) == set(contract.get_type_hints(contract.Payload))
+    for part, entry in ((contract.Method, "methods"), (contract.Object, "objects"), (contract.View, "views")):
+        assert set(payload[entry][0]) == set(contract.get_type_hints(part))
+    assert set(payload["methods"][0]["card"]) == set(contract.get_type_hints(contract.Card))
+
+
+def test_no_two_modules_have_a_name_in_common():
+    names = Counter(re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", script(), re.MULTILINE))
+    assert names["mount"] == 1
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_modules_are_joined_after_what_they_import(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.js").write_text("// About a.\nimport { b } from './deep/b.js';\n\nexport const a = b + '// 1';\n")
+    (tmp_path / "c.js").write_text("/** Said\n * twice. */\nexport const c = 3;\n")
+    (tmp_path / "deep" / "b.js").write_text("import {\n  c,\n} from '../c.js';\nexport const b = c;\n")
+    assert modules.joined(tmp_path / "a.js") == "const c = 3;\nconst b = c;\nconst a = b + '// 1';\n"
+    (tmp_path / "c.js").write_text("import { a } from './a.js';\n")
+    with pytest.raises(ValueError, match=r"a\.js imports itself by way of others"):
+        modules.joined(tmp_path / "a.js")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import * as b from './b.js';", "import { b as c } from './b.js';", "export default 1;", "export { a };"],
+)
+def test_a_module_that_cannot_be_joined_is_refused(tmp_path, line):
+    (tmp_path / "a.js").write_text(f"{line}\n")
+    with pytest.raises(ValueError, match=r"a\.js imports or exports in a way that cannot be joined"):
+        modules.joined(tmp_path / "a.js")

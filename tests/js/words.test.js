@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { actedWords, contrastHeads, doesWords, headsText } from '../../viz/viewer/src/acts.js';
+import { firstDifference, sentence, share, signedPercent, startLayer, ticks } from '../../viz/viewer/src/words.js';
+
+const plain = (text) => text.replaceAll('\u00a0', ' ');
+const FADING = [0.02, 0.18, 0.16, 0.08, 0.06];
+
+function summary(names, vanilla, clvs, stop = -1, head = null) {
+  const other = clvs && { label: 'CLVS', curve: clvs, stop };
+  return plain(sentence({ names, head, reference: { label: 'Vanilla', curve: vanilla }, other }));
+}
+
+test('the summary says what the numbers say', () => {
+  assert.equal(
+    summary(['dog'], FADING, [0.02, 0.18, 0.17, 0.112, 0.084], 3),
+    'Vanilla gives 18 % of its attention to the dog at layer 2, its peak, and has let go of half by layer 4; ' +
+      'CLVS gives it about as much there and 40 % more from layer 4 on, and stops smoothing after layer 4.',
+  );
+  assert.equal(
+    summary([], [0.1, 0.2, 0.18], null),
+    'Vanilla gives 20 % of its attention to the picture at layer 2, its peak, ' +
+      'and still keeps 90 % of that at the last layer.',
+  );
+  const spread = summary(['dog'], FADING, [0.02, 0.144, 0.17, 0.1, 0.075]);
+  assert.match(spread, /; CLVS spreads that peak: 20 % less at layer 2, 25 % more from layer 4 on\.$/);
+  const times = summary(['dog'], FADING, [0.02, 0.1, 0.1, 0.24, 0.18]);
+  assert.match(times, /44 % less at layer 2, 3\.0 times as much from layer 4 on/);
+  const less = summary(['dog'], FADING, [0.02, 0.27, 0.1, 0.04, 0.03]);
+  assert.match(less, /gives it 50 % more there and 50 % less from layer 4 on/);
+  assert.match(summary(['dog'], FADING, FADING), /CLVS gives it about as much there and from layer 4 on\.$/);
+  const several = summary(['dog', 'red car', 'your region'], FADING, null);
+  assert.match(several, /to the dog, the red car and your region at layer 2/);
+});
+
+test('the summary names a head, and a peak at the end', () => {
+  assert.equal(
+    summary(['dog'], [0.1, 0.2, 0.4], [0.1, 0.2, 0.3], -1, 2),
+    'In head 3, Vanilla gives 40 % of its attention to the dog at layer 3, its peak and its last layer; ' +
+      'CLVS gives it 25 % less there.',
+  );
+});
+
+test('it opens where the other method keeps most, or else at the peak', () => {
+  assert.equal(startLayer(FADING, [0.02, 0.15, 0.165, 0.1, 0.07]), 3);
+  assert.equal(startLayer(FADING, [0.2, 0.3, 0.1, 0.08, 0.06]), 1);
+  assert.equal(startLayer(FADING, null), 1);
+  assert.equal(startLayer([null], null), 0);
+});
+
+test('the first difference of two answers', () => {
+  assert.equal(firstDifference([{ id: 1 }, { id: 2 }], [{ id: 1 }, { id: 3 }]), 1);
+  assert.equal(firstDifference([{ id: 1 }], [{ id: 1 }, { id: 3 }]), -1);
+});
+
+const SHARES = [
+  [0.375, '37.5 %'],
+  [0.0482, '4.8 %'],
+  [0.00036, '0.036 %'],
+  [0, '0 %'],
+  [-0.012, '−1.2 %'],
+  [1e-8, '< 0.0001 %'],
+];
+for (const [value, text] of SHARES) {
+  test(`shares are percentages of two digits or more: ${text}`, () => assert.equal(plain(share(value)), text));
+}
+
+test('a gain of nothing has no sign', () => {
+  const gains = [0.2, -0.2, 0.6, -0.6].map((percent) => plain(signedPercent(percent, 0)));
+  assert.deepEqual(gains, ['0 %', '0 %', '+1 %', '−1 %']);
+});
+
+test('ticks are round and reach the top', () => {
+  assert.deepEqual(ticks(0.43, 4), [0, 0.2, 0.4, 0.6]);
+  assert.deepEqual(ticks(0.1, 4), [0, 0.05, 0.1]);
+  assert.deepEqual(ticks(0, 4), [0, 1]);
+});
+
+// ---- single methods ------------------------------------------------------------------------------------------------
+
+const method = (sinks, heads, tau = null, acted = 'silenced') => ({ sinks, heads, card: { tau, acted } });
+const ACTS = [
+  ['heads that are silenced', method(null, [[[], [0, 5]]]), ['Layer 2: 2 of 8 heads silenced']],
+  ['an answer that ended before', method(null, []), []],
+  ['sink tokens alone', method([[], [4]], null, 20), ['Layer 2: 1 sink token']],
+  [
+    'both',
+    method([[3], []], [[[1], []]], 20, 'redistributed'),
+    ['Layer 2: 0 sink tokens', '0 of 8 heads redistributed'],
+  ],
+  [
+    'no sink token anywhere',
+    method([[], []], [[[], []]], 5, 'redistributed'),
+    ['No sink tokens found at τ 5,', 'so no head is redistributed'],
+  ],
+  [
+    'no sink token, and heads all the same',
+    method([[], []], [[[], [2]]], 5, 'changed'),
+    ['No sink tokens found at τ 5', 'Layer 2: 1 of 8 heads changed'],
+  ],
+  ['no τ', method([[], []], [[[], []]]), ['No sink tokens found,', 'so no head is silenced']],
+  ['nothing recorded', method(null, null), []],
+];
+for (const [name, about, lines] of ACTS) {
+  test(`what a method did at a layer is counted: ${name}`, () => assert.deepEqual(actedWords(about, 0, 1, 8), lines));
+}
+
+test('acted heads are listed from one', () => {
+  assert.equal(headsText([[], [0, 4], [], [7]]), 'layer 2: heads 1, 5; layer 4: head 8');
+  assert.equal(headsText([[], []]), 'none');
+});
+
+test('a card without layers says so, or leaves room', () => {
+  const card = { stage: 'weights', rows: 'last', layers: null, contrast: '', parts: [] };
+  assert.equal(doesWords(card, 12), 'Changes the attention weights of the word being written, in no layer.');
+  assert.match(doesWords(card, 0), /written, layers … to ….$/);
+  assert.match(doesWords({ ...card, layers: [3, 3] }, 12), /written, layer 4\.$/);
+});
+
+test('a contrast is called what it is', () => {
+  const heads = { 'no picture': 'without it', 'a noised picture': 'with a noised picture', '': 'with the contrast' };
+  for (const [against, head] of Object.entries(heads))
+    assert.deepEqual(contrastHeads(against), ['with the picture', head, 'outcome']);
+});

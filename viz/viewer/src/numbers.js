@@ -1,0 +1,193 @@
+// @ts-check
+// The numbers of what is chosen: weights, scales, colours and curves of the current token, each worked out once.
+
+import { row } from './arrays.js';
+import {
+  colour,
+  curve,
+  limits,
+  normalise,
+  placeAmong,
+  regionCoverage,
+  signedLimit,
+  sinks,
+  TABLES,
+  together,
+} from './twins.js';
+import { listed } from './words.js';
+
+export class Numbers {
+  /** @param {import('./store.js').Store} store */
+  constructor(store) {
+    this.store = store;
+    this.cache = new Map();
+  }
+
+  clear() {
+    this.cache.clear();
+  }
+
+  once(key, make) {
+    if (!this.cache.has(key)) this.cache.set(key, make());
+    return this.cache.get(key);
+  }
+
+  // ---- weights -----------------------------------------------------------------------------------------------------
+
+  /** The chosen head, or null for the mean of heads. */
+  head() {
+    return this.hasHeads() ? this.store.state.head : null;
+  }
+
+  hasHeads() {
+    const { methods, arrays } = this.store.model;
+    return methods.every(({ key }) => arrays[`heads/${key}`]);
+  }
+
+  /** [method][layer] weights of the current token, untouched; null where there are none. */
+  raw() {
+    const { model, state } = this.store;
+    const head = this.head();
+    const { arrays } = model;
+    const weights = (key, layer) =>
+      head === null
+        ? row(arrays[`attention/${key}`], state.step, layer)
+        : row(arrays[`heads/${key}`], state.step, layer, head);
+    return this.once(`raw ${state.step} ${state.head}`, () =>
+      model.methods.map(({ key }) => Array.from({ length: model.layers }, (_, layer) => weights(key, layer))),
+    );
+  }
+
+  /** The same with hidden sinks as NaN: what maps and scales use. */
+  shown() {
+    const { sinks: k, step, head } = this.store.state;
+    if (!k) return this.raw();
+    return this.once(`shown ${step} ${head} ${k}`, () => {
+      const hidden = sinks(this.raw()[this.store.model.reference], k);
+      return this.raw().map((layers) =>
+        layers.map((values) => {
+          const copy = values && Float32Array.from(values);
+          if (copy) hidden.forEach((token) => (copy[token] = NaN));
+          return copy;
+        }),
+      );
+    });
+  }
+
+  /** [layer] the compared method's weights less the reference's. */
+  difference() {
+    const { model, state } = this.store;
+    return this.once(`diff ${state.step} ${state.head} ${state.sinks} ${state.focus}`, () =>
+      this.shown()[model.reference].map((a, layer) => {
+        const b = this.shown()[state.focus]?.[layer];
+        return a && b && Float32Array.from(b, (value, i) => value - a[i]);
+      }),
+    );
+  }
+
+  /** [layer] what a method carries at the current token. */
+  memory(method) {
+    const { model, state } = this.store;
+    return Array.from({ length: model.layers }, (_, layer) => {
+      const values = row(model.arrays[`memory/${method.key}`], state.step, layer);
+      return values && values.some(Number.isFinite) ? values : null;
+    });
+  }
+
+  // ---- colours -----------------------------------------------------------------------------------------------------
+
+  limitsOf(method, layer) {
+    const { scale, step, head, sinks: k } = this.store.state;
+    const key = { layer: `layer ${layer}`, map: `map ${method} ${layer}` }[scale] || scale;
+    return this.once(`limits ${step} ${head} ${k} ${key}`, () =>
+      limits(this.shown(), scale, method, layer, this.store.model.visual),
+    );
+  }
+
+  signedOf(layer) {
+    const { step, head, sinks: k, focus, scale } = this.store.state;
+    return this.once(`signed ${step} ${head} ${k} ${focus} ${scale} ${scale === 'shared' ? '' : layer}`, () =>
+      signedLimit(this.difference(), scale, layer, this.store.model.visual),
+    );
+  }
+
+  /**
+   * From a weight between the limits to its colour, more of it the higher; `opaque`: without the picture below.
+   *
+   * @param {number[]} limits
+   */
+  painter([low, high], opaque = false) {
+    const { power, cmap } = this.store.state;
+    return (value) => {
+      const [r, g, b, a] = colour(normalise(value, low, high, power), TABLES[cmap], false);
+      return [r, g, b, !opaque ? a : Number.isNaN(value) ? 0 : 255];
+    };
+  }
+
+  // ---- objects and curves ------------------------------------------------------------------------------------------
+
+  /** What is followed: names, and the share of each token that it covers, null for the whole picture. */
+  chosen() {
+    const { model, state } = this.store;
+    const names = [];
+    const coverages = [];
+    model.objects.forEach((object, i) => {
+      const coverage = row(model.arrays.coverage, i);
+      if (!coverage || !this.store.isOn(object)) return;
+      names.push(object.name);
+      coverages.push(coverage);
+    });
+    if (state.region) {
+      names.push('your region');
+      const measure = () => regionCoverage(state.region, model.views, model.visual);
+      coverages.push(this.once(`region ${JSON.stringify(state.region)}`, measure));
+    }
+    return { names, coverage: together(coverages) };
+  }
+
+  followedText() {
+    return listed(this.chosen().names) || 'the whole picture';
+  }
+
+  curveOf(method) {
+    return curve(this.raw()[method], this.chosen().coverage);
+  }
+
+  /** [method][layer] attention on what is followed. */
+  curves() {
+    const { step, head, on, region } = this.store.state;
+    return this.once(`curves ${step} ${head} ${JSON.stringify([on, region])}`, () =>
+      this.store.model.methods.map((_, method) => this.curveOf(method)),
+    );
+  }
+
+  // ---- of the payload ----------------------------------------------------------------------------------------------
+
+  /** The grids that the maps show: the tiles, or the whole picture. */
+  visibleViews() {
+    const { views } = this.store.model;
+    const tiles = views.filter((view) => view.kind !== 'base');
+    if (!tiles.length) return views;
+    return this.store.state.grid === 'base' ? views.filter((view) => view.kind === 'base') : tiles;
+  }
+
+  /** A method's place among the styles. */
+  place(method) {
+    return placeAmong(method, this.store.model.reference);
+  }
+
+  /** After which layer a method stopped smoothing, -1 for none. */
+  stop(method) {
+    return this.store.model.methods[method].stop[this.store.state.step] ?? -1;
+  }
+
+  /** Methods that found sink tokens in some layer. */
+  sinkMethods() {
+    return this.store.model.methods.filter(({ sinks: layers }) => layers?.some((tokens) => tokens.length));
+  }
+
+  /** Sink tokens that a method found at the current layer; none for the difference map. */
+  sinksHere(method) {
+    return (method !== null && this.store.model.methods[method].sinks?.[this.store.state.layer]) || [];
+  }
+}

@@ -1,0 +1,31 @@
+// @ts-check
+// Where visual tokens lie on the picture.
+
+/** The visual token at a point of the picture: {token, row, col, view} or null where the model sees nothing. */
+export function patchAt(views, x, y) {
+  for (const view of views) {
+    const [x0, y0, x1, y1] = view.region;
+    const col = Math.floor(((x - x0) / (x1 - x0)) * view.cols);
+    const line = Math.floor(((y - y0) / (y1 - y0)) * view.rows);
+    if (col >= 0 && line >= 0 && col < view.cols && line < view.rows) {
+      return { token: view.start + line * view.stride + col, row: line, col, view };
+    }
+  }
+  return null;
+}
+
+/** Which grid of several this is: "tile 3 of 6", "tiles" or "whole picture"; '' for the only one. */
+export function gridName(views, view) {
+  if (view.kind === 'base') return 'whole picture';
+  const tiles = views.filter((v) => v.kind === 'tiles');
+  return tiles.length > 1 ? `tile ${tiles.indexOf(view) + 1} of ${tiles.length}` : tiles.length ? 'tiles' : '';
+}
+
+/** Where a visual token lies, in words. */
+export function placeOf(views, token) {
+  const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
+  const col = view && (token - view.start) % view.stride;
+  if (!view || col >= view.cols) return 'a token outside the grid';
+  const name = gridName(views, view);
+  return `${name && `${name}, `}row ${Math.floor((token - view.start) / view.stride) + 1}, column ${col + 1}`;
+}

@@ -1,0 +1,265 @@
+// @ts-check
+// The viewer on a page: its parts, and what is drawn again when something changes.
+
+import { calm, el } from './dom.js';
+import { drawSample } from './draw/canvas.js';
+import { Store } from './store.js';
+import { tipText } from './tips.js';
+import { Answers } from './views/answers.js';
+import { Chips } from './views/chips.js';
+import { Contrast } from './views/contrast.js';
+import { Maps } from './views/maps.js';
+import { Notes } from './views/notes.js';
+import { Player } from './views/player.js';
+import { Plots } from './views/plots.js';
+import { Readings } from './views/readings.js';
+import { Strip } from './views/strip.js';
+import { Tip } from './views/tip.js';
+import { Tools } from './views/tools.js';
+
+const REDRAWS = ['step', 'scale', 'power', 'cmap', 'smooth', 'sinks', 'head', 'memory', 'grid']; // every layer's map
+const LIGHT = { hover: 'curves', patch: 'maps', sketch: 'maps' }; // follow the pointer: draw no more than needed
+
+/** For scripts on the page: `state`, `model`, `curves()`, `goto(layer)`, `set({...})`, `isOn(object)`, `drawn`. */
+export class Viewer {
+  /** root: a filled-in template.html, which `update(payload)` keeps up to date. */
+  constructor(root, payload, onEvent) {
+    this.root = root;
+    this.store = new Store(onEvent);
+    this.numbers = this.store.numbers;
+    this.dirty = {};
+    this.drawn = { count: 0, ms: 0 };
+    this.tip = new Tip(this);
+    this.player = new Player(this);
+    this.answers = new Answers(this);
+    this.notes = new Notes(this);
+    this.chips = new Chips(this);
+    this.maps = new Maps(this);
+    this.tools = new Tools(this);
+    this.strip = new Strip(this);
+    this.plots = new Plots(this);
+    this.readings = new Readings(this);
+    this.contrast = new Contrast(this);
+    this.store.heard = (moved, names) => this.follow(moved, names);
+    this.listen();
+    this.update(payload);
+  }
+
+  get state() {
+    return this.store.state;
+  }
+
+  get model() {
+    return this.store.model;
+  }
+
+  set(change) {
+    this.store.set(change);
+  }
+
+  goto(layer) {
+    this.store.goto(layer);
+  }
+
+  isOn(object) {
+    return this.store.isOn(object);
+  }
+
+  curves() {
+    return this.numbers.curves();
+  }
+
+  $(name) {
+    return this.root.querySelector(`.cv-${name}`);
+  }
+
+  listen() {
+    const elsewhere = ({ target }) => {
+      if (!target.closest('.cv-pop')) this.tools.close();
+      if (!target.closest('.cv-map') && this.state.patch) this.set({ patch: null });
+    };
+    this.root.addEventListener('pointerdown', elsewhere, true); // before the map that is tapped shows its numbers
+    new ResizeObserver(() => this.measure()).observe(this.root);
+    this.followTheme();
+  }
+
+  /** Gradio puts `dark` on the body; on its own the viewer follows the system. */
+  followTheme() {
+    const media = matchMedia('(prefers-color-scheme: dark)');
+    const apply = () => {
+      if (!this.root.isConnected) return observer.disconnect();
+      const dark =
+        document.querySelector('body.dark, html.dark') ||
+        (!document.querySelector('.gradio-container') && media.matches);
+      this.root.dataset.theme = dark ? 'dark' : 'light';
+      this.styled = null;
+      return this.measure();
+    };
+    const observer = new MutationObserver(apply);
+    for (const node of [document.documentElement, document.body])
+      observer.observe(node, { attributes: true, attributeFilter: ['class'] });
+    media.addEventListener('change', apply);
+    apply();
+  }
+
+  // ---- payloads ----------------------------------------------------------------------------------------------------
+
+  update(payload) {
+    try {
+      if (!payload || typeof payload !== 'object') return this.showEmpty('');
+      if (payload.status === 'empty') return this.showEmpty(payload.error);
+      this.take(payload);
+    } catch (error) {
+      this.showEmpty(`This result cannot be shown: ${error.message}`);
+    }
+  }
+
+  showEmpty(error) {
+    this.store.clear();
+    this.player.stop();
+    this.$('empty').hidden = false;
+    this.$('body').hidden = true;
+    this.status('empty', error);
+  }
+
+  take(payload) {
+    const url = this.model?.image.url;
+    this.store.take(payload);
+    const { model, root } = this;
+    if (url !== model.image.url) this.loadPicture(model.image.url);
+    this.$('empty').hidden = true;
+    this.$('body').hidden = false;
+    this.status(model.status, model.error);
+    root.dataset.waiting = String(!model.layers);
+    root.dataset.many = String(model.methods.length > 2); // then maps and answers take the whole width
+    this.$('unsure-title').replaceChildren(this.term('span', 'Uncertainty', 'unsure'));
+    for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
+    this.measure();
+  }
+
+  status(state, error) {
+    this.root.dataset.state = state;
+    this.$('error').hidden = !error;
+    this.$('error').textContent = error || '';
+    this.root.setAttribute('aria-busy', String(state === 'running'));
+    this.pulse?.cancel();
+    if (state !== 'running' || calm()) return;
+    const slide = [{ transform: 'translateX(-100%)' }, { transform: 'translateX(340%)' }];
+    const forever = { duration: 1400, iterations: Infinity, easing: 'ease-in-out' };
+    this.pulse = this.$('progress').firstElementChild.animate(slide, forever);
+  }
+
+  loadPicture(url) {
+    const picture = new Image();
+    this.picture = null;
+    picture.onload = () => {
+      if (this.model?.image.url !== url) return;
+      this.picture = picture;
+      this.invalidate('maps');
+    };
+    picture.src = url;
+  }
+
+  // ---- one frame ---------------------------------------------------------------------------------------------------
+
+  /** What a change of choices makes anew. */
+  follow(moved, names) {
+    if (moved('step', 'focus')) this.answers.mark();
+    if (moved(...REDRAWS)) this.invalidate('strip');
+    if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
+    if (moved('diff', 'focus', 'rings')) this.maps.build();
+    if (moved('on', 'region', 'draw')) this.chips.build();
+    for (const name of names) {
+      for (const part of LIGHT[name] ? [LIGHT[name]] : ['maps', 'curves', 'words']) this.invalidate(part);
+      if (!LIGHT[name]) this.tools.sync();
+    }
+  }
+
+  invalidate(part) {
+    this.dirty[part] = true;
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      const { dirty } = this;
+      this.dirty = {};
+      if (this.model && this.root.isConnected && this.width) this.draw(dirty);
+    });
+  }
+
+  measure() {
+    this.width = this.root.clientWidth;
+    for (const part of ['strip', 'stats', 'maps', 'curves', 'words']) this.invalidate(part);
+  }
+
+  draw(dirty) {
+    const started = performance.now();
+    if (dirty.strip) this.strip.draw();
+    if (dirty.maps) this.maps.draw();
+    if (dirty.curves) this.plots.draw();
+    if (dirty.words) this.drawWords(dirty.stats);
+    this.drawn = { count: this.drawn.count + 1, ms: performance.now() - started };
+  }
+
+  drawWords(stats) {
+    this.readings.drawContext();
+    if (stats) this.readings.drawSummary();
+    if (stats) this.contrast.draw();
+    this.answers.markCards();
+    this.player.sync();
+    if (!this.model.layers) return;
+    this.root.style.setProperty('--cv-layers', String(this.model.layers));
+    this.strip.mark();
+    this.readings.draw();
+  }
+
+  // ---- what every part shares --------------------------------------------------------------------------------------
+
+  /** Colours of the page's theme. */
+  look() {
+    if (this.styled) return this.styled;
+    const style = getComputedStyle(this.root);
+    const read = (name) => style.getPropertyValue(`--cv-${name}`).trim();
+    this.styled = {
+      ink: read('ink'),
+      muted: read('muted'),
+      line: read('line'),
+      axis: read('axis'),
+      paper: read('paper'),
+      more: read('more'),
+      less: read('less'),
+      methods: [0, 1, 2, 3].map((place) => read(`m${place}`)),
+      dark: this.root.dataset.theme === 'dark',
+    };
+    return this.styled;
+  }
+
+  /** The colour of a method. */
+  ink(method) {
+    return this.look().methods[this.numbers.place(method)];
+  }
+
+  /** The sample of a method's line: dash and marker as in the curves. */
+  sample(method) {
+    const canvas = el('canvas', { class: 'cv-sample', 'aria-hidden': 'true' });
+    drawSample(canvas, this.numbers.place(method), this.ink(method), this.look().paper);
+    return canvas;
+  }
+
+  /** A method's name after its sample. */
+  named(method) {
+    const label = el('span', { text: this.model.methods[method].label });
+    return el('span', { class: 'cv-name' }, this.sample(method), label);
+  }
+
+  /** A word that has a tip. */
+  term(tag, text, tip) {
+    const about = tipText(tip, this.model?.methods ?? []);
+    return el(tag, { class: 'cv-term', text, tabindex: '0', 'data-tip': about });
+  }
+}
+
+/** Takes over a filled-in template.html; the page keeps it up to date with `update(payload)`. */
+export function mount(root, payload, options = {}) {
+  const app = new Viewer(root, payload, options.onEvent || (() => {}));
+  root.__clvs = app; // for tests and for the page's own scripts
+  return { update: (next) => app.update(next), app };
+}

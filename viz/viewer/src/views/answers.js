@@ -1,0 +1,127 @@
+// @ts-check
+// The answers, a chip for each token, and under each what its method does.
+
+import { actedWords } from '../acts.js';
+import { el, refill } from '../dom.js';
+import { firstDifference, percent } from '../words.js';
+import { card } from './card.js';
+
+export class Answers {
+  /** @param {import('../viewer.js').Viewer} viewer */
+  constructor(viewer) {
+    this.viewer = viewer;
+    this.store = viewer.store;
+    this.node = viewer.$('answers');
+    this.opened = new Set(); // methods whose card is open, by key
+    this.chips = []; // [method][token]
+    this.acted = []; // [method] where what it did at this layer stands, null where it records nothing
+  }
+
+  build() {
+    const { methods } = this.store.model;
+    this.chips = [];
+    this.acted = methods.map(({ card: about }) => {
+      const lines = about ? ['sinks', 'acted_heads'].filter((name) => about.records.includes(name)).length : 0;
+      return lines ? el('p', { class: 'cv-now', style: `height:${18 * lines}px` }) : null;
+    });
+    refill(
+      this.node,
+      methods.map((method, i) => this.answer(method, i)),
+    );
+    this.mark();
+  }
+
+  answer(method, index) {
+    const { model } = this.store;
+    const { reference } = model;
+    const differs = index === reference ? -1 : firstDifference(model.methods[reference].tokens, method.tokens);
+    const chips = method.tokens.map((token, step) => this.chip(step, token, step === differs));
+    this.chips.push(chips);
+    const waiting = !method.finished && model.status === 'running';
+    const title = el('strong', { text: method.label });
+    const none = el('span', { class: 'cv-quiet', text: waiting ? 'waiting for the first word …' : 'no answer yet' });
+    const caret = waiting && chips.length && el('i', { class: 'cv-caret', 'aria-hidden': 'true' });
+    const about = { 'data-style': String(this.viewer.numbers.place(index)), 'aria-label': `Answer of ${method.label}` };
+    return el(
+      'article',
+      { class: 'cv-answer', ...about },
+      el('div', { class: 'cv-who' }, this.viewer.sample(index), title, ...this.whoWords(method, index)),
+      el('div', { class: 'cv-tokens' }, ...(chips.length ? chips : [none]), caret),
+      method.card && el('div', {}, card(method, model.layers, this.opened), this.acted[index]),
+    );
+  }
+
+  /** Beside a method's name: the button that compares it with the reference, what the reference is, the settings. */
+  whoWords(method, index) {
+    const { methods, reference } = this.store.model;
+    const [several, many] = [methods.length > 1, methods.length > 2];
+    const role = method.name === 'vanilla' ? 'the model as it is' : several ? 'reference' : '';
+    const words = [index === reference ? role : '', many ? '' : method.settings].filter(Boolean).join(', ');
+    return [
+      many && index !== reference && this.comparer(index),
+      words && el('small', { text: words, 'data-tip': words }),
+    ];
+  }
+
+  comparer(index) {
+    const { methods, reference } = this.store.model;
+    return el('button', {
+      class: 'cv-link',
+      type: 'button',
+      text: 'compare',
+      'data-focus': String(index),
+      'data-tip': `Compare with ${methods[reference].label}: in the difference map, the band of the curves and the sentence.`,
+      onclick: () => this.store.set({ focus: index }),
+    });
+  }
+
+  chip(step, token, differs) {
+    const text = token.text.trim() || (token.text ? '␣' : 'end');
+    const chance = percent(token.probability);
+    const here = step < this.store.model.steps; // of a long answer only the first maps come while it is written
+    const click = here ? 'Click to show this token in all panels.' : 'Its maps come with the finished answer.';
+    const first = differs ? 'The answers differ from here on. ' : '';
+    const chip = el(
+      'button',
+      {
+        type: 'button',
+        class: `cv-token${token.text ? '' : ' cv-end'}${differs ? ' cv-differs' : ''}`,
+        'aria-label': `${text} ${chance}, token ${step + 1}${differs ? ', first difference' : ''}`,
+        'aria-disabled': here ? null : 'true',
+        onclick: () => here && this.store.set({ step }),
+        'data-tip': `${first}Probability ${percent(token.probability, 1)}. ${click}`,
+      },
+      el('span', { text }),
+      ' ',
+      el('small', { text: chance }),
+    );
+    chip.style.setProperty('--p', String(token.probability));
+    return chip;
+  }
+
+  /** Which token and which comparison are chosen. */
+  mark() {
+    const { step, focus } = this.store.state;
+    for (const chips of this.chips) chips.forEach((chip, t) => chip.setAttribute('aria-pressed', String(t === step)));
+    for (const button of this.node.querySelectorAll('[data-focus]'))
+      button.setAttribute('aria-pressed', String(Number(button.dataset.focus) === focus));
+  }
+
+  /** The cursor on the cards' small axes, and what the methods did at this layer. */
+  markCards() {
+    const { model, state } = this.store;
+    const left = `${(100 * (state.layer + 0.5)) / (model.layers || 1)}%`;
+    for (const tick of this.node.querySelectorAll('.cv-axis u')) tick.style.left = left;
+    this.acted.forEach((node, i) => {
+      const lines = node && actedWords(model.methods[i], state.step, state.layer, model.heads);
+      node?.replaceChildren(...lines.flatMap((text) => [el('span', { text }), ' ']));
+    });
+  }
+
+  /** For screen readers. */
+  spoken() {
+    return this.acted
+      .map((node, i) => node?.textContent && `${this.store.model.methods[i].label}: ${node.textContent.trim()}`)
+      .filter(Boolean);
+  }
+}

@@ -1,0 +1,62 @@
+// @ts-check
+// The objects to follow, and the tools to draw one.
+
+import { calm, el, refill } from '../dom.js';
+import { TIPS } from '../tips.js';
+import { percent } from '../words.js';
+
+const HINTS = { box: 'Drag a box on a map.', polygon: 'Draw around something on a map.' };
+
+export class Chips {
+  /** @param {import('../viewer.js').Viewer} viewer */
+  constructor(viewer) {
+    this.viewer = viewer;
+    this.store = viewer.store;
+  }
+
+  build() {
+    const { viewer } = this;
+    const { model, state } = this.store;
+    const chips = model.objects.map((object) => this.object(object));
+    const clear = { 'aria-label': 'Clear your region', onclick: () => this.store.setRegion(null) };
+    if (state.region) chips.push(this.chip('your region ×', true, clear));
+    refill(viewer.$('chips'), [...chips, this.tool('box', '+ box'), this.tool('polygon', '+ freehand')]);
+    const title = `Attention on ${viewer.numbers.followedText()}`;
+    viewer.$('curve-title').replaceChildren(viewer.term('span', title, 'curve'));
+    viewer.root.dataset.draw = state.draw || '';
+  }
+
+  chip(text, pressed, props) {
+    return el('button', { type: 'button', class: 'cv-chip', 'aria-pressed': String(pressed), text, ...props });
+  }
+
+  object(object) {
+    const seen = object.seen < 0.995 ? `, ${percent(object.seen)} of it seen by the model` : '';
+    return this.chip(object.name, this.store.isOn(object), {
+      onclick: () => this.store.toggleObject(object),
+      'data-tip': `${percent(object.area)} of the picture${seen}.`,
+    });
+  }
+
+  tool(kind, text) {
+    const on = this.store.state.draw === kind;
+    const onclick = () => this.startDrawing(on ? null : kind);
+    return this.chip(text, on, { class: 'cv-chip cv-draw', 'data-tip': TIPS.region, onclick });
+  }
+
+  /** What to draw and how is said above the maps, which may be far from the button. */
+  startDrawing(kind) {
+    const { viewer } = this;
+    this.store.set({ draw: kind });
+    if (!kind || !viewer.maps.shown.length) return;
+    const context = viewer.$('context');
+    const { bottom } = viewer.maps.shown[0].canvas.getBoundingClientRect();
+    if (context.getBoundingClientRect().top >= 0 && bottom <= window.innerHeight) return;
+    context.scrollIntoView({ block: 'start', behavior: calm() ? 'auto' : 'smooth' });
+  }
+
+  hint() {
+    const what = HINTS[this.store.state.draw];
+    return what && `${what} Esc cancels.`;
+  }
+}

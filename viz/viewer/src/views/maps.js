@@ -1,0 +1,179 @@
+// @ts-check
+// The maps of the current layer: one for each method, and their difference.
+
+import { counted } from '../acts.js';
+import { el } from '../dom.js';
+import { drawBar, prepare } from '../draw/canvas.js';
+import { drawMap, mutedPicture } from '../draw/map.js';
+import { placeOf } from '../places.js';
+import { DIVERGING } from '../styles.js';
+import { colour, normaliseSigned, TABLES } from '../twins.js';
+import { percent, share } from '../words.js';
+import { Pointer } from './pointer.js';
+
+export class Maps {
+  /** @param {import('../viewer.js').Viewer} viewer */
+  constructor(viewer) {
+    this.viewer = viewer;
+    this.store = viewer.store;
+    this.numbers = viewer.numbers;
+    this.pointer = new Pointer(viewer);
+    this.shown = []; // what stands there: {method, name, canvas, bar, low, middle, high, node, values}
+    viewer.$('look-title').replaceChildren(viewer.term('span', 'Where it looks', 'map'));
+    viewer.$('caveat').textContent =
+      'Attention shows where information is read from. It is not proof of what caused the answer.';
+  }
+
+  // ---- elements ----------------------------------------------------------------------------------------------------
+
+  build() {
+    const { model, state } = this.store;
+    const wanted = model.methods.map(({ label }, i) => ({
+      method: i,
+      name: label,
+      style: String(this.numbers.place(i)),
+      detail: '',
+    }));
+    if (state.diff && state.focus >= 0) {
+      const detail = `${model.methods[state.focus].label} − ${model.methods[model.reference].label}`;
+      wanted.push({ method: null, name: 'Difference', style: 'diff', detail });
+    }
+    const key = JSON.stringify([wanted, model.image, state.rings && this.sinkSwitch()]);
+    if (key === this.built) return;
+    this.built = key;
+    this.shown = wanted.map((map) => this.figure(map));
+    const node = this.viewer.$('maps');
+    node.replaceChildren(...this.shown.map((map) => map.node), this.legend());
+    node.dataset.count = String(wanted.length);
+  }
+
+  legend() {
+    const { model, state } = this.store;
+    const [x0, y0, x1, y1] = model.image.seen;
+    const unseen = (x1 - x0) * (y1 - y0) < 0.995 * model.image.w * model.image.h;
+    const signed = state.diff && state.focus >= 0;
+    const items = [
+      ['corner', 'beyond the scale'],
+      unseen && ['hatch', 'never seen by the model'],
+      state.rings && this.sinkSwitch() && ['ring', 'sink tokens'],
+      signed && ['more', `${model.methods[state.focus].label} looks more`],
+      signed && ['less', `${model.methods[model.reference].label} looks more`],
+    ].filter(Boolean);
+    return el('p', { class: 'cv-key' }, ...items.map(([kind, text]) => el('span', { 'data-kind': kind, text })));
+  }
+
+  figure(map) {
+    const { w, h } = this.store.model.image;
+    const canvas = el('canvas', { role: 'img', 'aria-label': map.name });
+    canvas.style.aspectRatio = `${w} / ${h}`;
+    canvas.style.width = `min(100%, ${(46 * w) / h}vh)`; // a tall picture leaves the layers in sight
+    const bar = el('canvas', { class: 'cv-bar', 'aria-hidden': 'true' });
+    const [low, middle, high] = [el('span'), el('span'), el('span')];
+    const detail = map.detail && el('small', { text: map.detail });
+    const head = el('figcaption', {}, el('strong', { text: map.name }), detail);
+    const scale = el('div', { class: 'cv-scale' }, low, middle, high);
+    const node = el('figure', { class: 'cv-map', 'data-style': map.style }, head, canvas, bar, scale);
+    this.pointer.follow(canvas);
+    return { ...map, canvas, bar, low, middle, high, node, values: null, painted: '' };
+  }
+
+  /** What the switch for the rings is called, '' where there are none. */
+  sinkSwitch() {
+    const methods = this.numbers.sinkMethods();
+    return methods.length === 1 ? `Sink tokens of ${methods[0].label}` : methods.length ? 'Sink tokens' : '';
+  }
+
+  // ---- drawing -----------------------------------------------------------------------------------------------------
+
+  draw() {
+    const { model, state } = this.store;
+    const shared = {
+      image: model.image,
+      views: this.numbers.visibleViews(),
+      outlines: state.contours
+        ? model.objects.filter((object) => this.store.isOn(object)).flatMap((o) => o.contours)
+        : [],
+      smooth: state.smooth,
+      region: state.sketch || state.region,
+      regionColour: '#7ee0ff',
+      hover: state.patch,
+    };
+    for (const map of this.shown) {
+      const { clientWidth: width, clientHeight: height } = map.canvas;
+      if (width) this.drawOne(map, width, height, shared);
+    }
+  }
+
+  drawOne(map, width, height, shared) {
+    const { layer, power, rings } = this.store.state;
+    const signed = map.method === null;
+    const limits = signed ? null : this.numbers.limitsOf(map.method, layer);
+    const high = signed ? this.numbers.signedOf(layer) : limits[1];
+    const diverging = (value) => colour(normaliseSigned(value, high, power), TABLES[DIVERGING], true);
+    map.values = signed ? this.numbers.difference()[layer] : this.numbers.shown()[map.method][layer];
+    drawMap(prepare(map.canvas, width, height), width, height, {
+      ...shared,
+      picture: this.under(width, height),
+      values: map.values,
+      rings: rings ? this.numbers.sinksHere(map.method) : [],
+      paint: signed ? diverging : this.numbers.painter(limits),
+      over: (value) => Math.abs(value) > high * (1 + 1e-6),
+    });
+    this.drawScale(map, signed, signed ? -high : limits[0], high);
+  }
+
+  /** The picture below the maps, made once for a size. */
+  under(width, height) {
+    const { picture } = this.viewer;
+    const { dark } = this.viewer.look();
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const { muted } = this;
+    if (muted?.picture === picture && muted.w === w && muted.h === h && muted.dark === dark) return muted.canvas;
+    this.muted = picture && { picture, w, h, dark, canvas: mutedPicture(picture, w, h, dark) };
+    return this.muted?.canvas;
+  }
+
+  drawScale(map, signed, low, high) {
+    const { scale, cmap, power } = this.store.state;
+    const width = map.bar.clientWidth;
+    const table = TABLES[signed ? DIVERGING : cmap];
+    const bend = (x) => (signed ? Math.sign(2 * x - 1) * Math.abs(2 * x - 1) ** power : x ** power);
+    const key = `${width} ${signed} ${cmap} ${power}`;
+    if (map.painted !== key) drawBar(prepare(map.bar, width, 6), width, 6, (x) => colour(bend(x), table, signed));
+    map.painted = key;
+    const times = (value) => `${Number((value * this.store.model.visual).toPrecision(3))}×`;
+    const write = (value) => (scale === 'uniform' ? times(Math.abs(value)) : share(Math.abs(value)));
+    const bent = power < 1 ? `, power ${power}` : '';
+    map.low.textContent = map.values ? `${signed && high > 0 ? '−' : ''}${write(low)}` : '';
+    map.middle.textContent = signed ? '0' : (scale === 'uniform' ? '× an even look' : 'of all attention') + bent;
+    map.high.textContent = map.values ? `${signed ? '+' : ''}${write(high)}` : '';
+  }
+
+  // ---- for screen readers ------------------------------------------------------------------------------------------
+
+  describe() {
+    for (const map of this.shown) map.canvas.setAttribute('aria-label', this.mapText(map));
+  }
+
+  mapText({ name, values, method }) {
+    if (!values) return `${name}: nothing recorded at this token.`;
+    let best = 0;
+    for (let i = 1; i < values.length; i++) if (!(Math.abs(values[i]) <= Math.abs(values[best]))) best = i;
+    const where = placeOf(this.store.model.views, best);
+    const total = values.reduce((a, b) => a + (b || 0), 0);
+    const mass = method === null ? '' : ` ${percent(total)} of all attention is on the picture;`;
+    const what = method === null ? 'largest change' : 'strongest';
+    const strongest = `${what} at ${where} (${share(values[best])}).`;
+    return `${name}, layer ${this.store.state.layer + 1}:${mass} ${strongest}${this.sinkText(method)}`;
+  }
+
+  /** How many sink tokens, and where the first few lie. */
+  sinkText(method) {
+    const tokens = this.numbers.sinksHere(method);
+    if (!tokens.length) return '';
+    const some = tokens.slice(0, 4).map((token) => placeOf(this.store.model.views, token));
+    const rest = tokens.length - some.length;
+    return ` ${counted(tokens.length, 'sink token')}: ${some.join('; ')}${rest ? `; and ${rest} more` : ''}.`;
+  }
+}

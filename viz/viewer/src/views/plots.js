@@ -1,0 +1,107 @@
+// @ts-check
+// The two plots over the layers: attention on what is followed, and uncertainty.
+
+import { el } from '../dom.js';
+import { prepare } from '../draw/canvas.js';
+import { drawPlot } from '../draw/plot.js';
+import { gain } from '../twins.js';
+import { share, signedPercent, ticks } from '../words.js';
+import { drag } from './drag.js';
+
+export class Plots {
+  /** @param {import('../viewer.js').Viewer} viewer */
+  constructor(viewer) {
+    this.viewer = viewer;
+    this.store = viewer.store;
+    for (const name of ['curve', 'unsure']) {
+      const box = viewer.$(name);
+      box.replaceChildren(el('canvas', { role: 'img' }));
+      const move = (x) => box.at && this.store.goto(box.at.layer(x));
+      drag(box, viewer.player, move, (x) => this.readLayer(name, box, x));
+    }
+  }
+
+  draw() {
+    const { model, state } = this.store;
+    const curves = this.viewer.curves();
+    const lines = model.methods.map((_, i) => ({
+      values: curves[i],
+      index: this.viewer.numbers.place(i),
+      colour: this.viewer.ink(i),
+      stop: this.viewer.numbers.stop(i),
+    }));
+    const shared = { layers: model.layers, cursor: state.layer, hover: state.hover, look: this.viewer.look() };
+    this.plot('curve', { ...shared, ...this.attention(curves, lines) });
+    this.plot('unsure', { ...shared, ...this.uncertainty(lines) });
+  }
+
+  attention(curves, lines) {
+    const { more, less } = this.viewer.look();
+    const other = curves[this.store.state.focus];
+    const marks = ticks(Math.max(0, ...curves.flat().filter(Number.isFinite)), 4);
+    const digits = Math.max(0, -Math.floor(Math.log10(marks[1] * 100) + 1e-9));
+    const format = (value) => (value ? `${(value * 100).toFixed(digits)}\u00a0%` : '0\u00a0%');
+    const band = other && { low: curves[this.store.model.reference], high: other, more, less };
+    return { marks, high: marks[marks.length - 1], lines, band, format };
+  }
+
+  uncertainty(lines) {
+    const { methods } = this.store.model;
+    const measured = methods
+      .map(({ uncertainty }, i) => ({ ...lines[i], values: uncertainty[this.store.state.step] || [] }))
+      .filter(({ values }) => values.length);
+    const marks = ticks(Math.max(1, ...measured.flatMap(({ values }) => values.filter((value) => value !== null))), 2);
+    const checked = methods.filter(({ threshold }) => threshold > 0); // 0 never stops
+    const thresholds = [...new Set(checked.map(({ threshold }) => threshold))].map((value) => ({
+      value,
+      text: `stop below ${Number(value.toFixed(3))}`,
+      colour: this.viewer.look().muted,
+    }));
+    const firsts = new Set(checked.map((method) => method.first_check));
+    return { marks, high: marks[marks.length - 1], lines: measured, thresholds, firsts, format: String };
+  }
+
+  plot(name, spec) {
+    const box = this.viewer.$(name);
+    const { clientWidth: width, clientHeight: height } = box;
+    if (width && spec.layers) box.at = drawPlot(prepare(box.firstChild, width, height), width, height, spec);
+  }
+
+  // ---- readings ----------------------------------------------------------------------------------------------------
+
+  readLayer(name, box, x) {
+    const { tip } = this.viewer;
+    if (x === null || !box.at) {
+      this.store.set({ hover: null });
+      return tip.hide();
+    }
+    const layer = box.at.layer(x);
+    this.store.set({ hover: layer });
+    const line = name === 'curve' ? this.attentionText : this.uncertaintyText;
+    const lines = this.store.model.methods.map(({ label }, i) => `${label} ${line.call(this, i, layer)}`);
+    const place = box.getBoundingClientRect();
+    return tip.at(`Layer ${layer + 1}\n${lines.join('\n')}`, place.left + box.at.x(layer), place.bottom - 4, true);
+  }
+
+  uncertaintyText(method, layer) {
+    return this.store.model.methods[method].uncertainty[this.store.state.step]?.[layer]?.toFixed(3) ?? '–';
+  }
+
+  attentionText(method, layer) {
+    const { reference } = this.store.model;
+    const curves = this.viewer.curves();
+    const more = method === reference ? null : gain(curves[method][layer], curves[reference][layer]);
+    const beyond = more?.unclipped > 100 ? `, unclipped ${signedPercent(more.unclipped, 1)}` : '';
+    return share(curves[method][layer]) + (more ? ` (gain ${signedPercent(more.clipped, 1)}${beyond})` : '');
+  }
+
+  // ---- for screen readers ------------------------------------------------------------------------------------------
+
+  describe() {
+    const say = (name, text) => this.viewer.$(name).firstChild.setAttribute('aria-label', text);
+    const table = 'The numbers are in the table below.';
+    const followed = this.viewer.numbers.followedText();
+    say('curve', `Attention on ${followed} by layer. ${this.viewer.$('summary').textContent} ${table}`);
+    say('unsure', `Uncertainty by layer. ${this.viewer.$('lens').textContent} ${table}`);
+  }
+}
