@@ -466,6 +466,6 @@ def test_threads_may_draw_at_once(pair):
         assert list(pool.map(draw, kinds * 2)) == alone * 2
 
 
-def test_drawing_needs_neither_torch_nor_pyplot():
-    code = "import sys, viz.figures; assert not {'torch', 'matplotlib.pyplot', 'clvs_core'} & set(sys.modules)"
+def test_drawing_needs_no_pyplot():
+    code = "import sys, viz.figures; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

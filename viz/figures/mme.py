@@ -16,8 +16,8 @@ from clvs_core.benchmarks.bootstrap import Estimate
 from clvs_core.benchmarks.report.paper_numbers import paper_model, paper_tables
 from clvs_core.benchmarks.running.folder import RunFolder
 from clvs_core.errors import ClvsError
+from clvs_core.labels import title
 
-from ..labels import title
 from .runs import (
     BOOTSTRAP,
     NARROW,

@@ -24,9 +24,9 @@ from clvs_core.analysis.decay import Band, Decay
 from clvs_core.benchmarks.bootstrap import Estimate
 from clvs_core.benchmarks.running.folder import RunFolder
 from clvs_core.errors import ClvsError
+from clvs_core.labels import labels, name_of, title
 
 from .. import scales
-from ..labels import labels, name_of, title
 from .style import FAINT, HARD, INK, frame, plain
 
 WIDTH = 6.0

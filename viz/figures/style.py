@@ -18,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from clvs_core.files import whole
+
 from . import fonts
 
 FORMATS = ("png", "svg", "pdf")
@@ -58,8 +60,6 @@ def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = No
         if missing:
             text.set_text(fonts.without(letters, missing))
     fonts.say_missing(missing)
-    from clvs_core.files import whole  # whoever has a trace to draw has it loaded already
-
     with whole(target) if isinstance(target, (str, Path)) else nullcontext(target) as file:
         figure.savefig(file, format=format.lower(), dpi=DPI, facecolor="white")
 

@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from clvs_core.analysis.sweep import Sweep
 from clvs_core.benchmarks.running.folder import RunFolder
+from clvs_core.labels import GREEK, settings_in_words
 
 from .. import scales
-from ..labels import GREEK, settings_in_words
 from .runs import (
     BOOTSTRAP,
     LOOKS,

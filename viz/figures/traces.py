@@ -17,9 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from clvs_core.labels import labels as method_labels
+from clvs_core.labels import name_of, settings_in_words, title
+
 from .. import scales
-from ..labels import labels as method_labels
-from ..labels import name_of, settings_in_words, title
 from .style import FAINT, GRID, HARD, INK, frame, letters_wide, plain
 
 _MARKERS = {"ring": "o", "dot": "o", "square": "s", "diamond": "D", "triangle": "^"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from ...errors import ClvsError
+from ...labels import run_labels
 from ...methods import Method
 from ...methods import method as read_method
 from ...methods import spec as spec_of
-from ...methods.base import unmarked
 from ...models.prompts import parse
 from ...text import line
 from ..benchmark import Benchmark
 from ..question import Question
 from ..running.folder import RunFolder
 from ..scores import Score
-from .paper_numbers import in_words
 from .table import NO_ANSWERS, NOT_ASKED, UNDEFINED
 
 _TOLD_APART = ("dtype", "quantization", "image_mode", "weights")
@@ -233,29 +232,9 @@ def score_of(asked: Asked, parser: str) -> Scored:
 
 
 def method_labels(asked: Sequence[Asked]) -> list[str]:
-    """Names of methods for people; those with the same name are told apart by the settings that differ.
-
-    They differ from those of the one that was asked for by its mere name, which keeps it, or else from any other's.
-    """
-    settings = {one: dict(_settings(one.method)) if one.method else {} for one in asked}
-    found = []
-    for one in asked:
-        alike = [other for other in asked if other.label == one.label]
-        mere = [other for other in alike if other.mere]
-        others = [settings[other] for other in mere[:1] or alike]
-        differing = (said for key, said in settings[one].items() if any(other.get(key) != said for other in others))
-        said = ", ".join(filter(None, differing))
-        found.append(f"{one.label} ({said})" if said else one.label)
-    return [f"{name} [{one.spec}]" if found.count(name) > 1 else name for name, one in zip(found, asked, strict=True)]
-
-
-def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
-    """((whose, setting), the setting in words) of a method or of several that are combined."""
-    for part in method.parts:
-        whose = f"{part.label} " if len(method.parts) > 1 else ""
-        for f in fields(part):
-            said = in_words(f.name, unmarked(getattr(part, f.name)))
-            yield (part.name, f.name), whose + said if said else ""
+    """Names of methods for people; those with the same name are told apart by the settings that differ."""
+    names, specs = [one.name for one in asked], [one.spec for one in asked]
+    return run_labels(names, specs, [one.label for one in asked])
 
 
 def setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
