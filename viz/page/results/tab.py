@@ -17,8 +17,8 @@ from typing import Any
 
 import gradio as gr
 
-from clvs_core.benchmarks import PARSERS
-from clvs_core.benchmarks.report import tables as report
+from clvs_core.benchmarks import PARSERS, report
+from clvs_core.benchmarks.report import render
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from clvs_core.models.prompts import presets
@@ -305,8 +305,12 @@ class Made:
         """
 
         def make() -> list[Any]:
-            return [table for paper in (False, True) for table in report.tables([opened.run], paper, parser or None)]
+            return [
+                table
+                for paper in (False, True)
+                for table in report.tables([opened.run], paper=paper, parser=parser or None)
+            ]
 
         tables = self._once(opened, ("tables", parser), make)
-        write = {"md": report.markdown, "tex": report.latex}.get(ending)
-        return report.csv_text(tables) if write is None else "\n".join(map(write, tables))
+        write = {"md": render.markdown, "tex": render.latex}.get(ending)
+        return render.csv_text(tables) if write is None else "\n".join(map(write, tables))
