@@ -114,7 +114,7 @@ def _plain(name: str, value: str) -> str:
         on, off = SWITCHES.get(name, (name.replace("_", " "), f"no {name.replace('_', ' ')}"))
         return on if value == "true" else off
     if name == "heads" and re.fullmatch(r"\d+-\d+(/\d+-\d+)*", value):
-        return _count(value.count("/") + 1, "head")
+        return number_of(value.count("/") + 1, "head")
     if name == "dims" and re.fullmatch(r"\d+(/\d+)*", value):
         dims = value.split("/")
         several = f"sink dimensions {', '.join(dims[:-1])} and {dims[-1]}"
@@ -133,8 +133,9 @@ def _plain(name: str, value: str) -> str:
     return f"{GREEK.get(name, name.replace('_', ' '))} {_short(value)}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def number_of(count: int, what: str) -> str:
+    """(1, "picture") -> "1 picture"; (5449, "question") -> "5,449 questions"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _short(value: str) -> str:

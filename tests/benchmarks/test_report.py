@@ -199,6 +199,11 @@ def test_counts_that_fit_the_papers_amber_row_print_it_and_its_ablation_row(tmp_
 # --- the numbers are those of score and compare -------------------------------------------------------
 
 
+def test_one_question_is_said_as_one(tmp_path):
+    (table,) = report.tables(read(made_run(tmp_path, questions=made.pope_questions(1)[:1])), paper=False)
+    assert any(", 1 question about 1 picture;" in note for note in table.notes)
+
+
 @pytest.mark.parametrize("name", ["amber", "rbench", "pope", "mme"])
 def test_honest_tables_have_the_numbers_of_score_and_compare(tmp_path, name):
     (run,) = read(made_run(tmp_path / "run", name))

@@ -24,7 +24,7 @@ from clvs_core.analysis.decay import Band, Decay
 from clvs_core.benchmarks.bootstrap import Estimate
 from clvs_core.benchmarks.running.folder import RunFolder
 from clvs_core.errors import ClvsError
-from clvs_core.labels import labels, name_of, title
+from clvs_core.labels import labels, name_of, number_of, title
 
 from .. import scales
 from .style import FAINT, HARD, INK, frame, plain
@@ -188,10 +188,6 @@ def counted(found: Decay) -> str:
 
 def questions_on(questions: int, pictures: int) -> str:
     return f"{number_of(questions, 'question')} on {number_of(pictures, 'picture')}"
-
-
-def number_of(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def bounds(estimate: Estimate) -> tuple[float, float, float]:

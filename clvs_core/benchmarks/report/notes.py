@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ...labels import number_of
 from ...text import line
 from ..running.folder import RunFolder
 from .gather import Scored, Setup, method_labels
@@ -49,7 +50,7 @@ def about_run(one: Scored, label: str) -> str:
     length, model, versions = about["max_new_tokens"], about["model"], about.get("versions") or {}
     limits = [f"{name} {value}" for name, value in (about.get("selection") or {}).items() if value]
     said = [
-        f"{label}: {part_of(one)}, {len(one.questions):,} questions about {pictures:,} pictures",
+        f"{label}: {part_of(one)}, {number_of(len(one.questions), 'question')} about {number_of(pictures, 'picture')}",
         *[f"chosen by {' and '.join(limits)}"] * bool(limits),
         f"prompt {about['prompt']}, up to {length} new token{'s' * (length != 1)}, parser {one.parser}",
         " on ".join(str(model[key]) for key in ("dtype", "device") if model.get(key)),
