@@ -42,11 +42,11 @@ def run_labels(names: Sequence[str], specs: Sequence[str], titles: Sequence[str]
 
     Without such a one they differ from any other. names: as they were asked for; specs: settings in full.
     """
-    mere = {name_of(spec): spec for name, spec in zip(names[::-1], specs[::-1], strict=True) if ":" not in name}
+    mere = {name: spec for name, spec in zip(names[::-1], specs[::-1], strict=True) if name == name_of(spec)}
     found = labels(specs, titles)
     for n, (name, spec) in enumerate(zip(names, specs, strict=True)):
         if base := mere.get(name_of(spec)):
-            found[n] = titles[n] if ":" not in name else labels([base, spec], ["", titles[n]])[1]
+            found[n] = titles[n] if name in mere else labels([base, spec], ["", titles[n]])[1]
     return found
 
 

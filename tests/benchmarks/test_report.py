@@ -200,7 +200,7 @@ def test_counts_that_fit_the_papers_amber_row_print_it_and_its_ablation_row(tmp_
 
 
 def test_one_question_is_said_as_one(tmp_path):
-    (table,) = report.tables(read(made_run(tmp_path, questions=made.pope_questions(1)[:1])), paper=False)
+    (table,) = report.tables(read(made_run(tmp_path / "run", questions=made.pope_questions(1)[:1])), paper=False)
     assert any(", 1 question about 1 picture;" in note for note in table.notes)
 
 

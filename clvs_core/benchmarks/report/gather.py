@@ -14,6 +14,7 @@ from ...labels import run_labels
 from ...methods import Method
 from ...methods import method as read_method
 from ...methods import spec as spec_of
+from ...methods.base import unmarked
 from ...models.prompts import parse
 from ...text import line
 from ..benchmark import Benchmark
@@ -233,8 +234,16 @@ def score_of(asked: Asked, parser: str) -> Scored:
 
 def method_labels(asked: Sequence[Asked]) -> list[str]:
     """Names of methods for people; those with the same name are told apart by the settings that differ."""
-    names, specs = [one.name for one in asked], [one.spec for one in asked]
-    return run_labels(names, specs, [one.label for one in asked])
+    found = run_labels([one.name for one in asked], list(map(_in_full, asked)), [one.label for one in asked])
+    return [f"{name} [{one.spec}]" if found.count(name) > 1 else name for name, one in zip(found, asked, strict=True)]
+
+
+def _in_full(asked: Asked) -> str:
+    """The spec with the settings that are left out of it, too: they tell methods apart."""
+    parts = asked.method.parts if asked.method else ()
+    marked = ({f.name: getattr(part, f.name) for f in fields(part)} for part in parts)
+    full = (replace(part, **{n: unmarked(v) for n, v in own.items()}) for part, own in zip(parts, marked, strict=True))
+    return "+".join(map(spec_of, full)) or asked.spec
 
 
 def setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
