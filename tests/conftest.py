@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def pytest_collection_modifyitems(items):
         folder = item.path.relative_to(HERE).parts[0]
         if folder in ("browser", "rehearsal"):
             item.add_marker(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_heap():
+    """Garbage is looked for among what a module's tests make, not in all of torch and every test that was collected."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

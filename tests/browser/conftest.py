@@ -39,40 +39,67 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def contexts(browser):
+    """Contexts by theme and motion, for pages that ask for nothing else: what a server has sent stays cached."""
+    return {}
+
+
 @pytest.fixture
-def open_page(browser):
-    """open_page(url, width=1440, height=900, theme="light", motion=True, **context): a page in a context of its own.
+def open_page(browser, contexts):
+    """open_page(url, width=1440, height=900, theme="light", motion=True, **context): a page, as of a new visitor.
 
     After the test, no script may have failed and nothing may have been requested from another machine.
     """
-    contexts, errors, foreign = [], [], []
+    own, pages, errors, foreign = [], [], [], []
+
+    def context(theme, motion, options):
+        if not options and (theme, motion) in contexts:
+            return contexts[theme, motion]
+        reduced = "no-preference" if motion else "reduce"
+        made = browser.new_context(color_scheme=theme, reduced_motion=reduced, **options)
+        made.set_default_timeout(60_000)  # milliseconds; a machine may be busy with other tests
+        if options:
+            own.append(made)
+        else:
+            contexts[theme, motion] = made
+        return made
 
     def open_(url, width=1440, height=900, theme="light", motion=True, **options):
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=theme,
-            reduced_motion="no-preference" if motion else "reduce",
-            **options,
-        )
-        context.set_default_timeout(60_000)  # milliseconds; a machine may be busy with other tests
-        contexts.append(context)
-        page = context.new_page()
+        page = context(theme, motion, options).new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: _local(request.url) or foreign.append(request.url))
-        # requests without an answer yet, but for the one that says the tab is open; and the addresses that have one
-        page.under_way, page.answered = set(), []
-        page.on("request", lambda request: "/heartbeat/" in request.url or page.under_way.add(request))
-        page.on("requestfinished", lambda request: page.answered.append(request.url))
-        for end in ("requestfinished", "requestfailed"):
-            page.on(end, lambda request: page.under_way.discard(request))
+        _note(page)
+        _forget(page, url)
         page.goto(f"{url}?__theme={theme}" if url.startswith("http") and "?" not in url else url)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for opened in (*pages, *own):
+        opened.close()
     assert not errors, f"scripts failed: {errors}"
     assert not foreign, f"requests to other machines: {foreign}"
+
+
+def _note(page):
+    """under_way: requests without an answer yet, but for the one that says the tab is open; answered: addresses."""
+    page.under_way, page.answered = set(), []
+    page.on("request", lambda request: "/heartbeat/" in request.url or page.under_way.add(request))
+    page.on("requestfinished", lambda request: page.answered.append(request.url))
+    for end in ("requestfinished", "requestfailed"):
+        page.on(end, lambda request: page.under_way.discard(request))
+
+
+def _forget(page, url):
+    """The storage of the page's server, of which others may have had a page in the same context."""
+    parts = urlsplit(url)
+    if parts.scheme == "http":
+        devtools = page.context.new_cdp_session(page)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
+        devtools.detach()
 
 
 def _local(url):

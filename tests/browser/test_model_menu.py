@@ -12,7 +12,7 @@ from clvs_core.models.recommend import Speed
 from tests.browser.conftest import drawn
 from tests.page import fake as fakes
 from tests.page import pictures
-from viz.page import build, models
+from viz.page import build, offers
 from viz.page import first_answer as record
 from viz.page.library import Library
 from viz.page.models import Models
@@ -40,7 +40,7 @@ def url(gate, tmp_path_factory):
     place = memory.Place("cuda:0", "GPU", 12 * 10**9, 12 * 10**9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "places", lambda device="auto": [place])
-        patch.setattr(models, "measure", lambda device, kept: Speed(60e12, 500e9))
+        patch.setattr(offers, "measure", lambda device, kept: Speed(60e12, 500e9))
         library = Library(pictures.write(tmp_path_factory.mktemp("scenes")))
         offered = Models(load=load, own=True)
         page = build.build(offered, library, record.make(offered, library))

@@ -19,9 +19,8 @@ from tests.browser.conftest import drawn
 from tests.hub_fake import FakeHub
 from tests.page import fake as fakes
 from tests.page import pictures
-from viz.page import build
+from viz.page import build, offers
 from viz.page import first_answer as record
-from viz.page import models as ui_models
 from viz.page.library import Library
 from viz.page.models import Models
 
@@ -68,7 +67,7 @@ def machine(patch, tmp_path_factory):
     patch.setattr(constants, "HF_HUB_OFFLINE", False)
     place = memory.Place("cpu", "this machine", 5 * 10**9, 8 * 2**30)
     patch.setattr(memory, "places", lambda device="auto": [place])
-    patch.setattr(ui_models, "measure", lambda device, kept: Speed(160e9, 20e9))
+    patch.setattr(offers, "measure", lambda device, kept: Speed(160e9, 20e9))
     yield Machine(server)
     server.shutdown()
 

@@ -97,13 +97,13 @@ def test_a_disagreement_is_found_and_asked_again_with_all_its_panels(open_page, 
 
 
 def test_a_link_opens_a_run_at_a_question(open_page, url):
-    page = open_page(f"{url}?__theme=dark&run=scenes&id=coco%2Fodd%2F60")
+    clipboard = ["clipboard-read", "clipboard-write"]
+    page = open_page(f"{url}?__theme=dark&run=scenes&id=coco%2Fodd%2F60", permissions=clipboard)
     assert opened(page).count() == 10
     assert page.locator(".rs-page").inner_text() == "2 / 2"
     assert page.locator(".rs-marked .rs-question").inner_text() == HOSTILE
     assert not page.locator("#explore").is_visible()
     assert page.evaluate("window.__pwn") is None, "texts stay texts"
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy link").click()
     page.get_by_text("Link copied.").wait_for()
     assert page.evaluate("navigator.clipboard.readText()").endswith("?run=scenes&id=coco%2Fodd%2F60")

@@ -16,7 +16,8 @@ from viz.page import build
 from viz.page import first_answer as record
 from viz.page.library import Library
 from viz.page.models import Models
-from viz.page.results.runs import MOST, Runs
+from viz.page.results.opened import MOST
+from viz.page.results.runs import Runs
 
 
 @pytest.fixture(scope="module")

@@ -77,8 +77,8 @@ def test_a_setting_that_comes_after_a_newer_request_changes_nothing(desks, monke
     session = Session()
     run(desks, session)
     kept = session.result
-    ask = desks.models.ask
-    monkeypatch.setattr(desks.models, "ask", lambda *args, **named: (session.begin(), ask(*args, **named))[1])
+    ask = desks.asker.ask
+    monkeypatch.setattr(desks.asker, "ask", lambda *args, **named: (session.begin(), ask(*args, **named))[1])
     assert "value" not in desks.answering.adjust(session, *controls(clvs="alpha=0.5"))
     assert session.result is kept
 
@@ -410,7 +410,7 @@ def test_the_oldest_results_make_room(desks):
 def test_only_the_newest_of_two_settings_is_shown(desks, monkeypatch):
     session = Session()
     run(desks, session)
-    ask, inner = desks.models.ask, []
+    ask, inner = desks.asker.ask, []
 
     def slow(*args, **named):
         if not inner:
@@ -418,7 +418,7 @@ def test_only_the_newest_of_two_settings_is_shown(desks, monkeypatch):
             inner.append(desks.answering.adjust(session, *controls(clvs="alpha=0.5,beta=0.3")))
         return ask(*args, **named)
 
-    monkeypatch.setattr(desks.models, "ask", slow)
+    monkeypatch.setattr(desks.asker, "ask", slow)
     assert "value" not in desks.answering.adjust(session, *controls(clvs="alpha=0.5"))
     assert inner[1]["methods"][1]["spec"] == session.payload["methods"][1]["spec"] == "clvs:alpha=0.5,beta=0.3"
 

@@ -14,6 +14,7 @@ import clvs_core as clvs
 from clvs_core.errors import ClvsError, ModelError, Stopped
 from tests.page.acts import run
 from tests.page.fake import FakeModel
+from viz.page.asking import Asker
 from viz.page.desks import Desks
 from viz.page.limits.listeners import GONE
 from viz.page.models import Models
@@ -46,9 +47,9 @@ def test_one_model_call_at_a_time(library):
             return []
 
     watched = Watched()
-    models = Models(load=lambda name, **settings: watched)
+    asker = Asker(Models(load=lambda name, **settings: watched))
     picture = Image.new("RGB", (8, 8))
-    threads = [threading.Thread(target=models.ask, args=("scenes", picture, "?", [], 1)) for _ in range(6)]
+    threads = [threading.Thread(target=asker.ask, args=("scenes", picture, "?", [], 1)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -57,26 +58,27 @@ def test_one_model_call_at_a_time(library):
 
 
 def test_no_more_than_the_queue_may_wait(models, library, monkeypatch):
-    models._room = threading.BoundedSemaphore(1)
-    models._room.acquire()
+    asker = Asker(models)
+    asker._room = threading.BoundedSemaphore(1)
+    asker._room.acquire()
     with pytest.raises(ClvsError, match="Too many people"):
-        models.ask("scenes", None, "?", [], 1)
-    models._room.release()
+        asker.ask("scenes", None, "?", [], 1)
+    asker._room.release()
     picture = Image.new("RGB", (96, 96))
-    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
-    assert models._room.acquire(blocking=False), "a place is given back"
+    assert asker.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    assert asker._room.acquire(blocking=False), "a place is given back"
 
 
 def test_what_nobody_waits_for_any_more_is_not_asked(models, fake):
-    gone = threading.Event()
+    asker, gone = Asker(models), threading.Event()
     request = SimpleNamespace(request=SimpleNamespace(scope={GONE: gone}), session_hash="somebody")
     token = LocalContext.request.set(request)
     picture = Image.new("RGB", (96, 96))
-    assert models.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    assert asker.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
     gone.set()
     before = fake.opened
     with pytest.raises(Stopped):
-        models.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4)
+        asker.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4)
     assert fake.opened == before
     LocalContext.request.reset(token)
 

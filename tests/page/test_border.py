@@ -23,9 +23,10 @@ from clvs_core.models.registry import CARDS
 from tests.page.fake import FakeModel, served
 from viz.page import build, main
 from viz.page import zerogpu as border
+from viz.page.asking import Asker, Call
 from viz.page.desks import Desks
 from viz.page.library import Library
-from viz.page.models import Call, Models
+from viz.page.models import Models
 from viz.page.session import Session
 
 VANILLA, CLVS, VCD, PAI = clvs.Vanilla(), clvs.CLVS(), clvs.VCD(), clvs.PAI()
@@ -87,7 +88,7 @@ def test_our_errors_can_be_pickled(kind):
     (gr.Error("No GPU. [Join](https://huggingface.co/join) now."), "No GPU. Join (https://huggingface.co/join) now."),
 ])  # fmt: skip
 def test_what_gradio_says_is_told_as_it_is(error, told):
-    assert str(border.told(error)) == told
+    assert str(border.for_visitors(error)) == told
 
 
 @pytest.mark.parametrize(("name", "methods", "tokens", "seconds"), [
@@ -112,10 +113,10 @@ def test_the_weights_of_all_models_are_moved_and_noise_is_another_look():
     alone = Models(["scenes"], load=None, dtype="bfloat16")
     moved = CARDS["llava-1.5-7b"].size.weights("bfloat16") / border.MOVED
     call = Call("scenes", None, "Why?", [VANILLA], 16)
-    assert models._seconds(call) - alone._seconds(call) in (math.floor(moved), math.ceil(moved))
+    assert Asker(models)._seconds(call) - Asker(alone)._seconds(call) in (math.floor(moved), math.ceil(moved))
     large = replace(call, model="llava-1.5-7b")
-    assert models._seconds(large) < models._seconds(replace(large, methods=[VCD]))
-    assert models._seconds(large) < models._seconds(replace(large, tokens=32))
+    assert Asker(models)._seconds(large) < Asker(models)._seconds(replace(large, methods=[VCD]))
+    assert Asker(models)._seconds(large) < Asker(models)._seconds(replace(large, tokens=32))
 
 
 def test_models_that_do_not_fit_beside_each_other_are_told_before_anything_is_loaded(monkeypatch):

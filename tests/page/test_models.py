@@ -18,10 +18,12 @@ from clvs_core.models.recommend import Speed
 from clvs_core.models.registry import CARDS
 from tests.page.fake import FakeModel
 from viz.page import first_answer as record
-from viz.page import limits, main, models
+from viz.page import limits, main, models, offers
+from viz.page.asking import Asker, ShownPictures
 from viz.page.desks import Desks
 from viz.page.explore import explore
-from viz.page.models import Models, Shown
+from viz.page.models import Models
+from viz.page.offers import Offers
 from viz.page.session import Session
 from viz.page.widgets import ModelMenu
 
@@ -47,8 +49,8 @@ def gpu(monkeypatch):
         memory, "places", lambda device="auto": [memory.Place("cuda:0", "GPU", int(free[0]), int(24e9))]
     )
     monkeypatch.setattr(models, "check_options", lambda *options: None)  # bitsandbytes may not be installed
-    monkeypatch.setattr(models, "downloaded", lambda card: card.name == "scenes")
-    monkeypatch.setattr(models, "measure", lambda device, kept: Speed(60e12, 500e9))
+    monkeypatch.setattr(offers, "downloaded", lambda card: card.name == "scenes")
+    monkeypatch.setattr(offers, "measure", lambda device, kept: Speed(60e12, 500e9))
     return free
 
 
@@ -78,7 +80,7 @@ def own(loader, *names):
 
 
 def rows(found, name="scenes"):
-    return {row["name"]: row for row in found.menu(name)["rows"]}
+    return {row["name"]: row for row in Offers(found).menu(name)["rows"]}
 
 
 def choose(desks, session, name, current="scenes", request=HERE, specs=("vanilla", "clvs:alpha=0.5")):
@@ -197,7 +199,7 @@ def test_methods_are_taken_along_to_a_model_that_can_run_them(library):
 def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
     monkeypatch.setattr(models, "PATIENCE", 0.05)
     found = own(Loader())
-    answers = found.stream("scenes", Image.new("RGB", (64, 64)), *QUESTION)
+    answers = Asker(found).stream("scenes", Image.new("RGB", (64, 64)), *QUESTION)
     next(answers)
     with pytest.raises(ModelError, match="answer is still coming"):
         list(found.switch("llava-1.5-7b"))
@@ -228,7 +230,7 @@ def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
     assert "Only who runs this page" in payload["error"]
     assert len(rest) == 3
     with pytest.raises(ModelError, match="choose one of scenes"):
-        found.ask("llava-1.5-7b", None, *QUESTION)
+        Asker(found).ask("llava-1.5-7b", None, *QUESTION)
     link = SimpleNamespace(query_params={"scene": "street", "model": "llava-1.5-7b"})
     assert desks.arriving.arrive(session, link)[5] == "scenes", "a link loads nothing either"
     assert loader.loads == before
@@ -254,7 +256,7 @@ def test_a_page_is_ones_own_where_nobody_else_comes(monkeypatch, host, share, pu
     monkeypatch.delenv("SPACE_ID", raising=False)
     if space:
         monkeypatch.setenv("SPACE_ID", "somebody/clvs")
-    assert limits.is_own(host, share, public) is mine
+    assert limits.is_own(host, share=share, public=public) is mine
 
 
 def test_a_public_page_loads_and_opens_nothing_for_anybody(monkeypatch, library):
@@ -265,11 +267,11 @@ def test_a_public_page_loads_and_opens_nothing_for_anybody(monkeypatch, library)
     _, found = main.make(main.parse(["--public"]))
     assert found.own is False
     assert list(found.cards) == ["scenes"], "nothing else can be chosen"
-    assert found.recommended() is None
+    assert Offers(found).recommended() is None
 
 
 def test_what_is_kept_for_a_picture_goes_with_the_last_visitor_who_has_it():
-    fake, found = FakeModel(), Shown()
+    fake, found = FakeModel(), ShownPictures()
     mine, yours, other = (Image.new("RGB", (8, 8)) for _ in range(3))
     for picture in (mine, yours, mine):
         found.note(fake, picture, "same")
@@ -359,11 +361,11 @@ def stopping(found, name, at, gate=None):
 
 def test_the_menu_begins_with_the_model_for_this_machine(gpu):
     gpu[0] = 23e9
-    first, *others = own(Loader()).menu("scenes")["rows"]
+    first, *others = Offers(own(Loader())).menu("scenes")["rows"]
     assert first["name"] == "llava-1.5-7b"
     assert first["advice"].startswith("Recommended for this machine: the largest that leaves room in 24.0 GB of memory")
     assert not any(row["advice"] for row in others)
-    theirs = Models(["scenes", "llava-1.5-7b"], load=Loader()).menu("scenes")["rows"]
+    theirs = Offers(Models(["scenes", "llava-1.5-7b"], load=Loader())).menu("scenes")["rows"]
     assert [row["name"] for row in theirs] == ["scenes", "llava-1.5-7b"]
     assert not any(row["advice"] or row["asks"] for row in theirs), "its owner has chosen already"
 
@@ -371,11 +373,11 @@ def test_the_menu_begins_with_the_model_for_this_machine(gpu):
 def test_what_is_to_be_confirmed_before_a_download(gpu, monkeypatch):
     gpu[0] = 23e9
     found = own(Loader())
-    assert found.asks("llava-1.5-7b")
-    assert not found.asks("scenes"), "it is here"
+    assert Offers(found).asks("llava-1.5-7b")
+    assert not Offers(found).asks("scenes"), "it is here"
     monkeypatch.setattr(download, "room", lambda: int(50e9))
     monkeypatch.setattr(download, "kept", lambda source: int(3e9))
-    facts = dict(found.facts("llava-1.5-7b")["facts"])
+    facts = dict(Offers(found).facts("llava-1.5-7b")["facts"])
     assert facts["Licence"] == "Llama 2 Community"
     assert facts["Download"] == (
         "14.1 GB from huggingface.co/llava-hf/llava-1.5-7b-hf, of which 3.0 GB have come already"
@@ -383,33 +385,34 @@ def test_what_is_to_be_confirmed_before_a_download(gpu, monkeypatch):
     assert facts["Kept in"] == f"{download.cache()}, where 50.0 GB are free"
     assert facts["Memory"].startswith("15.4 GB")
     assert facts["First answer"] == "about a second on this machine once it is loaded (an estimate)"
-    assert "accepted on its page" in dict(found.facts("gemma-3-4b")["facts"])["Licence"]
+    assert "accepted on its page" in dict(Offers(found).facts("gemma-3-4b")["facts"])["Licence"]
     monkeypatch.setattr(download, "room", lambda: int(11e9))
     with pytest.raises(ModelError, match=r"needs 11\.1 GB and the disk of .* has room for 11\.0 GB"):
-        found.facts("llava-1.5-7b")
+        Offers(found).facts("llava-1.5-7b")
     with pytest.raises(ModelError, match=r"LLaVA-1\.5 13B needs 28\.4 GB"):
-        found.facts("llava-1.5-13b")
+        Offers(found).facts("llava-1.5-13b")
 
 
 def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
     gpu[0] = 23e9
-    offer = own(Loader()).for_photographs()
+    offer = Offers(own(Loader())).for_photographs()
     assert (offer["name"], offer["asks"]) == ("llava-1.5-7b", True)
     assert "LLaVA-1.5 7B suits this machine (Llama 2 Community, a download of 14.1 GB)" in offer["text"]
     theirs = Models(["scenes", "smolvlm-256m", "llava-onevision-0.5b"], load=Loader())
-    assert theirs.for_photographs() == {
+    theirs_offer = Offers(theirs)
+    assert theirs_offer.for_photographs() == {
         "text": "For photographs, choose LLaVA-OneVision 0.5B.",
         "name": "llava-onevision-0.5b",
         "label": "LLaVA-OneVision 0.5B",
         "asks": False,
     }
     theirs.get("smolvlm-256m")
-    assert theirs.for_photographs()["name"] == "smolvlm-256m", "it is loaded"
-    alone = Models(["scenes"], load=Loader()).for_photographs()
+    assert theirs_offer.for_photographs()["name"] == "smolvlm-256m", "it is loaded"
+    alone = Offers(Models(["scenes"], load=Loader())).for_photographs()
     assert set(alone) == {"text"}
     assert "whoever runs this page can offer" in alone["text"]
     gpu[0] = 0.5e9
-    assert "than this machine can run" in own(Loader()).for_photographs()["text"]
+    assert "than this machine can run" in Offers(own(Loader())).for_photographs()["text"]
 
 
 def test_a_stop_ends_a_download_and_frees_nothing():

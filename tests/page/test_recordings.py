@@ -287,7 +287,7 @@ def test_no_entry_leads_out_of_the_folder(copy, name, value, capsys):
     about["questions"][0][name] = value
     (copy / "recording.json").write_text(json.dumps(about))
     assert not Recordings([copy]).named
-    assert f"questions.0.{name}" in capsys.readouterr().err
+    assert f"questions[0].{name}" in capsys.readouterr().err
 
 
 def test_no_link_leads_out_of_the_folder(live, copy, tmp_path):

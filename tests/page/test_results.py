@@ -23,8 +23,10 @@ from viz.page import limits, main
 from viz.page.desks import Desks
 from viz.page.library import Library
 from viz.page.models import Models
-from viz.page.results import runs
-from viz.page.results.runs import Choice, Runs
+from viz.page.results import filtering
+from viz.page.results.choice import Choice
+from viz.page.results.opened import MOST
+from viz.page.results.runs import KEPT, Runs
 from viz.page.results.tab import Results
 from viz.page.session import Session
 
@@ -76,7 +78,7 @@ def tab(desks, folder):
 
 
 def ids(opened, **choice):
-    return [row["id"].rpartition("/")[2] for row in runs.shown(opened, Choice(**choice))["rows"]]
+    return [row["id"].rpartition("/")[2] for row in filtering.shown(opened, Choice(**choice))["rows"]]
 
 
 # --- what a browser or a link says --------------------------------------------------------------------
@@ -208,12 +210,12 @@ def test_a_growing_run_is_read_again(folder, tab):
 
 
 def test_a_run_is_read_once_and_few_are_kept(folder, tmp_path):
-    available = Runs([folder, *(made_run(tmp_path / f"r{n}") for n in range(runs.KEPT))])
-    first = available.get(Choice(run="street"), False)
-    assert available.get(Choice(run="street"), False) is first
-    for n in range(runs.KEPT):
-        available.get(Choice(run=f"r{n}"), False)
-    assert available.get(Choice(run="street"), False) is not first
+    available = Runs([folder, *(made_run(tmp_path / f"r{n}") for n in range(KEPT))])
+    first = available.get(Choice(run="street"), owner=False)
+    assert available.get(Choice(run="street"), owner=False) is first
+    for n in range(KEPT):
+        available.get(Choice(run=f"r{n}"), owner=False)
+    assert available.get(Choice(run="street"), owner=False) is not first
 
 
 def test_without_a_run_the_board_says_so(desks, tmp_path):
@@ -273,42 +275,42 @@ def test_text_is_looked_for_in_question_picture_and_id(opened):
 
 def test_the_parser_failed_where_it_or_a_person_reads_nothing_or_something_else(opened):
     assert ids(opened, show="unread") == ["3", "4"], "Maybe and Perhaps are a yes to POPE's parser"
-    cells = runs.shown(opened, Choice())["rows"][2]["cells"]
+    cells = filtering.shown(opened, Choice())["rows"][2]["cells"]
     assert cells[-2:] == [["Yes", "wrong", False], ["Maybe", "wrong", True]]
-    cells = runs.shown(opened, Choice(parser="lmms"))["rows"][3]["cells"]
+    cells = filtering.shown(opened, Choice(parser="lmms"))["rows"][3]["cells"]
     assert [mark for _, mark, _ in cells] == ["unread", "right", "unread", "right", "right"]
 
 
 def test_pages(folder):
-    opened = Runs([folder]).get(Choice(run="amber"), False)
-    page = runs.shown(opened, Choice())
-    assert (page["count"], page["total"], page["pages"], len(page["rows"])) == (72, 72, 2, runs.PAGE)
-    last = runs.shown(opened, Choice(page=99))
-    assert (last["page"], len(last["rows"])) == (1, 72 - runs.PAGE)
-    linked = runs.shown(opened, Choice(id="1075"))
+    opened = Runs([folder]).get(Choice(run="amber"), owner=False)
+    page = filtering.shown(opened, Choice())
+    assert (page["count"], page["total"], page["pages"], len(page["rows"])) == (72, 72, 2, filtering.PAGE)
+    last = filtering.shown(opened, Choice(page=99))
+    assert (last["page"], len(last["rows"])) == (1, 72 - filtering.PAGE)
+    linked = filtering.shown(opened, Choice(id="1075"))
     assert (linked["page"], linked["marked"]) == (1, "1075")
     assert "1075" in [row["id"] for row in linked["rows"]]
-    nothing = runs.shown(opened, Choice(text="no such thing", page=1))
+    nothing = filtering.shown(opened, Choice(text="no such thing", page=1))
     assert (nothing["count"], nothing["page"], nothing["pages"], nothing["rows"]) == (0, 0, 1, [])
 
 
 def test_gained_and_lost_are_those_of_the_scores(tmp_path):
     made_run(tmp_path / "x", "pope", pope_questions(30))
-    opened = Runs([tmp_path]).get(Choice(run="x"), False)
+    opened = Runs([tmp_path]).get(Choice(run="x"), owner=False)
     change = opened.benchmark.compare(opened.run.questions, opened.run.answers["clvs"], opened.run.answers["vanilla"])
     for show in ("gained", "lost"):
-        assert runs.shown(opened, Choice(show=show, method="clvs"))["count"] == getattr(change["All"], show) > 0
-    unread = runs.shown(opened, Choice(show="unread"))["count"]
+        assert filtering.shown(opened, Choice(show=show, method="clvs"))["count"] == getattr(change["All"], show) > 0
+    unread = filtering.shown(opened, Choice(show="unread"))["count"]
     either = {id for name in FOUR for id, text in opened.run.answers.get(name, {}).items() if text == "Maybe"}
     assert unread == len(either) > 0
 
 
 def test_thousands_of_questions_are_filtered_at_once(tmp_path):
     made_run(tmp_path / "x", "pope", pope_questions(170), FIVE)
-    opened = Runs([tmp_path]).get(Choice(run="x"), False)
-    runs.shown(opened, Choice())
+    opened = Runs([tmp_path]).get(Choice(run="x"), owner=False)
+    filtering.shown(opened, Choice())
     start = time.perf_counter()
-    found = runs.shown(opened, Choice(text="thing 7", show="differ"))
+    found = filtering.shown(opened, Choice(text="thing 7", show="differ"))
     assert time.perf_counter() - start < 1
     assert 0 < found["count"] < found["total"] == 3060
 
@@ -338,14 +340,14 @@ def test_a_board_goes_to_the_browser_as_json(tab):
 ])  # fmt: skip
 def test_vanilla_then_what_is_picked_then_what_differs(opened, number, picked, differing, methods):
     place, _ = opened.question(f"coco/random/{number}")
-    assert runs.to_ask(opened, opened.said("pope")[place], picked, differing) == methods
+    assert filtering.to_ask(opened, opened.said("pope")[place], picked, differing=differing) == methods
 
 
 def test_a_run_without_vanilla(tmp_path):
     made_run(tmp_path / "x", "pope", STREET, {"pai": "pai", "vaf": "vaf"}, said)
-    opened = Runs([tmp_path]).get(Choice(run="x"), False)
-    assert runs.usual(opened) == ["pai", "vaf"]
-    assert runs.to_ask(opened, opened.said("pope")[0], [], True) == ["pai", "vaf"]
+    opened = Runs([tmp_path]).get(Choice(run="x"), owner=False)
+    assert filtering.usual(opened) == ["pai", "vaf"]
+    assert filtering.to_ask(opened, opened.said("pope")[0], [], differing=True) == ["pai", "vaf"]
     assert ids(opened, show="gained", method="pai") == ids(opened, show="lost", method="pai") == []
 
 
@@ -523,7 +525,7 @@ def test_figures_that_a_run_holds_data_for(desks, monkeypatch, tmp_path):
     saved = tab.save(event(run="mme", part="figures", ending="svg", name="mme"), VISITOR)
     assert saved["name"] == "mme-mme.svg"
     assert "<svg" in Path(saved["url"].partition("file=")[2]).read_text()
-    first, again = (tab.made.figures(tab.runs.get(Choice(run="mme"), False)) for _ in range(2))
+    first, again = (tab.made.figures(tab.runs.get(Choice(run="mme"), owner=False)) for _ in range(2))
     assert first is again, "drawn once"
 
 
@@ -631,11 +633,11 @@ def test_a_run_of_very_many_methods_is_cut_and_says_so(desks, tmp_path):
     assert time.process_time() - start < 15, "it took 114 s to look"
     assert "20,001 methods, of which 200 are shown here and the command report takes all" in board["about"]["line"]
     assert board["about"]["state"] == "Complete: 20,001 answers."
-    assert len(board["methods"]) == len(board["rows"][0]["cells"]) == runs.MOST
+    assert len(board["methods"]) == len(board["rows"][0]["cells"]) == MOST
     assert board["vanilla"] == "vanilla", "what all are compared with is there in any case"
     assert board["methods"][1][1] == "CLVS (α 0)"
     assert len(json.dumps(board)) < 100_000
-    assert len([row for row in tables.splitlines() if row.startswith("| CLVS")]) >= runs.MOST - 1
+    assert len([row for row in tables.splitlines() if row.startswith("| CLVS")]) >= MOST - 1
 
 
 def test_a_folder_may_have_any_name_and_one_that_is_closed_hides_no_other(desks, tmp_path, monkeypatch):

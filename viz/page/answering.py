@@ -19,8 +19,8 @@ from clvs_core.methods.base import NoisedPicture
 from clvs_core.methods.settings import explicit, schema
 from clvs_core.models.registry import card_for
 from viz.page import limits
+from viz.page.asking import Asker
 from viz.page.library import FirstAnswer, Library
-from viz.page.models import Models
 from viz.page.pictures import Pictures
 from viz.page.screen import GONE, Screen
 from viz.page.session import Result, Session, Settings, Shown
@@ -31,8 +31,8 @@ AGAIN = "The answer is no longer kept here: asking again…"
 class Answering:
     """Asks the models; what comes of it goes to the screen."""
 
-    def __init__(self, models: Models, library: Library, first: FirstAnswer, pictures: Pictures, screen: Screen):
-        self.models, self.library, self.first = models, library, first
+    def __init__(self, asker: Asker, library: Library, first: FirstAnswer, pictures: Pictures, screen: Screen):
+        self.asker, self.models, self.library, self.first = asker, asker.models, library, first
         self.pictures, self.screen = pictures, screen
 
     # --- a question -----------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ class Answering:
         session.on = None  # the viewer starts afresh with a new id, too
         if session.region and (session.payload or self.first.payload)["image"]["url"] != picture.url:
             session.region = {}  # it was drawn on another picture
-        answers = self.models.stream(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
+        answers = self.asker.stream(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
         with contextlib.closing(answers):
             for answer in answers:
                 if not session.current(ticket):
@@ -174,7 +174,7 @@ class Answering:
         changed = replace(last, settings=settings, methods=methods, finished=True)
         if not missing:
             return replace(changed, runs=[runs[text] for text in settings.methods])
-        answer = self.models.ask(
+        answer = self.asker.ask(
             settings.model,
             last.picture.image,
             last.question,

@@ -22,15 +22,15 @@ from clvs_core.key_objects import category as key_category
 from clvs_core.models.prompts import CHAT, parse
 from viz.page import limits
 from viz.page.answering import check
+from viz.page.asking import Answer, Asker
 from viz.page.library import Library
-from viz.page.models import Answer, Models
 from viz.page.screen import sentence
 
 METHODS = ["vanilla", "clvs"]
 LATEST = 4  # pictures that are kept for a caller's next question
 
 
-def endpoints(models: Models, library: Library) -> None:
+def endpoints(asker: Asker, library: Library) -> None:
     """Adds the endpoints to the current `gr.Blocks`."""
     opened = functools.lru_cache(LATEST)(limits.open_picture)  # what a model keeps for a picture goes with it
 
@@ -49,8 +49,8 @@ def endpoints(models: Models, library: Library) -> None:
         words it contrasts, the heads it acted on ([layer, head]), the sink tokens it found in each layer.
         The prompt is the model's own chat template, or by name what papers use, e.g. "one-word" or "vicuna+one-word".
         """
-        _, answer, text = _answer(models, library, opened, image, question, methods, max_new_tokens, model, prompt)
-        return {"model": model or models.default, "question": text, "prompt": prompt, **_answers(answer)}
+        _, answer, text = _answer(asker, library, opened, image, question, methods, max_new_tokens, model, prompt)
+        return {"model": model or asker.models.default, "question": text, "prompt": prompt, **_answers(answer)}
 
     def key_object_curve(
         image: ImageData,
@@ -65,17 +65,17 @@ def endpoints(models: Models, library: Library) -> None:
 
         The object is a box (x0, y0, x1, y1 in pixels of the upright picture) or a category annotated in it.
         """
-        seen, answer, _ = _answer(models, library, opened, image, question, methods, 1, model, prompt)
+        seen, answer, _ = _answer(asker, library, opened, image, question, methods, 1, model, prompt)
         name, mask = _object(library, seen, box, category, question)
         coverage = clvs.coverage(mask, answer.views)
         curves = map(_curve, answer.runs, object_curves([run.trace for run in answer.runs], coverage))
         return {"object": name, "layers": answer.layers, "curves": list(curves)}
 
     for function in (ask, key_object_curve):
-        gr.api(_said(function), api_name=function.__name__, **limits.API_QUEUE)
+        gr.api(_worded(function), api_name=function.__name__, **limits.API_QUEUE)
 
 
-def _said(function: Callable[..., dict]) -> Callable[..., dict]:
+def _worded(function: Callable[..., dict]) -> Callable[..., dict]:
     """Our own sentences reach the caller as they are; everything else stays in the server's log."""
 
     @functools.wraps(function)
@@ -89,7 +89,7 @@ def _said(function: Callable[..., dict]) -> Callable[..., dict]:
 
 
 def _answer(
-    models: Models,
+    asker: Asker,
     library: Library,
     opened: Callable[[Path], Any],
     image: Any,
@@ -105,19 +105,19 @@ def _answer(
     count = limits.new_tokens(max_new_tokens)
     path = _path(image, library)
     picture = opened(path)
-    name = model if isinstance(model, str) and model else models.default
-    target = models.get(name).target
+    name = model if isinstance(model, str) and model else asker.models.default
+    target = asker.models.get(name).target
     for method in methods:
         check(method, target)
-    return (path, picture), models.ask(name, picture, text, methods, count, prompt), text
+    return (path, picture), asker.ask(name, picture, text, methods, count, prompt), text
 
 
 def _path(image: Any, library: Library) -> Path:
     """The uploaded file, or an example."""
-    given = image.get("path") if isinstance(image, Mapping) else None
-    if not isinstance(given, str):
+    name = image.get("path") if isinstance(image, Mapping) else None
+    if not isinstance(name, str):
         raise ClvsError("There is no picture; send one with gradio_client's handle_file.")
-    path = library.sent(given)
+    path = library.sent(name)
     if path is None:
         raise ClvsError("The picture must be uploaded; send it with gradio_client's handle_file.")
     return path
@@ -144,11 +144,11 @@ def _answers(answer: Answer) -> dict[str, Any]:
     return {
         "layers": answer.layers,
         "unknown_words": list(answer.unknown),
-        "answers": [_told(run) for run in answer.runs],
+        "answers": [_run(run) for run in answer.runs],
     }
 
 
-def _told(run: Any) -> dict[str, Any]:
+def _run(run: Any) -> dict[str, Any]:
     facts = results.facts(run)
     return {
         "method": str(facts["settings"]),

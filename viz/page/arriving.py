@@ -77,9 +77,9 @@ class Arriving:
         return payload, *asked, *self.choosing.controls(settings), ticket
 
     def _settings(self, link: links.Link) -> Settings:
-        models = self.choosing.models
-        known = link.model in models.cards and models.offered(link.model)  # a link loads no other model
-        name = link.model if known else models.default
+        models, name = self.choosing.models, link.model
+        if name not in models.cards or not models.offered(name):  # a link loads no other model
+            name = models.default
         usual = self.choosing.defaults(name)
         prompt = link.prompt if link.prompt in presets(models.cards[name].family) else None
         return Settings(name, link.methods or usual.methods, link.tokens or usual.tokens, prompt or usual.prompt)

@@ -39,7 +39,7 @@ def build(
         title="CLVS Explorer", analytics_enabled=False, delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS), fill_width=True
     ) as page:
         results(explore(desks, recordings), desks, runs or Runs())
-        api.endpoints(models, library)
+        api.endpoints(desks.asker, library)
     for event in page.fns.values():
         event.fn = event.fn and border.contained(event.fn)
     page.files = page.upload_file_set = desks.pictures.files

@@ -15,7 +15,7 @@ from clvs_core.methods.settings import explicit, schema, unset
 from clvs_core.models.prompts import CHAT, presets
 from viz.page import events, limits
 from viz.page.library import FirstAnswer
-from viz.page.models import Models
+from viz.page.offers import Offers
 from viz.page.screen import Screen
 from viz.page.session import Session, Settings
 
@@ -25,8 +25,8 @@ NOT_YOURS = "Only who runs this page, at the machine it runs on, can load anothe
 class Choosing:
     """What the controls offer for a model, and the events of the model menu."""
 
-    def __init__(self, models: Models, first: FirstAnswer, screen: Screen):
-        self.models, self.first, self.screen = models, first, screen
+    def __init__(self, offers: Offers, first: FirstAnswer, screen: Screen):
+        self.offers, self.models, self.first, self.screen = offers, offers.models, first, screen
 
     # --- what the controls offer ----------------------------------------------------------------------------------
 
@@ -91,12 +91,12 @@ class Choosing:
     def ask_first(self, session: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
         """A model was picked that has to be downloaded: what is to be confirmed, or a sentence why it cannot be."""
         name = events.text(event, "name")
-        if name not in self.models.cards or not self.models.asks(name):
+        if name not in self.models.cards or not self.offers.asks(name):
             return gr.skip(), gr.skip()
         if self._forbidden(name, request):
             return self.screen.fail(session, NOT_YOURS), gr.skip()
         try:
-            facts = self.models.facts(name)
+            facts = self.offers.facts(name)
         except Exception as error:
             return self.screen.fail(session, error), gr.skip()
         return gr.skip(), facts | {"asked": uuid.uuid4().hex}  # the browser takes no notice of what it has already
@@ -125,7 +125,7 @@ class Choosing:
             outputs = self._switched(session, ticket, name, self.models.get(name).target, specs)
         except Exception as error:
             shown = self._not_switched(session, ticket, error)
-            outputs = shown, gr.skip(), self.models.menu(current), gr.skip()
+            outputs = shown, gr.skip(), self.offers.menu(current), gr.skip()
         finally:
             session.switching = None
         yield outputs
@@ -134,7 +134,7 @@ class Choosing:
         """What the page shows while another model comes."""
         mine = session.current(ticket)
         shown = self.screen.show(session, status="running", progress=progress, halts=True) if mine else gr.skip()
-        return shown, gr.skip(), self.models.menu(current, progress), gr.skip()
+        return shown, gr.skip(), self.offers.menu(current, progress), gr.skip()
 
     def _not_switched(self, session: Session, ticket: int, error: Exception) -> Any:
         """What the page shows where another model could not be loaded, or was stopped."""
@@ -153,7 +153,7 @@ class Choosing:
             progress += f" It cannot be asked with {' and '.join(left_out)}."
         shown = self.screen.show(session, progress=progress, offer=None) if session.current(ticket) else gr.skip()
         prompt = gr.update(choices=self.prompts(name), value=CHAT)
-        return shown, self.picker(name, methods or self.defaults(name).methods), self.models.menu(name), prompt
+        return shown, self.picker(name, methods or self.defaults(name).methods), self.offers.menu(name), prompt
 
 
 def _taken_along(specs: Sequence[str], target: Any) -> tuple[list[str], list[str]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from viz.page.answering import Answering
 from viz.page.arriving import Arriving
+from viz.page.asking import Asker
 from viz.page.choosing import Choosing
 from viz.page.library import FirstAnswer, Library
 from viz.page.models import Models
+from viz.page.offers import Offers
 from viz.page.pictures import Pictures
 from viz.page.screen import Screen
 
@@ -16,7 +18,8 @@ class Desks:
 
     def __init__(self, models: Models, library: Library, first: FirstAnswer):
         self.models, self.library, self.first = models, library, first
-        self.pictures, self.screen = Pictures(library), Screen(models, library, first)
-        self.choosing = Choosing(models, first, self.screen)
-        self.answering = Answering(models, library, first, self.pictures, self.screen)
+        self.offers, self.asker, self.pictures = Offers(models), Asker(models), Pictures(library)
+        self.screen = Screen(self.offers, library, first)
+        self.choosing = Choosing(self.offers, first, self.screen)
+        self.answering = Answering(self.asker, library, first, self.pictures, self.screen)
         self.arriving = Arriving(library, self.pictures, self.screen, self.choosing, self.answering)

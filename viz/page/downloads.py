@@ -62,7 +62,7 @@ class Exports:
         name, _, ending = kind.rpartition(".")
         if recorded := self.replaying and self.replaying.shown(session, shown):
             return self._of_recording(session, *recorded, name, ending, view)
-        run = session.meant(shown and shown.run)
+        run = session.meant(None if shown is None else shown.run)
         if ending in ("html", "csv") and not run and self.first.model not in self.models.cards:
             return self._first(ending, view)
         result = self.answering.result(session, run)
@@ -100,8 +100,8 @@ class Exports:
         payload = recorded.payload(item)
         picture = recorded.picture(item, payload)
         if ending in ("html", "csv"):
-            payload = {**with_objects(payload, session.on or (), session.region), "view": view}
-            return _exported(payload, ending, limits.jpeg(picture))
+            followed = {**with_objects(payload, session.on or (), session.region), "view": view}
+            return _exported(followed, ending, limits.jpeg(picture))
         return self._figure(session, result(payload, picture), name, ending, view)
 
     def _first(self, ending: str, view: Mapping[str, Any]) -> bytes:

@@ -131,7 +131,9 @@ def _controls(desks: Desks, replaying: Replaying) -> list[Any]:
     start = desks.choosing.defaults(models.default)
     methods = MethodPicker(desks.choosing.picker(start.model, start.methods), elem_id="methods")
     with gr.Accordion("More settings", open=False, elem_id="more"):
-        model = ModelMenu(models.menu, start.model, about=ABOUT["model"], recorded=replaying.rows(), elem_id="model")
+        model = ModelMenu(
+            desks.offers.menu, start.model, about=ABOUT["model"], recorded=replaying.rows(), elem_id="model"
+        )
         tokens = Setting(
             1,
             limits.MAX_TOKENS,
@@ -180,7 +182,9 @@ def _connect_questions(page: Page, desks: Desks, replaying: Replaying) -> None:
     page.run.click(keeping(answering.begin), [session], begun, **QUICK)
     page.question.submit(keeping(answering.begin), [session], begun, **QUICK)
     arrived = [*page.arrived, session]
-    gr.context.Context.root_block.load(keeping(replaying.arrive), [session], [page.desk, *arrived], **QUICK)
+    blocks = gr.context.Context.root_block
+    assert blocks is not None, "a page is built inside its blocks"
+    blocks.load(keeping(replaying.arrive), [session], [page.desk, *arrived], **QUICK)
     run = page.ticket.change(
         answering.run,
         page.inputs,

@@ -114,9 +114,9 @@ class Library:
         """The picture that a browser or a script names, which may write any path: an upload or an example, or None."""
         if not isinstance(path, str) or not os.path.isfile(path):
             return None
-        found = Path(path).resolve()
-        uploaded = found.is_relative_to(Path(get_upload_folder()).resolve())
-        return found if uploaded or self.at(found) else None
+        file = Path(path).resolve()
+        uploaded = file.is_relative_to(Path(get_upload_folder()).resolve())
+        return file if uploaded or self.at(file) else None
 
     def is_bundled(self, path: str | Path | None) -> bool:
         return bool(path) and self.at(path) in self.scenes
@@ -156,8 +156,8 @@ class Library:
             )
         if self._coco is None:
             raise ClvsError("--coco-images needs --coco-annotations, a file like instances_val2014.json.")
-        found = sorted(p for p in self.coco_folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-        known = [path for path in found if path.name in self._coco][:SHOWN_COCO]
+        pictures = sorted(p for p in self.coco_folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        known = [path for path in pictures if path.name in self._coco][:SHOWN_COCO]
         if not known:
             raise ClvsError(f"No picture in {str(self.coco_folder)!r} is annotated; check --coco-images.")
         return tuple(Scene(path, f"COCO {path.stem[-12:].lstrip('0')}", self._questions(path)) for path in known)

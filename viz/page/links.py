@@ -63,15 +63,15 @@ def parse(pairs: Iterable[tuple[str, Any]]) -> Link | None:
     )
 
 
-def _methods(texts: Iterable[Any], alone: bool) -> tuple[str, ...]:
+def _methods(texts: Iterable[Any], *, alone: bool) -> tuple[str, ...]:
     """Specs of the methods that can be read, each once, the first four of them."""
-    found: dict[str, None] = {}
+    readable: dict[str, None] = {}
     for text in texts:
         try:
-            found |= dict.fromkeys(map(spec, limits.methods([text])))
+            readable |= dict.fromkeys(map(spec, limits.methods([text])))
         except ClvsError:
             continue
-    specs = tuple(found)[: limits.MAX_METHODS]
+    specs = tuple(readable)[: limits.MAX_METHODS]
     return (VANILLA, *specs) if len(specs) == 1 and specs[0] != VANILLA and not alone else specs
 
 
@@ -79,12 +79,12 @@ def view(query: Any) -> dict[str, Any]:
     """What the viewer is to show, out of a link's parameters or a page's message; values are text."""
     if not isinstance(query, Mapping):
         return {}
-    found: dict[str, Any] = {name: _whole(query.get(name), low, high) for name, (low, high) in _WHOLE.items()}
-    found |= {name: _match(pattern, query.get(name)) for name, pattern in _WORDS.items()}
-    found = {name: value for name, value in found.items() if value is not None}
-    if "layer" in found:
-        found["layer"] -= 1
-    return found
+    values: dict[str, Any] = {name: _whole(query.get(name), low, high) for name, (low, high) in _WHOLE.items()}
+    values |= {name: _match(pattern, query.get(name)) for name, pattern in _WORDS.items()}
+    values = {name: value for name, value in values.items() if value is not None}
+    if "layer" in values:
+        values["layer"] -= 1
+    return values
 
 
 def is_model(name: str) -> bool:

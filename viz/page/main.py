@@ -78,7 +78,7 @@ def make(options: argparse.Namespace) -> tuple[gr.Blocks, Models]:
         dtype=options.dtype,
         device=options.device,
         quantization=options.quantization,
-        own=not border.ZERO_GPU and limits.is_own(options.host, options.share, options.public),
+        own=not border.ZERO_GPU and limits.is_own(options.host, share=options.share, public=options.public),
         image_mode=options.image_mode,
     )
     if border.ZERO_GPU:  # a call gets only what the main thread has loaded before

@@ -1,7 +1,8 @@
-"""The models a page offers: each loaded once, on first use, and asked one thing at a time.
+"""The models of a page: each loaded once, on first use, and freed for another one where the page is its owner's.
 
 Visitors can use only what is named at start, so that they cannot make the server download anything; who runs the
-page on a machine of their own may choose any model this program knows.
+page on a machine of their own may choose any model this program knows. What is said of them is `viz.page.offers`, what
+is asked of them `viz.page.asking`.
 """
 
 from __future__ import annotations
@@ -10,92 +11,37 @@ import contextlib
 import queue
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gradio.context import LocalContext
-
 import clvs_core as clvs
-from clvs_core.engine.decode import Addition, RunLog
 from clvs_core.errors import ClvsError, ModelError, Stopped
 from clvs_core.loading import check_options
-from clvs_core.models import download, memory
-from clvs_core.models.hub import downloaded
-from clvs_core.models.prompts import CHAT
-from clvs_core.models.recommend import Recommendation, duration, measure, recommend, seconds
+from clvs_core.models import memory
 from clvs_core.models.registry import CARDS, card_for
-from viz.page import limits
 from viz.page import zerogpu as border
-from viz.page.limits.listeners import wanted
 
 PATIENCE = 20.0  # seconds that switching waits for an answer that is still coming
 STOPPED = "Stopped: the model on the page stays, and what has come of the other one is kept."
-BUSY = "Too many people are asking at this moment; try again in a minute."
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What has come so far of one question: geometry, and one run per method (none before the first token).
+class Precision:
+    """The options that models are loaded with."""
 
-    tokens: how many the answer may have, those asked for or as many as there is room for the maps of.
-    """
+    quantization: str | None
+    dtype: str
+    device: str
 
-    views: Any
-    runs: Sequence[Any]
-    layers: int
-    unknown: Sequence[str]
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Call:
-    """One question as it crosses to where the GPU is.
-
-    tokens: how many are asked for. beside: methods whose runs are there already and will be kept together with these.
-    wanted: whether somebody waits for the answer; None where that cannot be asked.
-    """
-
-    model: str
-    picture: Any
-    question: str
-    methods: Sequence[Any]
-    tokens: int
-    prompt: str = CHAT
-    beside: Sequence[Any] = ()
-    wanted: Callable[[], bool] | None = None
-
-
-class Shown:
-    """The pictures that visitors have on their pages: what models keep for one goes with it.
-
-    The same picture of two visitors is kept for as long as one of them has it.
-    """
-
-    def __init__(self) -> None:
-        self._marks: set[tuple[int, int, str]] = set()
-        self._lock = threading.RLock()  # a picture may be found gone while it is held
-
-    def note(self, model: Any, picture: Any, content: str) -> None:
-        """This visitor's picture has been read by the model, which knows it by its content."""
-        mark = id(model), id(picture), content
-        with self._lock:
-            if mark not in self._marks:
-                self._marks.add(mark)
-                weakref.finalize(picture, self._gone, mark, weakref.ref(model)).atexit = False
-
-    def _gone(self, mark: tuple[int, int, str], model: Callable[[], Any]) -> None:
-        with self._lock:
-            self._marks.discard(mark)
-            last = not any((one, content) == (mark[0], mark[2]) for one, _, content in list(self._marks))
-        if last and (kept := model()) is not None:
-            kept.forget(mark[2])
+    def kept(self, family: str = "") -> str:
+        """How weights are kept with these options, by its name in `memory`."""
+        return memory.precision(self.dtype, self.device, self.quantization, family=family)
 
 
 class Models:
-    """Loads by name and runs questions; safe to share between visitors.
+    """Loads by name; safe to share between visitors.
 
     names: what may be asked, the first of them to start with. own: the page is its owner's alone, who may also choose
     any card in the menu; then switching frees what was loaded before. On a page for others nothing that is loaded is
@@ -105,6 +51,7 @@ class Models:
     def __init__(
         self,
         names: Sequence[str] = ("scenes",),
+        *,
         dtype: str = "auto",
         device: str = "auto",
         load: Callable[..., Any] | None = None,
@@ -116,25 +63,20 @@ class Models:
         self._sources = _sources(names)
         self._named = frozenset(self._sources)
         if own:
-            given = {card_for(source).name for source in self._sources.values()}
-            self._sources |= {name: name for name in CARDS if name not in given and name not in self._sources}
+            named = {card_for(source).name for source in self._sources.values()}
+            self._sources |= {name: name for name in CARDS if name not in named and name not in self._sources}
         self.cards = {name: replace(card_for(source), name=name) for name, source in self._sources.items()}
         self.own = own
-        self._settings = {"dtype": dtype, "device": device}
+        self._options: dict[str, Any] = {"dtype": dtype, "device": device}
         if quantization:
-            self._settings["quantization"] = quantization
-        self._precision = quantization, dtype, device
+            self._options["quantization"] = quantization
+        self.precision = Precision(quantization, dtype, device)
         self._image_mode = image_mode
         self._load = load or clvs.load_model
         self._loaded: dict[str, Any] = {}
-        one = threading.RLock()
-        self._loading = {name: one if own else threading.Lock() for name in self.cards}
-        self._busy = threading.Lock()
+        shared = threading.RLock()
+        self._loading = {name: shared if own else threading.Lock() for name in self.cards}
         self._idle, self._running = threading.Condition(), 0
-        self._room = threading.BoundedSemaphore(limits.QUEUE_SIZE)
-        self._shown = Shown()
-        self._streamed = border.across(self._stream, self._seconds)
-        self._asked = border.across(self._ask, self._seconds)
 
     @property
     def default(self) -> str:
@@ -166,14 +108,14 @@ class Models:
         again when it is asked.
         """
         stop = stop or threading.Event()
-        self._refuse(name)
-        told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.refuse(name)
+        news: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         failed: list[BaseException] = []
 
-        def tell(far: str) -> None:
+        def tell(progress: str) -> None:
             if stop.is_set():
                 raise Stopped(STOPPED)
-            told.put(far)
+            news.put(progress)
 
         def load() -> None:
             try:
@@ -181,13 +123,13 @@ class Models:
             except BaseException as error:  # whatever ends this thread is to be told
                 failed.append(error)
             finally:
-                told.put(None)
+                news.put(None)
 
         was_ready = self.ready(name)
         threading.Thread(target=load, name="switch-model", daemon=True).start()
-        yield from _heard(told, stop)
+        yield from _heard(news, stop)
         if failed:
-            raise failed[0] if isinstance(failed[0], Exception) else border.told(failed[0])
+            raise failed[0] if isinstance(failed[0], Exception) else border.for_visitors(failed[0])
         if stop.is_set() and not was_ready:
             self._discard(name)
             raise Stopped(STOPPED)
@@ -211,7 +153,7 @@ class Models:
                     options["image_mode"] = self._image_mode
                 if self.own:
                     options["room"] = lambda needed: self._make_room(needed, always=progress is not None)
-                model = self._load(self._sources[name], **self._settings, **options)
+                model = self._load(self._sources[name], **self._options, **options)
                 self._loaded[name] = self._called(name, model)
             return self._loaded[name]
 
@@ -237,111 +179,18 @@ class Models:
 
     # --- what this machine can hold -------------------------------------------------------------------------------
 
-    def menu(self, name: str, status: str = "") -> dict[str, Any]:
-        """What the model menu shows: the chosen name, a line about each model, and how far loading is.
-
-        The model for this machine comes first, with `advice`; `asks` says that `facts` are to be confirmed before.
-        """
-        best = self.recommended()
-        first = best.card.name if best else ""
-        rows = [self._row(each) for each in sorted(self.cards, key=lambda each: each != first)]
-        if best:
-            rows[0]["advice"] = f"Recommended for this machine: {best.reason}"
-        return {"name": name, "status": status, "rows": rows}
-
-    def _row(self, name: str) -> dict[str, Any]:
-        card, ready = self.cards[name], self.ready(name)
-        about, asks = ["loaded"] if ready else [], self.asks(name)
-        if card.size:
-            about += [_count(card.size.parameters), memory.gigabytes(self._needed(card))]
-            if not ready and not downloaded(card):
-                about.append(f"downloads {memory.gigabytes(_download(card))}")
-        if card.paper:
-            about.append("in the CLVS paper")
-        told = {"label": card.label, "about": ", ".join(about), "reason": self.reason(name)}
-        return {"name": name, **told, "advice": "", "asks": asks}
-
-    # --- which one to use here ------------------------------------------------------------------------------------
-
-    def recommended(self) -> Recommendation | None:
-        """The model to use on its owner's machine; None on a page for others, whose owner has chosen already."""
-        if not self.own:
-            return None
-        places, kept = memory.places(self._precision[2]), self._kept()
-        device = max(places, key=lambda place: place.total).device
-        return recommend(places, self.cards.values(), kept, lambda: measure(device, kept), self._spare())
-
-    def asks(self, name: str) -> bool:
-        """Whether choosing a model would download it, which its owner confirms first."""
-        card = self.cards[name]
-        return self.own and not self.ready(name) and card.size is not None and not downloaded(card)
-
-    def facts(self, name: str) -> dict[str, Any]:
-        """What is to be known of a model before it is downloaded. ModelError when there is no room for it."""
-        self._refuse(name)
-        card, come = self.cards[name], download.kept(self.cards[name].source)
-        size = _download(card)
-        download.check_disk(size - come)
-        has = f", of which {memory.gigabytes(come)} have come already" if come > 10**8 else ""
-        room = memory.gigabytes(download.room())
-        told = [
-            ("Licence", card.licence + (", to be accepted on its page first" if card.gated else "")),
-            ("Download", f"{memory.gigabytes(size)} from huggingface.co/{card.source}{has}"),
-            ("Kept in", f"{download.cache()}, where {room} are free"),
-            ("Memory", f"{memory.gigabytes(self._needed(card))}; the model that is loaded makes room for it"),
-            ("First answer", self._time(card)),
-        ]
-        return {"name": name, "label": card.label, "facts": [pair for pair in told if pair[1]]}
-
-    def _time(self, card: Any) -> str:
-        """The estimated time of a first answer, "" where nothing is known of the model's parts."""
-        device = memory.places(self._precision[2])[0].device
-        took = seconds(card, self._kept(), measure(device, self._kept()))
-        return f"{duration(took)} on this machine once it is loaded (an estimate)" if took else ""
-
-    def for_photographs(self) -> dict[str, Any]:
-        """What to use where the model on the page is not made for photographs: {text}, and {name, label, asks} of one.
-
-        text: a sentence. On a page for others only what is offered is named.
-        """
-        best = self.recommended()
-        if best:
-            size = "" if downloaded(best.card) else f", a download of {memory.gigabytes(_download(best.card))}"
-            text = (
-                f"For photographs, {best.card.label} suits this machine ({best.card.licence}{size}): the first answer "
-                f"in {duration(best.seconds)}, by estimate."
-            )
-            return {"text": text, **self._offer(best.card.name)}
-        able = [name for name in self.cards if self.offered(name) and self._sees(name)]
-        if able:
-            name = max(able, key=lambda name: (self.ready(name), self.cards[name].parameters or 0))
-            return {"text": f"For photographs, choose {self.cards[name].label}.", **self._offer(name)}
-        if self.own:
-            return {"text": "For photographs, a larger model is needed than this machine can run."}
-        return {"text": "For photographs, whoever runs this page can offer a larger model, e.g. --model llava-1.5-7b."}
-
-    def _sees(self, name: str) -> bool:
-        return self.cards[name].photographs and not self.reason(name)
-
-    def _offer(self, name: str) -> dict[str, Any]:
-        return {"name": name, "label": self.cards[name].label, "asks": self.asks(name)}
-
-    def _kept(self) -> str:
-        quantization, dtype, device = self._precision
-        return memory.precision(dtype, device, quantization)
-
     def reason(self, name: str) -> str:
         """Why a model cannot be used here, to follow its name; "" where it can, as far as is known before loading."""
         card = self.cards[name]
         if self.ready(name) or card.size is None:
             return ""
-        needed, device = self._needed(card), self._precision[2]
-        if memory.fit(needed, device, self._spare()):
+        needed, device = self.needed(card), self.precision.device
+        if memory.fit(needed, device, self.spare()):
             return ""
-        free = max(place.free for place in memory.places(device)) + self._spare()
+        free = max(place.free for place in memory.places(device)) + self.spare()
         return f"needs {memory.gigabytes(needed)}, and {memory.gigabytes(free)} are free here"
 
-    def _refuse(self, name: str) -> None:
+    def refuse(self, name: str) -> None:
         """ModelError on its owner's page for what does not fit.
 
         Elsewhere loading says so itself, which does not count on what could be freed.
@@ -352,31 +201,31 @@ class Models:
 
     def _advice(self, name: str) -> str:
         """The option of the app with which a model would fit, for the middle of a sentence; "" where none helps."""
-        card, (quantization, dtype, device) = self.cards[name], self._precision
-        kept = memory.precision(dtype, device, quantization, family=card.family)
-        fitting = memory.others(card.size, device, kept, self._spare())
+        card = self.cards[name]
+        assert card.size is not None  # else nothing is known that would not fit
+        fitting = memory.others(card.size, self.precision.device, self.precision.kept(card.family), self.spare())
         for kept, needed in fitting.items():
             option = "--quantization" if kept.endswith("bit") else "--dtype"
             return f"started with {option} {kept}, the app could run it in {memory.gigabytes(needed)}; "
         return ""
 
-    def _needed(self, card: Any) -> int:
-        quantization, dtype, device = self._precision
-        computed = memory.precision(dtype, device, None, family=card.family)
-        return card.size.needed(quantization or computed, computed)
+    def needed(self, card: Any) -> int:
+        """Bytes that a model of a known size takes as it is loaded here."""
+        computed = replace(self.precision, quantization=None).kept(card.family)
+        return card.size.needed(self.precision.quantization or computed, computed)
 
-    def _spare(self) -> int:
+    def spare(self) -> int:
         """Bytes that freeing what is loaded would give; none of it is ours to free on a page for others."""
         if not self.own:
             return 0
-        return sum(self._needed(self.cards[name]) for name in self._loaded if self.cards[name].size)
+        return sum(self.needed(self.cards[name]) for name in self._loaded if self.cards[name].size)
 
-    def _make_room(self, needed: int, always: bool) -> None:
+    def _make_room(self, needed: int, *, always: bool) -> None:
         """Frees the models that are loaded: always, or only if the new one would not fit beside them."""
-        device = self._precision[2]
+        device = self.precision.device
         if not self._loaded or not (always or memory.fit(needed, device) is None):
             return
-        if memory.fit(needed, device, self._spare()) is None:
+        if memory.fit(needed, device, self.spare()) is None:
             return  # it would be for nothing: loading will say what would fit
         with self._idle:
             if not self._idle.wait_for(lambda: self._running == 0, timeout=PATIENCE):
@@ -385,7 +234,7 @@ class Models:
         memory.release()
 
     @contextlib.contextmanager
-    def _using(self, name: str) -> Iterator[Any]:
+    def using(self, name: str) -> Iterator[Any]:
         """The model, which is not freed meanwhile."""
         while True:
             self.get(name)
@@ -416,9 +265,9 @@ class Models:
 
     def load(self, *names: str) -> None:
         """Loads models in this thread, to keep them all; ModelError when that cannot be."""
-        needed = sum(self._needed(self.cards[name]) for name in names if self.cards[name].size)
-        if len(names) > 1 and memory.fit(needed, self._precision[2]) is None:
-            free = max(place.free for place in memory.places(self._precision[2]))
+        needed = sum(self.needed(self.cards[name]) for name in names if self.cards[name].size)
+        if len(names) > 1 and memory.fit(needed, self.precision.device) is None:
+            free = max(place.free for place in memory.places(self.precision.device))
             raise ModelError(
                 f"{' and '.join(names)} need {memory.gigabytes(needed)} together, and {memory.gigabytes(free)} are "
                 "free here; name fewer models."
@@ -427,142 +276,28 @@ class Models:
             print(f"Loading {self.cards[name].label} ...", file=sys.stderr)
             self.get(name)
 
-    # --- answering: `_stream` and `_ask` run where the GPU is, the rest of this object where the page is -------------
-
-    def stream(
-        self,
-        name: str,
-        picture: Any,
-        question: str,
-        methods: Sequence[Any],
-        max_new_tokens: int,
-        prompt: str = CHAT,
-    ) -> Iterator[Answer]:
-        """Yields once when the picture has been read and once per token; closing it frees the engine's tensors."""
-        self.get(name)
-        with contextlib.closing(self._streamed(Call(name, picture, question, methods, max_new_tokens, prompt))) as sent:
-            answer = next(sent)
-            yield answer
-            logs = [RunLog(method, answer.views, answer.tokens) for method in methods]
-            for additions in sent:
-                for log, new in zip(logs, additions, strict=True):
-                    if new is not None:
-                        log.append(new)
-                yield replace(answer, runs=[log.run(len(log.tokens)) for log in logs])
-
-    def _stream(self, call: Call) -> Iterator[Answer | list[Addition | None]]:
-        """Yields the answer without runs, then what each token adds to each run.
-
-        The lock is held while something is computed and not between steps, where a visitor may be slow to listen.
-        """
-        with self._using(call.model) as model:
-            with self._busy:
-                unknown = model.unknown_words(call.question, call.prompt)
-                image = self._open(model, call)
-            count = _room(model, image.views, call.methods, call.tokens)
-            yield Answer(image.views, [], model.layers, unknown, count)
-            with self._busy:
-                steps = image.stream(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
-            try:
-                while True:
-                    with self._busy:
-                        step = next(steps, None)
-                    if step is None:
-                        return
-                    yield step.additions
-            finally:
-                steps.close()
-                del image, steps
-
-    def ask(
-        self,
-        name: str,
-        picture: Any,
-        question: str,
-        methods: Sequence[Any],
-        max_new_tokens: int,
-        prompt: str = CHAT,
-        beside: Sequence[Any] = (),
-    ) -> Answer:
-        """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
-
-        Stopped where it has its turn and who asked has gone.
-        """
-        self.get(name)
-        if not self._room.acquire(blocking=False):
-            raise ClvsError(BUSY)
-        try:
-            call = Call(name, picture, question, methods, max_new_tokens, prompt, beside)
-            if not border.ZERO_GPU:  # what crosses to another process is pickled
-                call = replace(call, wanted=wanted(LocalContext.request.get(None)))
-            (answer,) = self._asked(call)
-            return answer
-        finally:
-            self._room.release()
-
-    def _ask(self, call: Call) -> Iterator[Answer]:
-        with self._using(call.model) as model, self._busy:
-            if call.wanted is not None and not call.wanted():
-                raise Stopped("Nobody waits for this answer any more.")
-            image = self._open(model, call)
-            count = _room(model, image.views, [*call.methods, *call.beside], call.tokens)
-            runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
-            unknown = model.unknown_words(call.question, call.prompt)
-        yield Answer(image.views, runs, model.layers, unknown, count)
-
-    def _open(self, model: Any, call: Call) -> Any:
-        image = model.open_image(call.picture, call.prompt)
-        self._shown.note(model, call.picture, image.key[0])
-        return image
-
-    def _seconds(self, call: Call) -> int:
-        """Seconds of GPU that a call may take."""
-        sizes = {name: card.size or memory.size_of(self.get(name).hf) for name, card in self.cards.items()}
-        quantization, dtype, device = self._precision
-        kept = memory.precision(dtype, device, quantization)
-        moved = sum(size.weights(kept) for size in sizes.values())
-        return border.seconds(moved, sizes[call.model].parameters, call.methods, call.tokens)
-
-
-def _room(model: Any, views: Any, methods: Sequence[Any], asked: int) -> int:
-    """How many of the tokens asked for can be kept with their maps, in float16, before and after each method's edit."""
-    maps = sum(1 if method.name == "vanilla" else 2 for method in methods)
-    return limits.tokens_within(asked, 2 * maps * model.layers * model.heads * views.visual)
-
 
 def _sources(names: Sequence[str]) -> dict[str, str]:
     """What to load, by the name that visitors see: the same, or a folder's base name. ClvsError when two agree."""
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for source in names:
         name = Path(source).resolve().name if Path(source).is_dir() else source
-        if found.setdefault(name, source) != source:
+        if sources.setdefault(name, source) != source:
             raise ClvsError(f"Two models would be called {name!r}; rename one of the folders.")
-    return found
+    return sources
 
 
-def _heard(told: queue.SimpleQueue[str | None], stop: threading.Event) -> Iterator[str]:
-    """What is told until None comes; and once, that a stop takes its time."""
+def _heard(news: queue.SimpleQueue[str | None], stop: threading.Event) -> Iterator[str]:
+    """What comes until None does; and once, that a stop takes its time."""
     slow = False
     while True:
         try:
-            far = told.get(timeout=0.7)
+            progress = news.get(timeout=0.7)
         except queue.Empty:
             if stop.is_set() and not slow:
                 slow = True
                 yield "Stopping: the model is discarded as soon as it is read."
             continue
-        if far is None:
+        if progress is None:
             return
-        yield far
-
-
-def _download(card: Any) -> int:
-    """Bytes of a card's weights on the hub, where such checkpoints are published in 16 bits."""
-    return card.size.weights("bfloat16")
-
-
-def _count(billions: float) -> str:
-    """A number of parameters for people, e.g. "7.1 billion weights"."""
-    if billions < 1:
-        return f"{billions * 1000:.0f} million weights"
-    return f"{billions:.1f} billion weights"
+        yield progress

@@ -5,20 +5,31 @@ The browser draws both by itself; the session remembers them for the next answer
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import gradio as gr
+from pydantic import Field
 
 import clvs_core as clvs
+from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
-from viz.page import limits
+from clvs_core.untrusted import Number, checked
+from viz.page import events, limits
 from viz.page.session import Result, Session
+
+_Pixels = Annotated[Number, Field(gt=-1e6, lt=1e6)]
+_Corner = Annotated[list[_Pixels], Field(min_length=2, max_length=2)]
+_REGIONS: dict[str, Any] = {
+    "box": Annotated[list[_Pixels], Field(min_length=4, max_length=4)],
+    "polygon": Annotated[list[_Corner], Field(min_length=3, max_length=limits.MAX_POLYGON)],
+}
 
 
 def switch(session: Session, event: gr.EventData) -> None:
     """Object chips were switched."""
-    names = (event._data or {}).get("on")
+    names = events.data(event).get("on")
     if isinstance(names, list):
         session.on = frozenset(str(name)[:80] for name in names[:200])
 
@@ -55,16 +66,7 @@ def named(result: Result) -> frozenset[str]:
 
 def _region(data: Any) -> dict[str, Any]:
     """A box or polygon in picture pixels from the browser, or {} for anything else."""
-    if not isinstance(data, Mapping):
-        return {}
-    box, polygon = data.get("box"), data.get("polygon")
-    if isinstance(box, list) and len(box) == 4 and all(map(_number, box)):
-        return {"box": box}
-    pairs = isinstance(polygon, list) and 3 <= len(polygon) <= limits.MAX_POLYGON
-    if pairs and all(isinstance(p, list) and len(p) == 2 and all(map(_number, p)) for p in polygon):
-        return {"polygon": polygon}
+    for name, kind in _REGIONS.items():
+        with contextlib.suppress(ClvsError):
+            return {name: checked(kind, data.get(name) if isinstance(data, Mapping) else None, "A region", "clear it")}
     return {}
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e6

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import io
 from pathlib import Path
+
+from PIL import Image
 
 from clvs_core.errors import ImageError
 from viz.page import limits
@@ -48,3 +53,18 @@ class Pictures:
     def publish(self, content: bytes, name: str) -> str:
         """The address of a file that Gradio serves and that is deleted after a while. DiskFull without room for it."""
         return f"gradio_api/file={self.files.put(content, name)}"
+
+
+@functools.lru_cache(maxsize=4096)
+def thumbnail(path: Path, stamp: int) -> str:
+    """The whole picture, 88 pixels on its longer side; "" for what cannot be read. stamp: when it was last changed."""
+    try:
+        with Image.open(path, formats=limits.FORMATS) as picture:
+            picture.draft("RGB", (88, 88))
+            small = picture.convert("RGB")
+    except Exception:  # a broken file can fail in any decoder, in any way
+        return ""
+    small.thumbnail((88, 88))
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=72)
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode("ascii")

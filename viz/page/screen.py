@@ -15,8 +15,9 @@ from clvs_core.methods import spec
 from clvs_core.models.prompts import CHAT, presets
 from viz.page import limits, links, objects
 from viz.page import zerogpu as border
+from viz.page.asking import Answer
 from viz.page.library import FirstAnswer, Library
-from viz.page.models import Answer, Models
+from viz.page.offers import Offers
 from viz.page.seen import add
 from viz.page.session import Budget, Result, Session, Shown
 from viz.viewer.payload import Comparison, build
@@ -27,8 +28,8 @@ GONE = "This answer is no longer kept here; press Run to ask again."
 class Screen:
     """Makes payloads and keeps each visitor's last one in the session."""
 
-    def __init__(self, models: Models, library: Library, first: FirstAnswer):
-        self.models, self.library, self.first = models, library, first
+    def __init__(self, offers: Offers, library: Library, first: FirstAnswer):
+        self.offers, self.models, self.library, self.first = offers, offers.models, library, first
         self.budget = Budget(limits.MAX_KEPT)
 
     # --- a few words changed --------------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ class Screen:
         able = self.models.cards[result.settings.model].photographs
         if able or not result.runs or self.library.is_bundled(result.picture.path):
             return None
-        return self.models.for_photographs()
+        return self.offers.for_photographs()
 
     def _link(self, result: Result) -> str:
         scene = self.library.at(result.picture.path)
@@ -155,4 +156,4 @@ class Screen:
 
 def sentence(error: Exception) -> str:
     """What a visitor is told of an error."""
-    return str(border.told(error))
+    return str(border.for_visitors(error))

@@ -14,7 +14,7 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 FAILED = "Something went wrong on the server; try again, or choose another picture or question."
 _END = object()
+Values = Generator[Any, None, None]
 LINK = re.compile(r"\[(.+?)\]\((.+?)\)")  # as Gradio's messages write one
 
 # Seconds of GPU that a call asks for, about twice what it should take: ZeroGPU ends a call that takes longer, and
@@ -60,7 +61,7 @@ def seconds(moved: float, billions: float, methods: Sequence[Any], tokens: int) 
     return min(LONGEST, math.ceil(START + moved / MOVED + READ * billions * pictures + step * tokens))
 
 
-def across(function: Callable[..., Iterator[Any]], duration: Callable[..., int]) -> Callable[..., Iterator[Any]]:
+def across(function: Callable[..., Values], duration: Callable[..., int]) -> Callable[..., Values]:
     """The generator function, run where the GPU is. duration: of the same arguments, seconds of GPU.
 
     Arguments and values are pickled on ZeroGPU. Errors are raised on this side as ClvsError, whose message is what the
@@ -68,7 +69,7 @@ def across(function: Callable[..., Iterator[Any]], duration: Callable[..., int])
     """
 
     @functools.wraps(function)
-    def there(*args: Any, **named: Any) -> Iterator[Any]:
+    def there(*args: Any, **named: Any) -> Values:
         with contextlib.closing(function(*args, **named)) as values:
             while True:
                 try:
@@ -82,7 +83,7 @@ def across(function: Callable[..., Iterator[Any]], duration: Callable[..., int])
     far = GPU(there, duration=duration)
 
     @functools.wraps(function)
-    def here(*args: Any, **named: Any) -> Iterator[Any]:
+    def here(*args: Any, **named: Any) -> Values:
         with contextlib.closing(far(*args, **named)) as values:
             for value in values:
                 if isinstance(value, ClvsError):
@@ -132,13 +133,13 @@ def _as_error() -> Iterator[None]:
 
 
 def _caught(error: BaseException) -> ClvsError:
-    """As `told`, of anything that somebody's code may raise; but Ctrl+C, which reaches the main thread, is Ctrl+C."""
+    """As `for_visitors`, of anything that somebody's code may raise; but Ctrl+C, in the main thread, is Ctrl+C."""
     if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
         raise error
-    return told(error)
+    return for_visitors(error)
 
 
-def told(error: BaseException) -> ClvsError:
+def for_visitors(error: BaseException) -> ClvsError:
     """What a visitor is told: our own sentences and ZeroGPU's as they are, anything else stays in the log."""
     if isinstance(error, ClvsError):
         return error

@@ -174,7 +174,7 @@ def _reduced(picture: Image.Image) -> Image.Image:
     return clean
 
 
-def is_own(host: str, share: bool = False, public: bool = False) -> bool:
+def is_own(host: str, *, share: bool = False, public: bool = False) -> bool:
     """Whether a page served at this address is for people at this machine alone, who may load any model.
 
     public: it is said to be for others, too, whom a proxy at this machine lets in.

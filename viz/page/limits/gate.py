@@ -82,7 +82,7 @@ class Gate:
         except Exception as error:  # Gradio's own code fails on some requests that it should refuse
             if begun:
                 raise
-            refused = error if isinstance(error, Refused) else Refused(500, str(border.told(error)))
+            refused = error if isinstance(error, Refused) else Refused(500, str(border.for_visitors(error)))
             answer = PlainTextResponse(refused.sentence, refused.status, {"connection": "close"})
             await answer(scope, receive, send)
 
@@ -123,11 +123,11 @@ def _check_head(scope: Any, path: str) -> None:
 
 def _listened(scope: Any, path: str) -> list[str]:
     """The session or event whose answers this request waits for; [] for any other request."""
-    found = re.fullmatch(_STREAM, path)
-    if found is None:
+    stream = re.fullmatch(_STREAM, path)
+    if stream is None:
         return []
     session = Request(scope).query_params.get("session_hash", "")
-    return [key for key in (found["event"], session) if key and _SESSION.fullmatch(key)]
+    return [key for key in (stream["event"], session) if key and _SESSION.fullmatch(key)]
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
@@ -179,8 +179,8 @@ def sound(body: bytes, events: Container[Any] | None = None) -> bytes:
     if not isinstance(value, dict):
         raise Refused(400, UNUSABLE)
     for name in ("session_hash", "event_id"):
-        given = value.get(name)
-        if given is not None and not (isinstance(given, str) and _SESSION.fullmatch(given)):
+        session = value.get(name)
+        if session is not None and not (isinstance(session, str) and _SESSION.fullmatch(session)):
             raise Refused(400, f"{name} must be a text of at most 64 letters, digits, “-” and “_”.")
     event = value.get("fn_index")
     if events is not None and event is not None and not (type(event) is int and event in events):

@@ -72,6 +72,7 @@ class ListenedQueue(Queue):
     def of(cls, queue: Queue) -> ListenedQueue:
         """Makes a queue that `gr.Blocks` has set up, and has handed on already, one of these."""
         queue.__class__ = cls
+        assert isinstance(queue, cls)
         queue.listeners, queue._ended = Listeners(), {}
         return queue
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from typing import Literal
 
 from PIL import ExifTags, Image
 
@@ -144,8 +145,8 @@ def _turn(exif: bytes, xmp: bytes) -> bytes:
     """EXIF that says how to turn the picture, as these notes do, and nothing else; nothing where it is upright."""
     turn = _orientation(exif.removeprefix(_EXIF))
     if turn is None:
-        found = _TURNED.search(xmp)
-        turn = int(found[1]) if found else 1
+        match = _TURNED.search(xmp)
+        turn = int(match[1]) if match else 1
     if turn not in range(2, 9):
         return b""
     note = Image.Exif()
@@ -155,8 +156,8 @@ def _turn(exif: bytes, xmp: bytes) -> bytes:
 
 def _orientation(tiff: bytes) -> int | None:
     """The orientation in the first directory of EXIF's TIFF; None where it has none, or there is no EXIF."""
-    order: str = {b"II": "little", b"MM": "big"}.get(tiff[:2], "")
-    if not order:
+    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
+    if tiff[:2] not in (b"II", b"MM"):
         return None
 
     def number(place: int, size: int) -> int:

@@ -51,7 +51,7 @@ class Store:
     @property
     def folder(self) -> Path:
         """Where it is; made where it is missing. DiskFull where it cannot be made for want of room."""
-        with _told():
+        with _disk_full():
             self._path.mkdir(parents=True, exist_ok=True)
         return self._path
 
@@ -60,7 +60,7 @@ class Store:
         self.make_room(len(content))
         folder = self.folder / uuid.uuid4().hex
         try:
-            with _told():
+            with _disk_full():
                 folder.mkdir()
                 (folder / name).write_bytes(content)
         except DiskFull:
@@ -88,18 +88,18 @@ class Store:
         """When each finished file was written, its bytes, and where it is."""
         for path in self._path.glob("*/*"):
             with contextlib.suppress(FileNotFoundError):
-                found = path.stat()
-                yield found.st_mtime, found.st_size, path
+                status = path.stat()
+                yield status.st_mtime, status.st_size, path
 
     def _loose(self) -> list[Path]:
         return [path for path in self._path.glob("*") if path.is_file()]
 
     def _unfinished(self) -> int:
-        found = 0
+        total = 0
         for path in self._loose():
             with contextlib.suppress(FileNotFoundError):
-                found += path.stat().st_size
-        return found
+                total += path.stat().st_size
+        return total
 
     # --- uploads --------------------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class Store:
         with self._lock:
             self._arriving += 1
         try:
-            with _told():
+            with _disk_full():
                 yield
         finally:
             with self._lock:
@@ -187,7 +187,7 @@ class Rate:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _disk_full() -> Iterator[None]:
     """DiskFull for the error that the system has for it."""
     try:
         yield

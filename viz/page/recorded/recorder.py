@@ -19,6 +19,7 @@ from viz.page.library import FirstAnswer, Library
 from viz.page.models import Models
 from viz.page.session import Picture, Session, Settings
 from viz.viewer import received
+from viz.viewer.contract import Payload
 from viz.viewer.payload import empty
 
 
@@ -89,7 +90,7 @@ class Recorder:
         self._answering = Desks(models, library, blank).answering
         self._name = models.default
 
-    def ask(self, asked: Asked, methods: Sequence[str], tokens: int, prompt: str) -> dict[str, Any]:
+    def ask(self, asked: Asked, methods: Sequence[str], tokens: int, prompt: str) -> Payload:
         """The payload of the finished answer, without an address of page or picture. Errors as from the engine.
 
         ClvsError, too, for what a page could not read back: better told now than to a visitor.

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from clvs_core.bundled import ASSETS
 from clvs_core.errors import ClvsError
@@ -27,11 +27,13 @@ from clvs_core.recordings import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNP
 from clvs_core.terminal import say
 from clvs_core.text import line
 from clvs_core.trace import Trace
+from clvs_core.untrusted import Untrusted, departure
 from viz.page import limits
-from viz.page.results.runs import thumbnail
+from viz.page.pictures import thumbnail
 from viz.page.seen import Seen, add, see
 from viz.page.session import Picture, Result, Settings
 from viz.viewer import received
+from viz.viewer.contract import Payload
 from viz.viewer.payload import decode
 
 HERE, BUNDLED = Path("recordings"), ASSETS / "recordings"  # looked into where nothing else is said
@@ -42,11 +44,7 @@ _File = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
 _Picture = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(jpg|png)$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class Item(_Part):
+class Item(Untrusted):
     """A question of a recording."""
 
     id: _File
@@ -57,7 +55,7 @@ class Item(_Part):
     source: _Text = ""
 
 
-class _Model(_Part):
+class _Model(Untrusted):
     label: _Text
     id: _Text
     dtype: _Text
@@ -65,12 +63,12 @@ class _Model(_Part):
     quantization: _Text | None = None
 
 
-class _Session(_Part):
+class _Session(Untrusted):
     started: _Text = ""
     device: _Text = ""
 
 
-class About(_Part):
+class About(Untrusted):
     """What the page reads of recording.json."""
 
     format: Literal[FORMAT]  # type: ignore[valid-type]
@@ -79,7 +77,7 @@ class About(_Part):
     max_new_tokens: int
     prompt: _Text
     questions: Annotated[list[Item], Field(max_length=MAX_QUESTIONS)]
-    sessions: Annotated[list[_Session], Field(max_length=10_000)] = []
+    sessions: Annotated[list[_Session], Field(max_length=10_000, default_factory=list)]
 
 
 # --- folders ----------------------------------------------------------------------------------------------------
@@ -111,7 +109,7 @@ class Recorded:
         same = [item for item in self.items if Path(item.picture).stem == scene] or self.items
         return next((item for item in same if item.question == question), next(iter(same), None))
 
-    def payload(self, item: Item) -> dict[str, Any]:
+    def payload(self, item: Item) -> Payload:
         """The recorded payload as its file has it. ClvsError when it cannot be shown."""
         path = self._inside(QUESTIONS, f"{item.id}{PAYLOAD}")
         try:
@@ -158,10 +156,7 @@ def read(folder: Path, name: str) -> Recorded:
             raise ValueError("it is too large")
         about = About.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise ClvsError(
-            f"{path} is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']}); record anew."
-        ) from None
+        raise ClvsError(f"{path} is damaged: it {departure(error)}; record anew.") from None
     except (OSError, ValueError) as error:
         raise ClvsError(f"{path} cannot be read ({error}); record anew.") from None
     return Recorded(name, folder.resolve(), about)
@@ -181,12 +176,12 @@ class Recordings:
 
     def _add(self, folder: Path) -> None:
         try:
-            found = read(folder, _free(folder.resolve().name, self.named))
+            recorded = read(folder, _free(folder.resolve().name, self.named))
         except ClvsError as error:
             say(line(str(error)))
             return
-        if found.items:
-            self.named[found.name] = found
+        if recorded.items:
+            self.named[recorded.name] = recorded
         else:
             say(line(f"The recording {folder} has no answers yet; it is left out."))
 

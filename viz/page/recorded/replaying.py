@@ -64,7 +64,7 @@ class Replaying:
         """A recording or one of its questions was chosen: desk and viewer."""
         data = events.data(event)
         recorded = self.recordings.named.get(str(data.get("recording")))
-        item = recorded and (recorded.item(data.get("id")) or recorded.items[0])
+        item = None if recorded is None else recorded.item(data.get("id")) or recorded.items[0]
         return self._show(session, recorded, item, {})
 
     def leave(self, session: Session, shown: Shown | None = None) -> tuple[Any, Any]:
@@ -78,7 +78,7 @@ class Replaying:
         if "recording" not in query:
             return gr.skip(), *self.arriving.arrive(session, request)
         recorded = self.recordings.named.get(str(query["recording"]))
-        item = recorded and recorded.find(query.get("scene"), query.get("q"))
+        item = None if recorded is None else recorded.find(query.get("scene"), query.get("q"))
         return *self._show(session, recorded, item, links.view(query)), *events.unchanged(FILLED_IN - 1)
 
     def _show(
@@ -130,7 +130,7 @@ class Replaying:
         if not name:
             return None
         recorded = self.recordings.named.get(name)
-        item = recorded and recorded.item(id_)
+        item = None if recorded is None else recorded.item(id_)
         if recorded is None or item is None:
             raise ClvsError("This recording is no longer here; choose another model in the menu.")
         return recorded, item

@@ -1,36 +1,34 @@
 """The results tab: a run of a benchmark as answers, tables and figures; any question of it opens in the explorer.
 
-The browser says what is chosen (`runs.Choice`) and the server answers with what to show; nothing of it is kept for a
+The browser says what is chosen (`Choice`) and the server answers with what to show; nothing of it is kept for a
 visitor. Answers come at once; tables and figures are made when they are opened, one visitor at a time.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-import threading
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from clvs_core.benchmarks import PARSERS, report
-from clvs_core.benchmarks.report import render
+from clvs_core.benchmarks import PARSERS
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from clvs_core.models.prompts import presets
-from viz import figures as drawing
-from viz.figures import paper as paper_figures
 from viz.page import events, limits
 from viz.page.arriving import FILLED_IN
 from viz.page.desks import Desks
 from viz.page.explore import HIDDEN, QUICK, TYPED, Page, keeping
 from viz.page.library import ANYTHING
-from viz.page.results import runs
-from viz.page.results.runs import Choice, OpenRun, RunPictures, Runs
+from viz.page.results import filtering
+from viz.page.results.choice import Choice
+from viz.page.results.made import Made, file_name
+from viz.page.results.opened import OpenRun, about, readable
+from viz.page.results.pictures import RunPictures
+from viz.page.results.runs import Runs
 from viz.page.screen import sentence
 from viz.page.session import Session, Settings
 from viz.page.widgets import ResultsBoard
@@ -89,25 +87,25 @@ class Results:
         if not choice.run and not choice.folder:
             return board
         try:
-            return board | self._answers(self.runs.get(choice, owner), choice, owner)
+            return board | self._answers(self.runs.get(choice, owner=owner), choice, owner=owner)
         except Exception as error:
             return board | {"error": sentence(error)}
 
-    def _answers(self, opened: OpenRun, choice: Choice, owner: bool) -> dict[str, Any]:
-        table = runs.shown(opened, choice)
+    def _answers(self, opened: OpenRun, choice: Choice, *, owner: bool) -> dict[str, Any]:
+        table = filtering.shown(opened, choice)
         seen = [opened.questions[opened.places[row["id"]]] for row in table["rows"]]
         parts = [opened.benchmark.parser, *(name for name in PARSERS if name != opened.benchmark.parser)]
         methods = [[name, label] for name, label in zip(opened.names, opened.labels, strict=True)]
         return {
-            "about": runs.about(opened),
+            "about": about(opened),
             "methods": methods,
             "vanilla": None if opened.vanilla is None else opened.names[opened.vanilla],
-            "usual": runs.usual(opened),
+            "usual": filtering.usual(opened),
             "limit": limits.MAX_METHODS,
             "kinds": opened.kinds[:100],
             "parsers": parts,
             "answers": len(opened.run.rows),
-            "thumbs": self.pictures.thumbnails(seen, owner),
+            "thumbs": self.pictures.thumbnails(seen, owner=owner),
             **table,
         }
 
@@ -118,7 +116,7 @@ class Results:
         choice, part = Choice.of(event._data), _word(event, "part")
         board: dict[str, Any] = {"part": part, "turn": next(self._turns)}
         try:
-            opened = self.runs.get(choice, self._owner(request))
+            opened = self.runs.get(choice, owner=self._owner(request))
             if part == "tables":
                 return board, self.made.tables(opened, choice.parser, "md")
             drawn = self.made.figures(opened)
@@ -132,13 +130,13 @@ class Results:
             return board | {"error": sentence(error)}, "" if part == "tables" else gr.skip()
 
     def _image(self, opened: OpenRun, name: str) -> str:
-        return self.desks.pictures.publish(self.made.file(opened, name, "png"), f"{runs.file_name(name)}.png")
+        return self.desks.pictures.publish(self.made.file(opened, name, "png"), f"{file_name(name)}.png")
 
     def save(self, event: gr.EventData, request: gr.Request) -> dict[str, str]:
         """The download component's value: tables as md, csv or tex, or a figure as png or svg."""
         choice, part, ending = Choice.of(event._data), _word(event, "part"), _word(event, "ending")
         try:
-            opened = self.runs.get(choice, self._owner(request))
+            opened = self.runs.get(choice, owner=self._owner(request))
             if ending not in ENDINGS.get(part, ()):
                 raise ClvsError("There is no such download; choose one of the tab.")
             if part == "tables":
@@ -146,7 +144,7 @@ class Results:
             else:
                 name = _word(event, "name")
                 content = self.made.file(opened, name, ending)
-            name = f"{runs.file_name(opened.run.folder.name)}-{runs.file_name(name)}.{ending}"
+            name = f"{file_name(opened.run.folder.name)}-{file_name(name)}.{ending}"
             return {"url": self.desks.pictures.publish(content, name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
@@ -159,60 +157,62 @@ class Results:
         present: the page's model. First the board's value, which says that the explorer is to be shown, or why not.
         """
         try:
-            return self._open(session, present, event, self._owner(request))
+            return self._open(session, present, event, owner=self._owner(request))
         except Exception as error:
             board = {"part": "opened", "turn": next(self._turns), "error": sentence(error)}
             return board, *events.unchanged(FILLED_IN)
 
-    def _open(self, session: Session, present: str, event: gr.EventData, owner: bool) -> tuple[Any, ...]:
+    def _open(self, session: Session, present: str, event: gr.EventData, *, owner: bool) -> tuple[Any, ...]:
         choice = Choice.of(event._data)
-        opened = self.runs.get(choice, owner)
+        opened = self.runs.get(choice, owner=owner)
         place, question = opened.question(choice.id)
-        path, scene = self._picture(self.pictures.find(question, owner))
-        names = runs.to_ask(opened, opened.said(opened.parser(choice))[place], *_picked(event))
-        settings, told = self._settings(opened, names, present)
+        path, scene = self._picture(self.pictures.find(question, owner=owner))
+        picked, differing = _picked(event)
+        said = opened.said(filtering.parser(opened, choice))[place]
+        names = filtering.to_ask(opened, said, picked, differing=differing)
+        settings, sentences = self._settings(opened, names, present)
         shown, ticket = self.desks.answering.begin(session)
-        session.remark = runs.readable(" ".join([_in_the_run(opened, question.id, names), *told]), TYPED)
-        beside = [runs.readable(q.text, TYPED) for q in opened.questions if q.image == question.image]
+        session.remark = readable(" ".join([_in_the_run(opened, question.id, names), *sentences]), TYPED)
+        beside = [readable(q.text, TYPED) for q in opened.questions if q.image == question.image]
         asked = list(dict.fromkeys(text for text in beside if len(text) <= limits.MAX_QUESTION))
         suggested = asked[:SUGGESTED] if question.image else list(ANYTHING)
         controls = self.desks.choosing.controls(settings)
         board = {"part": "opened", "turn": next(self._turns), "id": opened.ids[place]}
-        return board, shown, path, runs.readable(question.text, TYPED), suggested, scene, *controls, ticket
+        return board, shown, path, readable(question.text, TYPED), suggested, scene, *controls, ticket
 
-    def _picture(self, found: Path) -> tuple[str, str]:
+    def _picture(self, file: Path) -> tuple[str, str]:
         """Where the page may serve the picture from, and the example's name if it is one.
 
         A copy keeps bytes and name: answers stay the same, and masks are known by name.
         """
-        scene = self.desks.library.at(found)
+        scene = self.desks.library.at(file)
         if scene is not None:
             return str(scene.path), scene.name
-        limits.open_picture(found)  # only what is a picture is served
-        return str(self.desks.pictures.files.put(found.read_bytes(), found.name)), ""
+        limits.open_picture(file)  # only what is a picture is served
+        return str(self.desks.pictures.files.put(file.read_bytes(), file.name)), ""
 
     def _settings(self, opened: OpenRun, names: Sequence[str], present: str) -> tuple[Settings, list[str]]:
         """The explorer's settings that are nearest to the run's, and a sentence for each that differs."""
-        models, run, told = self.models, opened.run.about, []
+        models, run, sentences = self.models, opened.run.about, []
         present = present if present in models.cards else models.default
         model = self._model(run["model"])
         if model is None:
             label = str(run["model"].get("label") or run["model"].get("name"))[:80]
-            told.append(f"The run's model, {label}, is not offered here; {models.cards[present].label} answers.")
+            sentences.append(f"The run's model, {label}, is not offered here; {models.cards[present].label} answers.")
         name = model or present
         specs, unknown = _specs([dict(zip(opened.names, opened.specs, strict=True))[name] for name in names])
         if unknown:
-            told.append(f"Not known here: {', '.join(unknown)}.")
+            sentences.append(f"Not known here: {', '.join(unknown)}.")
         usual = self.desks.choosing.defaults(name)
         prompt = run["prompt"] if run["prompt"] in presets(models.cards[name].family) else usual.prompt
         if prompt != run["prompt"]:
-            told.append(f"The run's prompt, {run['prompt'][:80]}, is not offered here.")
+            sentences.append(f"The run's prompt, {run['prompt'][:80]}, is not offered here.")
         tokens = min(max(run["max_new_tokens"], 1), limits.MAX_TOKENS)
-        return Settings(name, tuple(specs) or usual.methods, tokens, prompt), told
+        return Settings(name, tuple(specs) or usual.methods, tokens, prompt), sentences
 
-    def _model(self, told: Mapping[str, Any]) -> str | None:
+    def _model(self, facts: Mapping[str, Any]) -> str | None:
         """The page's name of a run's model, if anybody may ask it."""
-        wanted = str(told.get("name") or "")
+        wanted = str(facts.get("name") or "")
         models = self.models
         same = [name for name, card in models.cards.items() if wanted in (name, card.source, models.source(name))]
         return next(filter(models.offered, same), None)
@@ -220,14 +220,14 @@ class Results:
 
 def _specs(texts: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Specs that this program knows, each once; and the others."""
-    found: dict[str, None] = {}
+    known: dict[str, None] = {}
     unknown = []
     for text in texts:
         try:
-            found[spec(limits.methods([text])[0])] = None
+            known[spec(limits.methods([text])[0])] = None
         except ClvsError:
             unknown.append(f"{text!s:.80}")
-    return list(found), unknown
+    return list(known), unknown
 
 
 def _in_the_run(opened: OpenRun, id: str, names: Sequence[str]) -> str:
@@ -255,62 +255,3 @@ def _picked(event: gr.EventData) -> tuple[list[str], bool]:
     picked = data.get("picked")
     names = [name for name in picked[:200] if isinstance(name, str)] if isinstance(picked, list) else []
     return names, data.get("differing") is True
-
-
-# --- what takes a while to make -----------------------------------------------------------------------
-
-
-class Drawn:
-    """A run's figures, and why others cannot be drawn."""
-
-    def __init__(self, opened: OpenRun):
-        self.figures = paper_figures.figures([opened.run])
-        self.missing = paper_figures.missing([opened.run])
-
-    def file(self, name: str, ending: str) -> bytes:
-        """A figure as PNG or SVG. ClvsError when there is none of that name."""
-        if name not in self.figures:
-            raise ClvsError("The run has no such figure; open the figures again.")
-        out = io.BytesIO()
-        drawing.save(self.figures[name], out, ending)
-        return out.getvalue()
-
-
-class Made:
-    """Tables and figures of the runs that are in memory, each made once; one at a time, as matplotlib needs it."""
-
-    def __init__(self) -> None:
-        self._kept: weakref.WeakKeyDictionary[OpenRun, dict[Any, Any]] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
-
-    def _once(self, opened: OpenRun, key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            kept = self._kept.setdefault(opened, {})
-            if key not in kept:
-                kept[key] = make()
-            return kept[key]
-
-    def figures(self, opened: OpenRun) -> Drawn:
-        return self._once(opened, "figures", lambda: Drawn(opened))
-
-    def file(self, opened: OpenRun, name: str, ending: str) -> bytes:
-        """A figure's bytes. ClvsError when there is none of that name."""
-        drawn = self.figures(opened)
-        return self._once(opened, (name, ending), lambda: drawn.file(name, ending))
-
-    def tables(self, opened: OpenRun, parser: str, ending: str) -> str:
-        """The run's tables as Markdown, CSV or LaTeX: the honest one, then those in the paper's layout.
-
-        parser: "" reads answers as the benchmark's authors and the paper do.
-        """
-
-        def make() -> list[Any]:
-            return [
-                table
-                for paper in (False, True)
-                for table in report.tables([opened.run], paper=paper, parser=parser or None)
-            ]
-
-        tables = self._once(opened, ("tables", parser), make)
-        write = {"md": render.markdown, "tex": render.latex}.get(ending)
-        return render.csv_text(tables) if write is None else "\n".join(map(write, tables))
