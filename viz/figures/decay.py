@@ -32,7 +32,7 @@ from .runs import (
 
 
 def decay_figure(
-    run: RunFolder, methods: Sequence[str] | None = None, share: bool = False, width: float = WIDTH
+    run: RunFolder, methods: Sequence[str] | None = None, *, share: bool = False, width: float = WIDTH
 ) -> Figure:
     """Attention on the key object by layer: a line for each method, its peak marked, and a band where they are few.
 
@@ -50,7 +50,7 @@ def decay_figure(
             raise no_share(run)
         peak = int(np.nanargmax(band.value))
         peaks.append(peak)
-        draw_band(ax, band, look, f"{label}, peak at layer {peak + 1}", len(looks), name == found.reference)
+        draw_band(ax, band, look, f"{label}, peak at layer {peak + 1}", len(looks), reference=name == found.reference)
         ax.plot(peak + 1, band.value[peak], zorder=5, **RING | {"markeredgecolor": look.colour})
     value_axis(ax, "share of the picture's attention" if share else "attention on the key object", percent=True)
     ax.margins(y=0.1)  # for the rings

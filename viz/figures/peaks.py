@@ -68,7 +68,7 @@ def _draw_peaks(ax: Axes, found: Decay, looks: Sequence[Look]) -> None:
     for number, ((name, fall), look) in enumerate(zip(found.falls.items(), looks, strict=True)):
         heights = fall.peak_counts / len(fall.peaks)
         if several > BANDS:
-            ax.plot(layers, heights, zorder=above(name == found.reference), **sized(look, len(layers)))
+            ax.plot(layers, heights, zorder=above(reference=name == found.reference), **sized(look, len(layers)))
             continue
         fill = {"facecolor": "white", "hatch": "//////"} if look.hollow else {"facecolor": look.colour}
         at, held = layers + (number - (several - 1) / 2) * wide, heights > 0  # bars of 0 would still have an edge

@@ -102,15 +102,15 @@ def new_panels(number: int, width: float, ratio: float) -> tuple[Figure, list[Ax
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
-def draw_band(ax: Axes, band: Band, look: Look, label: str, several: int, reference: bool = False) -> None:
+def draw_band(ax: Axes, band: Band, look: Look, label: str, several: int, *, reference: bool = False) -> None:
     """several: how many of them the plot has."""
     layers = np.arange(1, len(band.value) + 1)
     if several <= BANDS:
         ax.fill_between(layers, band.low, band.high, color=look.colour, alpha=0.16, linewidth=0, zorder=2)
-    ax.plot(layers, band.value, label=label, zorder=above(reference), **sized(look, len(layers)))
+    ax.plot(layers, band.value, label=label, zorder=above(reference=reference), **sized(look, len(layers)))
 
 
-def above(reference: bool) -> int:
+def above(*, reference: bool) -> int:
     """Methods that leave the weights alone, such as VCD, have vanilla's line: its dashes on top let both be seen."""
     return 4 if reference else 3
 
@@ -120,7 +120,7 @@ def sized(look: Look, layers: int) -> dict[str, Any]:
     return look.line | {"markersize": 4 if layers <= 16 else 2.8}
 
 
-def value_axis(ax: Axes, label: str, percent: bool = False, grid: str = "y") -> None:
+def value_axis(ax: Axes, label: str, *, percent: bool = False, grid: str = "y") -> None:
     frame(ax, label, 8, grid)
     if percent:
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=4))

@@ -140,7 +140,7 @@ def layer_axis(ax: Axes, depth: int) -> None:
     ax.set_xticks([1, *(n for n in range(every, depth + 1, every) if 4 * (n - 1) >= 3 * every)])
 
 
-def add_legend(ax: Axes, chosen: Sequence[Shown], step: int, unchecked: bool = False) -> None:
+def add_legend(ax: Axes, chosen: Sequence[Shown], step: int, *, unchecked: bool = False) -> None:
     handles, names = ax.get_legend_handles_labels()
     said = [answer_in_words(one.trace, step) for one in chosen]
     texts = [f"{name}  {word}" if word else name for name, word in zip(names, said, strict=True)]

@@ -41,7 +41,7 @@ def tables(
         raise ClvsError(f"The paper has no model {beside!r:.80}; choose one of {', '.join(paper_models())}.")
     by_benchmark: dict[str, list[Scored]] = {}
     for asked in gather(runs):
-        one = score_of(asked, _parser(asked, paper, parser))
+        one = score_of(asked, _parser(asked, parser, paper=paper))
         by_benchmark.setdefault(one.setup.benchmark, []).append(one)
     if paper:
         made = [paper_table(printed, by_benchmark.get(printed.benchmark, []), beside) for printed in paper_tables()]
@@ -49,7 +49,7 @@ def tables(
     return [honest_table(several) for several in by_benchmark.values()]
 
 
-def _parser(asked: Asked, paper: bool, wanted: str | None) -> str:
+def _parser(asked: Asked, wanted: str | None, *, paper: bool) -> str:
     benchmark = asked.runs[0].benchmark
     wanted = wanted or (AS_PAPER if paper else OFFICIAL)
     if wanted == OFFICIAL:

@@ -19,7 +19,8 @@ def row_of(
     method: str,
     cells: Iterable[tuple[str, Cell]],
     paper: str = "",
-    same: bool = True,
+    *,
+    same_model: bool = True,
 ) -> Row:
     """cells: each with the group that it is about."""
     counted: dict[str, tuple[int, int]] = {}
@@ -31,7 +32,7 @@ def row_of(
     whole = [counted[name] for name in ("total", "All") if name in counted]
     answers, questions = (sum(size[n] for size in whole[:1] or counted.values()) for n in (0, 1))
     note = unfinished(answers, questions)
-    return Row(model, part, method, one.spec, tuple(found), answers, questions, one.folder, paper, same, note)
+    return Row(model, part, method, one.spec, tuple(found), answers, questions, one.folder, paper, same_model, note)
 
 
 def unfinished(answers: int, questions: int) -> str:

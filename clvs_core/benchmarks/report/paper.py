@@ -33,8 +33,8 @@ def paper_table(table: PaperTable, scored: Sequence[Scored], beside: str | None)
     notes: list[str] = []
     for setup, methods in picked.items():
         model, same = _beside(table, setup, beside)
-        rows += _paper_rows(table, setup, names[setup], methods, model, same)
-        notes += _paper_notes(table, names[setup], methods, model, same)
+        rows += _paper_rows(table, setup, names[setup], methods, model, same_model=same)
+        notes += _paper_notes(table, names[setup], methods, model, same_model=same)
         notes += _left_out(table, names[setup], setups[setup], methods)
     if table.name == "rbench":
         metrics = [metric for _, metric in table.columns]
@@ -126,23 +126,23 @@ def _ablation(several: Sequence[Scored]) -> dict[str, Scored]:
 
 
 def _paper_rows(
-    table: PaperTable, setup: Setup, label: str, picked: Mapping[str, Scored], model: str, same: bool
+    table: PaperTable, setup: Setup, label: str, picked: Mapping[str, Scored], model: str, *, same_model: bool
 ) -> Iterator[Row]:
     """A row for every method that ran, and for those that the paper ran with this model and we did not."""
     numbers = table.values.get(model, {})
     shown = model if numbers else ""
-    for method in dict.fromkeys([*(numbers if same else ()), *picked]):
+    for method in dict.fromkeys([*(numbers if same_model else ()), *picked]):
         one = picked.get(method)
         printed = numbers.get(method, [None] * len(table.columns))
         if one is None:
             empty = tuple(Cell(paper=value, note=NOT_RUN) for value in printed)
-            yield Row(label, setup.part, method, "", empty, 0, 0, "", shown, same, NOT_RUN)
+            yield Row(label, setup.part, method, "", empty, 0, 0, "", shown, same_model, NOT_RUN)
             continue
         cells = [
             (group, _paper_cell(table, one, group, metric, value))
             for (group, metric), value in zip(table.columns, printed, strict=True)
         ]
-        yield row_of(one, label, setup.part, method, cells, shown, same)
+        yield row_of(one, label, setup.part, method, cells, shown, same_model=same_model)
 
 
 def _paper_cell(table: PaperTable, one: Scored, group: str, metric: str, printed: float | None) -> Cell:
@@ -162,12 +162,14 @@ def _absent(table: PaperTable, one: Scored) -> list[str]:
     return [name for name in wanted if name not in one.sizes]
 
 
-def _paper_notes(table: PaperTable, label: str, picked: Mapping[str, Scored], model: str, same: bool) -> Iterator[str]:
+def _paper_notes(
+    table: PaperTable, label: str, picked: Mapping[str, Scored], model: str, *, same_model: bool
+) -> Iterator[str]:
     """What was run, what departs from the paper, and what is missing, for one model."""
     printed = model in table.values
     if not printed:
         yield f"The paper has no numbers of {model} in this table."
-    elif not same:
+    elif not same_model:
         yield (
             f"{label} is not a model of the paper, and its questions need not be the paper's: beside it stand the "
             f"numbers of {model}, and the difference is no measure of reproduction."

@@ -120,7 +120,7 @@ def latex(table: Table) -> str:
         bold = best(table, rows)
         for i, row in enumerate(rows):
             cells = [
-                _tex_cell(cell, column, (i, n) in bold)
+                _tex_cell(cell, column, bold=(i, n) in bold)
                 for n, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
             ]
             name = row.method + (f" ({row.note})" if row.note else "")
@@ -147,7 +147,7 @@ def _tex_head(table: Table) -> list[str]:
     return [*lines, " & ".join(["Method", *names]) + " \\\\"]
 
 
-def _tex_cell(cell: Cell, column: Column, bold: bool) -> str:
+def _tex_cell(cell: Cell, column: Column, *, bold: bool) -> str:
     ours = number(cell.ours, column).replace("-", "$-$") or "--"
     beside = number(cell.paper, column) or (_interval(cell, column) if column.interval else "")
     beside = beside.replace("-", "$-$").replace("–", "--")
