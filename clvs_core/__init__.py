@@ -1,8 +1,8 @@
 """CLVS Explorer's engine: how a vision-language model looks at a picture, layer by layer, and what methods change."""
 
-from .engine.decode import Run, Step, Token
 from .engine.images import EncodedImage
 from .engine.model import Model
+from .engine.runs import Run, Step, Token
 from .errors import ClvsError, ImageError, ModelError, QuestionError
 from .key_objects import coverage, key_object_attention
 from .loading import load_model

@@ -20,8 +20,8 @@ from PIL import Image
 from torch import Tensor
 
 from .bundled import ASSETS
-from .engine.decode import Run
 from .engine.images import EncodedImage
+from .engine.runs import Run
 from .loading import load_model
 from .methods import METHODS, Editor, Keys, Method, Vanilla, method, spec
 from .methods.base import RECORDS, overrides

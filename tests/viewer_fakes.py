@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 import clvs_core as clvs
-from clvs_core.engine.decode import Run, Token
+from clvs_core.engine.runs import Run, Token
 from clvs_core.models.geometry.llava import llava_views
 from viz.viewer.payload import Comparison, MapObject, build
 

@@ -14,8 +14,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..engine.decode import Run
 from ..engine.images import EncodedImage
+from ..engine.runs import Run
 from ..methods import CLVS, Vanilla
 from ..models import memory
 from ..models.geometry.grids import Views
@@ -221,7 +221,7 @@ def attention(subject: Subject) -> Finding:
 
 def _allowed(expected: np.ndarray, subject: Subject) -> np.ndarray:
     """How far weights may be from float64's: float32's scores, kept as float16; 1e-9 in a float64 model."""
-    return np.full_like(expected, 1e-9) if subject.wide else 4 * _ROUNDING * np.abs(expected) + 1e-6
+    return np.full_like(expected, 1e-9) if subject.float64 else 4 * _ROUNDING * np.abs(expected) + 1e-6
 
 
 def unified_positions(subject: Subject) -> Finding:
@@ -236,7 +236,7 @@ def unified_positions(subject: Subject) -> Finding:
     moved = float(np.abs(found - run.trace.original[0, 0]).max())
     most = float(np.abs(found - expected).max())
     # 16-bit keys are rounded once when they are rotated, and once more when they are moved
-    allowed = 1e-9 if subject.wide else 0.02 if subject.half else 1e-3 * float(expected.max()) + 1e-6
+    allowed = 1e-9 if subject.float64 else 0.02 if subject.half else 1e-3 * float(expected.max()) + 1e-6
     measured = {"max": most, "allowed": allowed, "moved_by": moved}
     if not most <= allowed:
         return Finding("unified positions", RED, f"Layer 1 of CLVS is off by {most:.1e} from eq. 2.", measured)
@@ -297,7 +297,7 @@ def _prompt_logits(subject: Subject, kind: str, rows: int) -> Tensor:
 
 def _exact(subject: Subject) -> float:
     """Of the logits' deviation; `generate` hands them out in float32, whatever the model computes in."""
-    return 1e-6 if subject.wide else 1e-4
+    return 1e-6 if subject.float64 else 1e-4
 
 
 def clvs(subject: Subject) -> Finding:
@@ -359,7 +359,7 @@ def _clvs_off(run: Run, told: literal.Smoothed, subject: Subject) -> dict[str, f
     pairs = {"memory": (run.trace.memory[0], told.memory), "attention": (run.trace.attention[0], told.attention)}
     found = {}
     for name, (kept, expected) in pairs.items():
-        allowed = np.full(expected.shape, 1e-9) if subject.wide else 8 * _ROUNDING * np.abs(expected) + 2.0**-22
+        allowed = np.full(expected.shape, 1e-9) if subject.float64 else 8 * _ROUNDING * np.abs(expected) + 2.0**-22
         off = np.abs(kept.astype(np.float64) - expected) / allowed
         both = np.isnan(kept) & np.isnan(expected)
         found[name] = float(np.where(both, 0, np.where(np.isfinite(off), off, np.inf)).max())
@@ -375,7 +375,7 @@ def _uncertainty_off(subject: Subject, seen: Pass, run: Run, settings: CLVS, bra
             with torch.no_grad():
                 logits = numbers(head(norm(seen.hidden[layer]))[branch])
             expected = literal.uncertainty(logits, settings.top_k)
-            found.append(abs(float(unsure) - expected) / (1e-9 if subject.wide else 0.02 if subject.half else 1e-4))
+            found.append(abs(float(unsure) - expected) / (1e-9 if subject.float64 else 0.02 if subject.half else 1e-4))
     return max(found)
 
 

@@ -19,7 +19,7 @@ from transformers.masking_utils import sdpa_mask
 
 from ..bundled import ASSETS
 from ..engine.attention import NAME, tree_attention
-from ..engine.branches import Branches
+from ..engine.branches import BranchBatch
 from ..engine.model import Model
 from ..models import memory
 from ..pictures import read_picture
@@ -65,7 +65,7 @@ class Subject:
         return {**placed, "attention_mask": encoded["attention_mask"].to(placed["input_ids"].device)}
 
     @property
-    def wide(self) -> bool:
+    def float64(self) -> bool:
         return self.loaded.hf.dtype == torch.float64
 
     @property
@@ -146,14 +146,14 @@ def watched(model: Model) -> Iterator[Pass]:
 
     def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **kwargs: Any) -> Any:
         tree = kwargs.get("tree")
-        if isinstance(tree, Branches) and len(seen.queries) < layers:
+        if isinstance(tree, BranchBatch) and len(seen.queries) < layers:
             _note(seen, tree, module.layer_idx, query, key)
             seen.scalings.append(kwargs["scaling"])
             seen.windows.append(kwargs.get("sliding_window"))
         return tree_attention(module, query, key, value, mask, **kwargs)
 
     def after(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        if isinstance(kwargs.get("tree"), Branches) and len(seen.hidden) < layers:
+        if isinstance(kwargs.get("tree"), BranchBatch) and len(seen.hidden) < layers:
             seen.hidden.append((output[0] if isinstance(output, tuple) else output)[:, -1])
 
     hooks = [layer.register_forward_hook(after, with_kwargs=True) for layer in model.hf.get_decoder().layers]
@@ -168,11 +168,11 @@ def watched(model: Model) -> Iterator[Pass]:
         AttentionInterface.register(WATCHED, tree_attention)  # what was watched must not hold what was seen
 
 
-def _note(seen: Pass, tree: Branches, layer: int, query: Tensor, key: Tensor) -> None:
+def _note(seen: Pass, tree: BranchBatch, layer: int, query: Tensor, key: Tensor) -> None:
     branches = tree.batch
     seen.queries.append(query[:branches, :, 0])
     picture = tree.image.keys[layer][0]
-    questions = [segment.keys[layer] for segment in tree.stem.questions.segments]
+    questions = [segment.keys[layer] for segment in tree.main.questions.segments]
     own = [(questions[branch], key[branch]) for branch in range(branches)]
     seen.keys.append([torch.cat([picture, question, last], 1) for question, last in own])
 

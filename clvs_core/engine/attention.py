@@ -24,7 +24,7 @@ NAME = "clvs_tree"  # must not contain "flash": transformers looks for that word
 _COPIED = 1 << 22  # numbers of 16-bit keys that are copied into float32 at a time
 
 
-class Tree(Protocol):
+class AttentionPass(Protocol):
     """One forward pass of the engine. Not a mapping and without `.to`: accelerate would copy or move those."""
 
     def attend(
@@ -42,11 +42,11 @@ class Tree(Protocol):
         """Sees the hidden states (B, Q, d) that left a decoder layer."""
 
 
-class Prefix:
+class ImagePass:
     """A pass of the stock model that only fills its cache.
 
-    last: the layer with which the cache is complete: the pass ends there, by `Enough`, before computing what that
-    layer would go on to say, which nobody reads; None to run to the end. positions: the position ids that reached
+    last: the layer with which the cache is complete: the pass ends there, by `CacheComplete`, before computing what
+    that layer would go on to say, which nobody reads; None to run to the end. positions: the position ids that reached
     the decoder, None where it counted by itself. read: what each reading said of the tokens (N,) before every layer.
     """
 
@@ -56,14 +56,14 @@ class Prefix:
         self.read: dict[Reading, list[Tensor]] = {reading: [] for reading in readings}
 
     def before_layer(self, layer: int, hidden: Tensor) -> None:
-        for reading, found in self.read.items():
-            found.append(reading(hidden[0]))
+        for reading, values in self.read.items():
+            values.append(reading(hidden[0]))
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         """Nothing to see here."""
 
 
-class Enough(Exception):
+class CacheComplete(Exception):
     """Ends a forward pass whose cache is complete."""
 
 
@@ -71,10 +71,10 @@ def tree_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
     """Attention of one layer under transformers' AttentionInterface."""
-    tree: Tree | Prefix | None = kwargs.pop("tree", None)
-    if isinstance(tree, Prefix) and module.layer_idx == tree.last:
-        raise Enough
-    if tree is None or isinstance(tree, Prefix):
+    tree: AttentionPass | ImagePass | None = kwargs.pop("tree", None)
+    if isinstance(tree, ImagePass) and module.layer_idx == tree.last:
+        raise CacheComplete
+    if tree is None or isinstance(tree, ImagePass):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     return tree.attend(module, query, key, value, kwargs["scaling"], kwargs.get("sliding_window")), None
 
@@ -85,7 +85,7 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def check_heard(decoder: Any, layers: int) -> None:
+def check_attended(decoder: Any, layers: int) -> None:
     """ModelError where so many layers asked a tree for their attention and others did not.
 
     Somebody has given the model another attention since it was loaded; what the tree would say is not known to anybody.
@@ -99,7 +99,7 @@ def check_heard(decoder: Any, layers: int) -> None:
 
 
 def watch(decoder: Any) -> None:
-    """Lets a tree see what enters and leaves each decoder layer, and a prefix what positions come in.
+    """Lets a tree see what enters and leaves each decoder layer, and an image pass what positions come in.
 
     The hooks hold no state and idle in ordinary calls. A decoder that is watched already, because several models share
     it, is left as it is: a tree would see everything twice.
@@ -110,24 +110,24 @@ def watch(decoder: Any) -> None:
         _hook(layer.register_forward_hook, layer._forward_hooks, _after)
 
 
-def _hook(register: Callable[..., Any], there: Mapping[int, Any], hook: Callable[..., None]) -> None:
-    if hook not in there.values():
+def _hook(register: Callable[..., Any], present: Mapping[int, Any], hook: Callable[..., None]) -> None:
+    if hook not in present.values():
         register(hook, with_kwargs=True)
 
 
 def _before(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-    if isinstance(tree := kwargs.get("tree"), Prefix):
+    if isinstance(tree := kwargs.get("tree"), ImagePass):
         tree.positions = kwargs.get("position_ids")
 
 
 def _entering(layer: Any, args: Any, kwargs: dict[str, Any]) -> None:
-    tree: Tree | None = kwargs.get("tree")
+    tree: AttentionPass | None = kwargs.get("tree")
     if tree is not None:
         tree.before_layer(layer.self_attn.layer_idx, args[0] if args else kwargs["hidden_states"])
 
 
 def _after(layer: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-    tree: Tree | None = kwargs.get("tree")
+    tree: AttentionPass | None = kwargs.get("tree")
     if tree is not None:
         tree.after_layer(layer.self_attn.layer_idx, output[0] if isinstance(output, tuple) else output)
 
@@ -192,21 +192,21 @@ class SharedKeys:
 
 def _products(rows: Tensor, keys: Tensor) -> Tensor:
     """Of rows (G, Hkv, m, D) with keys (G, Hkv, N, D): (G, Hkv, m, N), in float32 at least."""
-    wide = at_least_float32(keys.dtype)
-    if keys.dtype == wide:
-        return rows.to(wide) @ keys.transpose(-1, -2)
+    dtype = at_least_float32(keys.dtype)
+    if keys.dtype == dtype:
+        return rows.to(dtype) @ keys.transpose(-1, -2)
     cublas = (
         keys.is_cuda and torch.version.hip is None and TorchVersion(torch.__version__) >= "2.11"
     )  # as far as it was tried
     if cublas and rows.dtype == keys.dtype:  # it sums in float32, and can give that out
-        flat = torch.bmm(rows.flatten(0, 1), keys.flatten(0, 1).transpose(-1, -2), out_dtype=wide)
+        flat = torch.bmm(rows.flatten(0, 1), keys.flatten(0, 1).transpose(-1, -2), out_dtype=dtype)
         return flat.unflatten(0, keys.shape[:2])
     # copied in parts: one large copy costs more than the product
     parts = keys.chunk(keys.numel() // _COPIED + 1, -2)
-    return torch.cat([rows.to(wide) @ part.to(wide).transpose(-1, -2) for part in parts], -1)
+    return torch.cat([rows.to(dtype) @ part.to(dtype).transpose(-1, -2) for part in parts], -1)
 
 
-class Blocks:
+class RowBlocks:
     """Consecutive rows with different `SharedKeys`, all of one length; used as one of them would be."""
 
     def __init__(self, parts: Sequence[tuple[slice, SharedKeys]]):

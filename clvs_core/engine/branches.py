@@ -1,27 +1,28 @@
 """One row per branch: attention over the tree, the methods' edits, and what is recorded of it.
 
 A branch is one method answering one question. All branches of a batch run in lock-step. Behind them in the batch stand
-the rows of their contrasts, which see another root (a noised picture, or none), hear the same chosen tokens, and are
+the rows of their contrasts, which see something else (a noised picture, or none), hear the same chosen tokens, and are
 neither edited nor recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..methods.base import RECORDS, Method, MethodError
+from ..methods.base import Method, MethodError
 from ..models.positions import at_least_float32, rerotate
-from .attention import Blocks, SharedKeys, softmax_rows
+from .attention import RowBlocks, SharedKeys, softmax_rows
 from .editing import Rows, edited, groups, within
 from .lens import Lens, uncertainty
+from .record import LENS_TOP, Record
 from .segments import ImageSegment, QuestionBatch, QuestionSegment
 
-LENS_TOP = 3  # how many tokens of each layer's lens are kept
 CONTRAST_TOP = 6  # how many tokens of a contrast's distributions are kept
 ROOM = 32  # own keys are reserved for this many tokens at a time
 _DEFAULT_TOP_K = 10  # of the uncertainty of branches whose method measures none (released CLVS code)
@@ -36,42 +37,7 @@ class Branch:
     contrast: tuple[ImageSegment, QuestionSegment] | None = None
 
 
-class Record:
-    """What one forward pass of B branches leaves behind; weights float16, or float64 in a float64 model.
-
-    attention, original: (B, L, H, N); the same tensor until an edit happens; with N = 0 where nobody looks at maps.
-    extras: by name in `RECORDS`, (B, L, N) or (B, L, H); numbers are NaN where there is none. uncertainty: (B, L), NaN
-    where not measured. stop: (B,). lens_ids, lens_probabilities: (B, L, 3) or None.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int, int, int],
-        wide: bool,
-        edited: bool,
-        extras: Sequence[str],
-        lens: bool,
-        device: torch.device,
-    ):
-        branches, layers, heads, visual = shape
-        dtype = torch.float64 if wide else torch.float16
-        fine = torch.float64 if wide else torch.float32
-        self.attention = torch.empty(shape, dtype=dtype, device=device)
-        self.original = torch.empty_like(self.attention) if edited else self.attention
-        self.extras: dict[str, Tensor] = {}
-        for name in extras:
-            recorded = RECORDS[name]
-            size = branches, layers, heads if recorded.over == "heads" else visual
-            empty, kind = (torch.nan, dtype) if recorded.kind == "numbers" else (False, torch.bool)
-            self.extras[name] = torch.full(size, empty, dtype=kind, device=device)
-        self.uncertainty = torch.full((branches, layers), torch.nan, dtype=fine, device=device)
-        self.stop = torch.full((branches,), -1, dtype=torch.long, device=device)
-        top = (branches, layers, LENS_TOP)
-        self.lens_ids = torch.zeros(top, dtype=torch.long, device=device) if lens else None
-        self.lens_probabilities = torch.zeros(top, device=device) if lens else None
-
-
-class Stem:
+class RowsBehindImage:
     """Rows of the batch that continue prompts behind one picture. rows: where; questions: one segment per row."""
 
     def __init__(self, image: ImageSegment, questions: Sequence[QuestionSegment], start: int):
@@ -79,9 +45,9 @@ class Stem:
         self.questions = QuestionBatch(questions)
         self.rows = slice(start, start + len(questions))
         self.picture = [SharedKeys(k, v) for k, v in zip(image.keys, image.values, strict=True)]
-        self.far: dict[int, Tensor | None] = {}  # by window
+        self.outside_window: dict[int, Tensor | None] = {}
 
-    def segments(self, layer: int, own: SharedKeys) -> list[SharedKeys | Blocks]:
+    def segments(self, layer: int, own: SharedKeys) -> list[SharedKeys | RowBlocks]:
         return [self.picture[layer], self.questions.layers[layer], own]
 
     def outside(self, window: int | None, length: int) -> Tensor | None:
@@ -92,12 +58,12 @@ class Stem:
         picture, lengths = self.image.length, self.questions.lengths[:, None]
         if window is None or window > picture + self.questions.length + length - 1:
             return None
-        if window not in self.far:
+        if window not in self.outside_window:
             own = lengths + torch.arange(length)
             question = torch.arange(self.questions.length).expand(len(own), -1)
             places = torch.cat([torch.arange(-picture, 0).expand(len(own), -1), question, own], 1)
-            self.far[window] = (own[:, -1:] - places >= window)[:, None].to(self.image.device)
-        return self.far[window]
+            self.outside_window[window] = (own[:, -1:] - places >= window)[:, None].to(self.image.device)
+        return self.outside_window[window]
 
     def mask(self, scores: Tensor, which: Rows | None, outside: Tensor | None) -> Tensor:
         """Scores (b, H, K) of some rows (None: all) with -inf where they may not look."""
@@ -113,7 +79,7 @@ class Stem:
         return scores
 
 
-class Branches:
+class BranchBatch:
     """The tree seen from B branches and C contrasts, one token each per forward pass; keeps their own keys and values.
 
     order: which of the given branches stands in each row. questions: the segment that each of the B + C rows continues;
@@ -127,29 +93,30 @@ class Branches:
         branches: Sequence[Branch],
         steps: int,
         lens: Lens,
+        *,
         every_layer: bool,
-        maps: bool = True,
+        maps: bool,
     ):
         self.decoder, self.image, self.lens, self.steps, self.every_layer = decoder, image, lens, steps, every_layer
         self.maps = maps
         self.batch, self.device = len(branches), image.device
-        self.wide = image.keys[0].dtype == torch.float64
+        self.float64 = image.keys[0].dtype == torch.float64
         self.readable = self.device.type == "cpu"  # else a look at a number waits for all that came before
         # those that share a question's keys stand together
         self.order = sorted(range(self.batch), key=lambda i: branches[i].method.on_questions() is not None)
         ordered = [branches[i] for i in self.order]
         self.methods = [branch.method for branch in ordered]
-        self.stem = Stem(image, [branch.question for branch in ordered], 0)
+        self.main = RowsBehindImage(image, [branch.question for branch in ordered], 0)
         self.contrasts, self.follow = self._contrasts(ordered)
         self.partners = torch.arange(self.batch, device=self.device)  # which row each branch is contrasted with
-        behind = torch.tensor(self.follow[self.batch :], dtype=torch.long, device=self.device)
-        self.partners[behind] = self.batch + torch.arange(len(behind), device=self.device)
-        self.questions = [q for stem in (self.stem, *self.contrasts) for q in stem.questions.segments]
+        contrasted = torch.tensor(self.follow[self.batch :], dtype=torch.long, device=self.device)
+        self.partners[contrasted] = self.batch + torch.arange(len(contrasted), device=self.device)
+        self.questions = [q for behind in (self.main, *self.contrasts) for q in behind.questions.segments]
         self.picture_unified = SharedKeys(image.unified, image.values[0])
         self.own = [self._buffers(k) for k in image.keys]
-        wide = at_least_float32(image.keys[0].dtype)
-        self.unified_keys = torch.empty_like(self.own[0].keys, dtype=wide)  # layer 0's own keys at unified positions
-        self.groups = groups(self.methods, self.device, wide)
+        dtype = at_least_float32(image.keys[0].dtype)
+        self.unified_keys = torch.empty_like(self.own[0].keys, dtype=dtype)  # layer 0's own keys at unified positions
+        self.groups = groups(self.methods, self.device, dtype)
         self.top_k, self.normed, self.unified = self._settings()
         self.most = int(self.top_k.max())
         edited = {row for group in self.groups if group.editor.changes_attention for row in group.places}
@@ -157,18 +124,18 @@ class Branches:
         self.extras = list(dict.fromkeys(name for method in self.methods for name in method.records)) if maps else []
         self.length = 0  # own tokens so far, the running one included
 
-    def _contrasts(self, branches: Sequence[Branch]) -> tuple[list[Stem], list[int]]:
-        """The stems of the contrasts, one for each root, and which branch row each row of the batch follows."""
-        roots: dict[int, list[int]] = {}
+    def _contrasts(self, branches: Sequence[Branch]) -> tuple[list[RowsBehindImage], list[int]]:
+        """The rows of the contrasts by what they see, and which branch row each row of the batch follows."""
+        by_image: dict[int, list[int]] = {}
         for row, branch in enumerate(branches):
             if branch.contrast is not None:
-                roots.setdefault(id(branch.contrast[0]), []).append(row)
-        stems, follow = [], list(range(len(branches)))
-        for rows in roots.values():
+                by_image.setdefault(id(branch.contrast[0]), []).append(row)
+        contrasts, follow = [], list(range(len(branches)))
+        for rows in by_image.values():
             pairs = [pair for row in rows if (pair := branches[row].contrast)]
-            stems.append(Stem(pairs[0][0], [question for _, question in pairs], len(follow)))
+            contrasts.append(RowsBehindImage(pairs[0][0], [question for _, question in pairs], len(follow)))
             follow += rows
-        return stems, follow
+        return contrasts, follow
 
     def _buffers(self, like: Tensor) -> SharedKeys:
         shape = (len(self.follow), like.shape[1], min(self.steps, ROOM), like.shape[3])
@@ -193,16 +160,23 @@ class Branches:
     def begin(self, positions: Tensor) -> None:
         """Starts the forward pass of one token per row, standing at `positions`, (B + C, 1) or (3, B + C, 1)."""
         self.positions = positions
-        for stem in (self.stem, *self.contrasts):
-            stem.far = {}
+        for behind in (self.main, *self.contrasts):
+            behind.outside_window = {}
         if self.length == self.own[0].length:
             self.own = [own.grown(ROOM) for own in self.own]
             self.unified_keys = torch.cat([self.unified_keys, torch.empty_like(self.unified_keys[:, :, :ROOM])], 2)
         self.length += 1
-        self.heard = 0  # layers that have asked for their attention
+        self.attended = 0  # layers that have asked for their attention
         heads = self.decoder.config.num_attention_heads
         shape = (self.batch, len(self.own), heads, self.image.visual_tokens if self.maps else 0)
-        self.record = Record(shape, self.wide, any(self.edited), self.extras, self.every_layer, self.device)
+        self.record = Record(
+            shape,
+            self.extras,
+            self.device,
+            float64=self.float64,
+            edited=any(self.edited),
+            lens=self.every_layer,
+        )
         for group in self.groups:
             group.editor.begin()
 
@@ -213,21 +187,21 @@ class Branches:
         for group in self.groups:
             if group.reading is not None:
                 own = group.reading(group.take(hidden[: self.batch, -1])).to(self.device)
-                prompt = self.stem.questions.readings(group.places, self.image.length, layer)
+                prompt = self.main.questions.readings(group.places, self.image.length, layer)
                 group.readings[layer] = torch.cat([prompt, own[:, None]], 1)
 
     def attend(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
         layer, rows, own = module.layer_idx, query[:, :, 0], self.own[module.layer_idx]
-        self.heard += 1
+        self.attended += 1
         own.keys[:, :, self.length - 1] = key[:, :, 0]
         own.values[:, :, self.length - 1] = value[:, :, 0]
-        mixed = [self._main(layer, query, key, scaling, window)]
-        for stem in self.contrasts:
-            segments = stem.segments(layer, self._own(layer, stem.rows))
-            scores = _scores(rows[stem.rows], segments).mul_(scaling)
-            weights = softmax_rows(stem.mask(scores, None, stem.outside(window, self.length)))
+        mixed = [self._branches(layer, query, key, scaling, window)]
+        for contrast in self.contrasts:
+            segments = contrast.segments(layer, self._own(layer, contrast.rows))
+            scores = _scores(rows[contrast.rows], segments).mul_(scaling)
+            weights = softmax_rows(contrast.mask(scores, None, contrast.outside(window, self.length)))
             mixed.append(_mix(weights, segments))
         return torch.cat(mixed)[:, None]  # (B + C, 1, H, D)
 
@@ -235,14 +209,14 @@ class Branches:
         keys, values = self.own[layer].keys[rows], self.own[layer].values[rows]
         return SharedKeys(keys[:, :, : self.length], values[:, :, : self.length])
 
-    def _main(self, layer: int, query: Tensor, key: Tensor, scaling: float, window: int | None) -> Tensor:
+    def _branches(self, layer: int, query: Tensor, key: Tensor, scaling: float, window: int | None) -> Tensor:
         """The branches' rows, edited and recorded: (B, H, D)."""
-        stem, outside = self.stem, self.stem.outside(window, self.length)
-        segments = stem.segments(layer, self._own(layer, stem.rows))
-        scores = _scores(query[stem.rows, :, 0], segments).mul_(scaling)
+        main, outside = self.main, self.main.outside(window, self.length)
+        segments = main.segments(layer, self._own(layer, main.rows))
+        scores = _scores(query[main.rows, :, 0], segments).mul_(scaling)
 
         def mask(some: Tensor, which: Rows | None) -> Tensor:
-            return stem.mask(some, which, outside)
+            return main.mask(some, which, outside)
 
         plain = softmax_rows(mask(scores, None))
         self._keep(self.record.original, layer, plain)
@@ -264,9 +238,9 @@ class Branches:
         """Layer 0's scores with unified visual positions (eq. 2), for the branches that use them: (rows, H, K)."""
         moved = self.positions - self.image.shift
         self.unified_keys[:, :, self.length - 1] = rerotate(self.decoder, key, self.positions, moved)[:, :, 0]
-        rows = rerotate(self.decoder, query, self.positions, moved)[self.stem.rows, :, 0]
-        own = SharedKeys(self.unified_keys[self.stem.rows, :, : self.length], self.own[0].values)
-        scores = _scores(rows, [self.picture_unified, self.stem.questions.unified, own])
+        rows = rerotate(self.decoder, query, self.positions, moved)[self.main.rows, :, 0]
+        own = SharedKeys(self.unified_keys[self.main.rows, :, : self.length], self.own[0].values)
+        scores = _scores(rows, [self.picture_unified, self.main.questions.unified, own])
         return scores[self.unified] * scaling
 
     def _record(self, layer: int) -> None:
@@ -298,7 +272,7 @@ class Branches:
         self._observe(layer)
 
     def _wanted(self, layer: int) -> tuple[Tensor, Tensor] | None:
-        """Branches of which the uncertainty after this layer is computed, and which of them it is wanted of (bool).
+        """BranchBatch of which the uncertainty after this layer is computed, and which of them it is wanted of (bool).
 
         Who has stopped is known on the device: unless that is readable, all are measured that may be checked.
         """
@@ -328,24 +302,33 @@ class Branches:
         seen = logits[: self.batch]
         if not self.contrasts:
             return seen, {}
-        other, said = logits[self.partners.to(logits.device)], seen
+        other, outcome = logits[self.partners.to(logits.device)], seen
         for group in self.groups:
             if any(self.methods[row].contrasted() for row in group.places):
-                said = group.put(said, group.editor.contrast(group.take(seen), group.take(other)))
+                outcome = group.put(outcome, group.editor.contrast(group.take(seen), group.take(other)))
         if not self.maps:
-            return said, {}
-        shares = torch.stack([seen.softmax(-1), other.softmax(-1), said.softmax(-1)], 1)
+            return outcome, {}
+        shares = torch.stack([seen.softmax(-1), other.softmax(-1), outcome.softmax(-1)], 1)
         ids = shares.amax(1).topk(min(CONTRAST_TOP, shares.shape[-1]), -1).indices
         top = shares.gather(-1, ids[:, None].expand(-1, 3, -1))
-        return said, {"contrast_ids": ids, "contrast_probabilities": top.float()}
+        return outcome, {"contrast_ids": ids, "contrast_probabilities": top.float()}
+
+    def rows(self, more: dict[str, Tensor]) -> Callable[[int], dict[str, np.ndarray]]:
+        """A function that gives the arrays of one branch row by name: what was recorded, and `more` of all rows."""
+        record = self.record
+        arrays = record.arrays() | {name: tensor.cpu().numpy() for name, tensor in more.items()}
+        only = {name: [name in method.records for method in self.methods] for name in record.extras}
+        contrasts = [method.contrasted() is not None for method in self.methods]
+        only |= {"original": self.edited} | dict.fromkeys(("contrast_ids", "contrast_probabilities"), contrasts)
+        return lambda row: {k: v[row] for k, v in arrays.items() if k not in only or only[k][row]}
 
 
-def _scores(rows: Tensor, segments: Sequence[SharedKeys | Blocks]) -> Tensor:
+def _scores(rows: Tensor, segments: Sequence[SharedKeys | RowBlocks]) -> Tensor:
     """rows (B, H, D) against picture, question and own keys: (B, H, K), not scaled, in float32 at least."""
     return torch.cat([segment.scores(rows) for segment in segments], -1)
 
 
-def _mix(weights: Tensor, segments: Sequence[SharedKeys | Blocks]) -> Tensor:
+def _mix(weights: Tensor, segments: Sequence[SharedKeys | RowBlocks]) -> Tensor:
     """weights (B, H, K) -> their sum of values (B, H, D)."""
     parts = weights.split([segment.length for segment in segments], -1)
     mixed = segments[0].mix(parts[0])

@@ -90,5 +90,5 @@ class Checkpoint:
 
 def _ids(*choices: int | Iterable[int] | None) -> list[int]:
     """All given ids, each once: of llama3-llava-next-8b, only the tokenizer names the token that ends a turn."""
-    given = [[choice] if isinstance(choice, int) else choice for choice in choices if choice is not None]
-    return list(dict.fromkeys(id for some in given for id in some))
+    lists = [[choice] if isinstance(choice, int) else choice for choice in choices if choice is not None]
+    return list(dict.fromkeys(id for ids in lists for id in ids))

@@ -38,7 +38,7 @@ class Group:
         """The group's rows, as a view where they are evenly spaced."""
         return tensor if self.rows is None else tensor[rows_on(self.rows, tensor)]
 
-    def put(self, into: Tensor, values: Tensor, own: bool = False) -> Tensor:
+    def put(self, into: Tensor, values: Tensor, *, own: bool = False) -> Tensor:
         """A tensor like `into` whose rows of this group are `values`. own: whether `into` itself may be written to."""
         if self.rows is None:
             return values
@@ -50,15 +50,15 @@ class Group:
         """With the reading of every key, 0 for those that are no prompt tokens."""
         if self.reading is None:
             return keys
-        known = self.readings[layer]
-        return replace(keys, reading=torch.nn.functional.pad(known, (0, length - known.shape[1])))
+        reading = self.readings[layer]
+        return replace(keys, reading=torch.nn.functional.pad(reading, (0, length - reading.shape[1])))
 
 
 def _evenly(rows: Sequence[int]) -> slice | None:
     """The rows as a slice, None where they are not evenly spaced."""
     step = rows[1] - rows[0] if len(rows) > 1 else 1
-    found = range(rows[0], rows[-1] + 1, step) if step > 0 else range(0)
-    return slice(found.start, found.stop, step) if list(found) == list(rows) else None
+    even = range(rows[0], rows[-1] + 1, step) if step > 0 else range(0)
+    return slice(even.start, even.stop, step) if list(even) == list(rows) else None
 
 
 def rows_on(rows: Rows, tensor: Tensor) -> Rows:
@@ -72,13 +72,13 @@ def groups(methods: Sequence[Method | None], device: torch.device, dtype: torch.
     for row, method in enumerate(methods):
         if method is not None:
             rows.setdefault((method.kind, method.reading()), []).append(row)
-    found = []
+    editing = []
     for places in rows.values():
-        chosen: list[Any] = [methods[row] for row in places]
-        editor = type(chosen[0]).editor(chosen, device, dtype)
+        alike: list[Any] = [methods[row] for row in places]
+        editor = type(alike[0]).editor(alike, device, dtype)
         if editor is not None:
-            found.append(Group(places, chosen, editor, len(methods), device))
-    return found
+            editing.append(Group(places, alike, editor, len(methods), device))
+    return editing
 
 
 def edited(parts: Sequence[Group], layer: int, scores: Tensor, weights: Tensor, keys: Keys, mask: Mask) -> Tensor:
@@ -86,14 +86,14 @@ def edited(parts: Sequence[Group], layer: int, scores: Tensor, weights: Tensor, 
 
     scores (B, H, K): scaled, before the mask. weights (B, H, K): their masked softmax.
     """
-    found = weights
+    result = weights
     for group in parts:
         placed = group.keys(layer, keys, scores.shape[-1])
         own = group.take(weights)  # groups share no row
         used = group.editor.weights(layer, _rescored(group, layer, scores, own, placed, mask), placed)
         if used is not own:
-            found = group.put(found, used, own=found is not weights)
-    return found
+            result = group.put(result, used, own=result is not weights)
+    return result
 
 
 def _rescored(group: Group, layer: int, scores: Tensor, weights: Tensor, keys: Keys, mask: Mask) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 from PIL import Image
@@ -17,8 +18,9 @@ from ..models.geometry.grids import Views
 from ..models.prompts import CHAT
 from .branches import Branch
 from .checkpoint import Checkpoint
-from .decode import Answer, BranchLog, Run, Step, Token, about, decode
+from .decode import decode
 from .questions import Tail
+from .runs import Answer, BranchLog, Run, Step, Token, about
 from .segments import ImageSegment
 from .tree import PromptTree
 
@@ -52,8 +54,8 @@ class EncodedImage:
     def nbytes(self) -> int:
         """Bytes held for this picture: what is kept of it, its contrasts and questions, and its pixels, four each."""
         with self._lock:
-            roots = [self.tree, *self._contrasts.values()]
-        return sum(root.nbytes for root in roots) + 4 * self.width * self.height
+            trees = [self.tree, *self._contrasts.values()]
+        return sum(tree.nbytes for tree in trees) + 4 * self.width * self.height
 
     @overload
     def ask(  # type: ignore[overload-overlap]
@@ -98,7 +100,7 @@ class EncodedImage:
         questions: list[str] = list(question) if several else [question]  # type: ignore[list-item]
         if not questions:
             return []
-        logs, tokens = self._start(questions, methods, max_new_tokens, keep_logits, lens, prompt)
+        logs, tokens = self._start(questions, methods, max_new_tokens, prompt, keep_logits=keep_logits, lens=lens)
         for _ in tokens:
             pass
         runs = [log.run(len(log.tokens)) for log in logs]
@@ -115,12 +117,12 @@ class EncodedImage:
         """The same answers as `ask` gives to several questions, without traces: less time and memory for benchmarks."""
         if not questions:
             return []
-        logs, tokens = self._start(questions, methods, max_new_tokens, False, False, prompt, maps=False)
+        logs, tokens = self._start(questions, methods, max_new_tokens, prompt, maps=False)
         for _ in tokens:
             pass
-        found = [log.answer() for log in logs]
-        width = len(found) // len(questions)
-        return [found[i : i + width] for i in range(0, len(found), width)]
+        answers = [log.answer() for log in logs]
+        width = len(answers) // len(questions)
+        return [answers[i : i + width] for i in range(0, len(answers), width)]
 
     def stream(
         self,
@@ -132,7 +134,7 @@ class EncodedImage:
         prompt: str = CHAT,
     ) -> Iterator[Step]:
         """As `ask`, one Step per token. Closing the generator stops at once and frees everything it held."""
-        logs, tokens = self._start([question], methods, max_new_tokens, keep_logits, lens, prompt)
+        logs, tokens = self._start([question], methods, max_new_tokens, prompt, keep_logits=keep_logits, lens=lens)
         return (Step(index, step, logs) for index, step in enumerate(tokens))
 
     def _start(
@@ -140,9 +142,10 @@ class EncodedImage:
         questions: Sequence[str],
         methods: Sequence[Method],
         steps: int,
-        keep_logits: bool,
-        lens: bool,
         prompt: str,
+        *,
+        keep_logits: bool = False,
+        lens: bool = False,
         maps: bool = True,
     ) -> tuple[list[BranchLog], Iterator[list[Token | None]]]:
         model = self.model
@@ -158,11 +161,21 @@ class EncodedImage:
         asked = [(q, m) for q in questions for m in resolved]
         facts = {q: self._facts(q, prompt) for q in tails}
         logs = [
-            BranchLog(given, about(m, **facts[q]), model.tokenizer, image.views, steps)
-            for (q, m), given in zip(asked, [*methods] * len(questions), strict=True)
+            BranchLog(method, about(m, **facts[q]), model.tokenizer, image.views, steps)
+            for (q, m), method in zip(asked, [*methods] * len(questions), strict=True)
         ]
         branches = model.room.within(lambda: image._branches(asked, tails, prompt))
-        tokens = decode(model.hf, image.segment, branches, logs, model.end_ids, keep_logits, lens, maps, model.room)
+        tokens = decode(
+            model.hf,
+            image.segment,
+            branches,
+            logs,
+            model.end_ids,
+            model.room,
+            keep_logits=keep_logits,
+            every_layer=lens,
+            maps=maps,
+        )
         return logs, tokens
 
     def _branches(
@@ -171,19 +184,19 @@ class EncodedImage:
         """One branch for each question and method (resolved); tails: the questions' ids."""
         for reading in dict.fromkeys(r for _, m in asked if (r := m.reading())):
             self._read(reading, prompt)
-        questions = self.tree.ask(self.model.hf, [Tail(tails[q], m.on_questions()) for q, m in asked])
-        found = [Branch(m, question) for (_, m), question in zip(asked, questions, strict=True)]
+        segments = self.tree.ask(self.model.hf, [Tail(tails[q], m.on_questions()) for q, m in asked])
+        branches = [Branch(m, segment) for (_, m), segment in zip(asked, segments, strict=True)]
         for contrast in dict.fromkeys(c for _, m in asked if (c := m.contrasted())):
             rows = [row for row, (_, m) in enumerate(asked) if m.contrasted() == contrast]
-            wanted = {
+            others = {
                 q: self._tail(contrast, q, tails[q], prompt) for q in dict.fromkeys(asked[row][0] for row in rows)
             }
-            root = self._contrast(contrast, prompt)
-            behind = root.ask(self.model.hf, [Tail(wanted[asked[row][0]], None) for row in rows])
-            for row, question in zip(rows, behind, strict=True):
-                found[row] = Branch(found[row].method, found[row].question, (root.segment, question))
+            tree = self._contrast(contrast, prompt)
+            segments = tree.ask(self.model.hf, [Tail(others[asked[row][0]], None) for row in rows])
+            for row, segment in zip(rows, segments, strict=True):
+                branches[row] = replace(branches[row], contrast=(tree.segment, segment))
         self.model.cache.trim()
-        return found
+        return branches
 
     def _tail(self, contrast: Contrast, question: str, tail: tuple[int, ...], prompt: str) -> tuple[int, ...]:
         """What a question adds behind a contrast: the same as behind the picture, or the whole prompt without one."""
@@ -194,24 +207,24 @@ class EncodedImage:
     def _contrast(self, contrast: Contrast, prompt: str) -> PromptTree:
         """What a contrast's prompts begin with, from memory where possible."""
         with self._lock:
-            root = self._contrasts.get(contrast)
-        if root is None and isinstance(contrast, NoisedPicture):
-            root = PromptTree(self.model.segment(self._picture, prompt, noise=contrast))
-        elif root is None:
-            root = PromptTree(self.segment.without_picture())
+            tree = self._contrasts.get(contrast)
+        if tree is None and isinstance(contrast, NoisedPicture):
+            tree = PromptTree(self.model.segment(self._picture, prompt, noise=contrast))
+        elif tree is None:
+            tree = PromptTree(self.segment.without_picture())
         with self._lock:
-            self._contrasts[contrast] = root
+            self._contrasts[contrast] = tree
             self._contrasts.move_to_end(contrast)
             noised = [kind for kind in self._contrasts if isinstance(kind, NoisedPicture)]
             for kind in noised[: max(0, len(noised) - _NOISED_KEPT)]:
                 del self._contrasts[kind]
-        return root
+        return tree
 
     def _read(self, reading: Reading, prompt: str) -> None:
         """Sees to it that what a method reads of the picture's hidden states is known, by another look if need be."""
         if reading not in self.segment.readings:
-            found = self.model.segment(self._picture, prompt, readings=[reading])
-            self.segment.readings.update(found.readings)
+            segment = self.model.segment(self._picture, prompt, readings=[reading])
+            self.segment.readings.update(segment.readings)
 
     def _behind(self, prompt: str) -> EncodedImage:
         """This picture, as encoded behind what the prompt says before it: another one's keys would not be the same."""

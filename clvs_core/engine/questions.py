@@ -12,7 +12,7 @@ from torch import Tensor
 from ..methods.base import Method, Reading
 from ..models.activations import PACK, PACK_BYTES
 from ..models.positions import at_least_float32, rerotate
-from .attention import Enough, SharedKeys, check_heard, softmax_rows
+from .attention import CacheComplete, SharedKeys, check_attended, softmax_rows
 from .editing import Group, Rows, edited, groups, rows_on, within
 from .segments import ImageSegment, QuestionSegment, last_layer
 
@@ -55,9 +55,9 @@ def _run_pack(hf: Any, image: ImageSegment, tails: Sequence[Tail]) -> list[Quest
     if len(steps):
         packed = torch.tensor([[token for ids, _ in tails for token in ids[:-1]]], device=device)
         embeddings = hf.get_input_embeddings()(packed)
-        with contextlib.suppress(Enough):
+        with contextlib.suppress(CacheComplete):
             decoder(inputs_embeds=embeddings, position_ids=positions, use_cache=False, tree=run)
-        check_heard(decoder, len(run.keys))
+        check_attended(decoder, len(run.keys))
         unified = rerotate(decoder, run.keys[0], positions, positions - image.shift)
     else:  # the picture is followed by a single token
         run.keys = [k[:, :, :0] for k in image.keys]
@@ -131,18 +131,16 @@ class _QuestionPass:
 
     def readings(self, lengths: Sequence[int]) -> list[list[Tensor]]:
         """By question and layer, of the picture's and the question's own tokens."""
-        found: list[list[Tensor]] = []
+        of_questions: list[list[Tensor]] = []
         start = self.image.length
         for method, length in zip(self.methods, lengths, strict=True):
-            reading = method.reading() if method else None
-            own = slice(start, start + length)
-            if reading is None:
-                found.append([])
-            else:
-                rows = self.read.get(reading) or self.image.readings[reading]  # no token: no pass
-                found.append([torch.cat([row[: self.image.length], row[own]]) for row in rows])
+            reading, own = method.reading() if method else None, slice(start, start + length)
+            layers = (
+                (self.read.get(reading) or self.image.readings[reading]) if reading is not None else []
+            )  # no token: no pass
+            of_questions.append([torch.cat([row[: self.image.length], row[own]]) for row in layers])
             start += length
-        return found
+        return of_questions
 
     def attend(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
@@ -151,7 +149,7 @@ class _QuestionPass:
         self.keys.append(key)
         self.values.append(value)
         if layer == self.last:
-            raise Enough
+            raise CacheComplete
         # no copy of the picture's keys beside the new ones, as one SDPA call would need
         picture = SharedKeys(self.image.keys[layer], self.image.values[layer])
         own = SharedKeys(self.places.apart(key), self.places.apart(value))
@@ -237,10 +235,10 @@ class _Places:
         """Keys or values (1, Hkv, Q, D) -> (G, Hkv, n, D)"""
         return keys[0][:, self.index.to(keys.device)].transpose(0, 1)
 
-    def of_rows(self, known: Tensor, picture: int, place: slice) -> Tensor:
+    def of_rows(self, readings: Tensor, picture: int, place: slice) -> Tensor:
         """What is known of the picture's and the Q tokens, by row and key: (N + Q,) -> (rows, N + n)"""
-        owner = self.owner[place].to(known.device)
+        owner = self.owner[place].to(readings.device)
         if len(self.index) == 1:  # all rows have the same keys
-            return known.expand(len(owner), -1)
-        own = known[picture:][self.index.to(known.device)][owner]
-        return torch.cat([known[:picture].expand(len(owner), -1), own], 1)
+            return readings.expand(len(owner), -1)
+        own = readings[picture:][self.index.to(readings.device)][owner]
+        return torch.cat([readings[:picture].expand(len(owner), -1), own], 1)

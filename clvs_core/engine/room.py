@@ -43,8 +43,8 @@ class Room:
 
         Of several devices the fullest decides, since every one of them has its layers' share of a picture.
         """
-        found = self.places()
-        return min(place.free for place in found) * len(found) - self.reserve
+        places = self.places()
+        return min(place.free for place in places) * len(places) - self.reserve
 
     def within(self, work: Callable[[], Result]) -> Result:
         """What `work` returns; where memory runs out, what is kept is forgotten and `work` is done once more.

@@ -19,7 +19,7 @@ from transformers import DynamicCache
 
 from ..methods.base import Keys, Reading
 from ..models.positions import rerotate, rotary_positions, unified_positions
-from .attention import Blocks, Enough, Prefix, SharedKeys
+from .attention import CacheComplete, ImagePass, RowBlocks, SharedKeys
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class ImageSegment:
 
     @property
     def visual_tokens(self) -> int:
-        found = self.visual
-        return found.stop - found.start if isinstance(found, slice) else len(found)
+        visual = self.visual
+        return visual.stop - visual.start if isinstance(visual, slice) else len(visual)
 
     @property
     def nbytes(self) -> int:
-        read = (x for found in self.readings.values() for x in found)
-        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified, *read))
+        readings = (x for layers in self.readings.values() for x in layers)
+        return sum(x.nbytes for x in (*self.keys, *self.values, self.unified, *readings))
 
     def where(self, device: torch.device) -> Keys:
         """Where tokens stand in rows that begin with this segment."""
@@ -94,8 +94,8 @@ def image_segment(
     prefix = {k: v[:, :end] if v.shape == inputs["input_ids"].shape else v for k, v in inputs.items()}
     cache: Any = DynamicCache()  # made without the configuration, it keeps what sliding windows would drop
     decoder = hf.get_decoder()
-    run = Prefix(last_layer(decoder), readings)
-    with contextlib.suppress(Enough):
+    run = ImagePass(last_layer(decoder), readings)
+    with contextlib.suppress(CacheComplete):
         hf.model(**prefix, **{_cache_name(hf.model): cache}, use_cache=True, tree=run)
     keys, values = [layer.keys for layer in cache.layers], [layer.values for layer in cache.layers]
     positions = rotary_positions(run.positions, end)
@@ -103,7 +103,7 @@ def image_segment(
     old, new = (x[..., None, :].to(keys[0].device) for x in (positions, unified))
     moved = rerotate(decoder, keys[0], old, new)
     visual, before = _visual(mask, keys[0].device), int(mask.nonzero()[0])
-    read = {reading: [x.to(keys[0].device) for x in found] for reading, found in run.read.items()}
+    read = {reading: [x.to(keys[0].device) for x in layers] for reading, layers in run.read.items()}
     following = int(positions.max()) + 1
     return ImageSegment(ids[:end].tolist(), keys, values, moved, visual, positions, following, shift, before, read)
 
@@ -184,8 +184,8 @@ class QuestionBatch:
 
     def readings(self, rows: Sequence[int], picture: int, layer: int) -> Tensor:
         """What the readings said of the picture's and the question's tokens: (rows, picture + n), 0 for padding."""
-        found = [self.segments[row].readings[layer] for row in rows]
-        return torch.stack([torch.nn.functional.pad(x, (0, picture + self.length - len(x))) for x in found])
+        readings = [self.segments[row].readings[layer] for row in rows]
+        return torch.stack([torch.nn.functional.pad(x, (0, picture + self.length - len(x))) for x in readings])
 
 
 def _runs(segments: Sequence[QuestionSegment]) -> list[tuple[slice, list[QuestionSegment]]]:
@@ -201,6 +201,6 @@ def _runs(segments: Sequence[QuestionSegment]) -> list[tuple[slice, list[Questio
     return runs
 
 
-def _shared(rows: Sequence[slice], keys: Sequence[Tensor], values: Sequence[Tensor]) -> SharedKeys | Blocks:
+def _shared(rows: Sequence[slice], keys: Sequence[Tensor], values: Sequence[Tensor]) -> SharedKeys | RowBlocks:
     parts = [SharedKeys(k, v) for k, v in zip(keys, values, strict=True)]
-    return parts[0] if len(parts) == 1 else Blocks(list(zip(rows, parts, strict=True)))
+    return parts[0] if len(parts) == 1 else RowBlocks(list(zip(rows, parts, strict=True)))

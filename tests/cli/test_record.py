@@ -330,7 +330,7 @@ def test_a_question_that_fails_does_not_cost_the_others(run, tmp_path):
 def test_a_question_of_llava_stays_small():
     """LLaVA-1.5's 32 layers, 32 heads and 576 tokens, with weights that nothing can compress."""
     import clvs_core as clvs
-    from clvs_core.engine.decode import Run, Token
+    from clvs_core.engine.runs import Run, Token
     from clvs_core.models.geometry.llava import llava_views
 
     def answered(method, steps, random):

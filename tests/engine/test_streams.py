@@ -19,8 +19,8 @@ from clvs_core.engine import branches, editing
 from clvs_core.engine import decode as decode_module
 from clvs_core.engine import questions as packs
 from clvs_core.engine.cache import ImageCache
-from clvs_core.engine.decode import RunLog
 from clvs_core.engine.model import Model
+from clvs_core.engine.runs import RunLog
 from tests import tiny
 from tests.close import assert_close
 from tests.engine.test_families import built
@@ -166,14 +166,14 @@ def test_threads_do_not_mix(tiny_model):
 
 def test_closing_a_stream_frees_everything_it_held(tiny_model, monkeypatch):
     alive = []
-    original = decode_module.Branches
+    original = decode_module.BranchBatch
 
     class Watched(original):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             alive.extend([weakref.ref(self), weakref.ref(self.own[0].keys)])
 
-    monkeypatch.setattr(decode_module, "Branches", Watched)
+    monkeypatch.setattr(decode_module, "BranchBatch", Watched)
     before = hooks(tiny_model)
     stream = tiny_model.open_image(tiny.picture()).stream("Why?", METHODS, 8)
     next(stream)

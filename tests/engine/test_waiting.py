@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, Vanilla, method
-from clvs_core.engine.branches import Branches
+from clvs_core.engine.branches import BranchBatch
 from clvs_core.engine.model import Model
 from clvs_core.models.registry import card_for
 from tests import tiny
@@ -47,13 +47,13 @@ class Waits(TorchDispatchMode):
 @pytest.fixture
 def elsewhere(monkeypatch):
     """As on a GPU, whose numbers cannot be looked at for nothing."""
-    make = Branches.__init__
+    make = BranchBatch.__init__
 
     def made(self, *args, **options):
         make(self, *args, **options)
         self.readable = False
 
-    monkeypatch.setattr(Branches, "__init__", made)
+    monkeypatch.setattr(BranchBatch, "__init__", made)
 
 
 def asked(layers, methods, tokens, **options):
@@ -103,7 +103,7 @@ def test_without_looking_the_same_is_said_and_recorded(name, monkeypatch, reques
 
 def test_on_a_cpu_nobody_s_uncertainty_is_computed_once_all_have_stopped(monkeypatch):
     looked = []
-    logits = Branches.after_layer.__globals__["Lens"].logits
+    logits = BranchBatch.after_layer.__globals__["Lens"].logits
     monkeypatch.setattr(
         "clvs_core.engine.branches.Lens.logits",
         lambda self, hidden, normed=None: looked.append(len(hidden)) or logits(self, hidden, normed),

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from clvs_core import CLVS, PAI, VCD, ModelError, Vanilla
-from clvs_core.engine.branches import Branches
+from clvs_core.engine.branches import BranchBatch
 from clvs_core.methods import Combine, Editor, Method, MethodError, spec
 from tests import tiny
 from tests.close import assert_close
@@ -291,7 +291,7 @@ def test_a_lone_contrast_says_the_same_as_amid_others():
 def test_no_numbers_in_either_stream_are_one_sentence(method, stream, monkeypatch):
     """A word that is ruled out must not hide that nothing was computed."""
     image = double("llava").open_image(PICTURE)
-    contrasted = Branches.contrasted
+    contrasted = BranchBatch.contrasted
 
     def broken(self, logits):
         logits = logits.clone()
@@ -301,7 +301,7 @@ def test_no_numbers_in_either_stream_are_one_sentence(method, stream, monkeypatc
             logits[self.batch :] = torch.nan
         return contrasted(self, logits)
 
-    monkeypatch.setattr(Branches, "contrasted", broken)
+    monkeypatch.setattr(BranchBatch, "contrasted", broken)
     for several in ([method], [Vanilla(), method, CLVS()]):
         with pytest.raises(ModelError, match=r"^The model computes no numbers \(NaN\) in float64; load it with"):
             image.ask(QUESTIONS[0], several, 2)

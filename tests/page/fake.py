@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import time
 
-from clvs_core.engine.decode import Addition
+from clvs_core.engine.runs import Addition
 from clvs_core.methods import Target, spec
 from clvs_core.models.geometry.llava import llava_views
 from clvs_core.models.registry import card_for

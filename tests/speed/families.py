@@ -31,8 +31,8 @@ import transformers as tf
 from PIL import Image
 
 from clvs_core import CLVS, Vanilla
-from clvs_core.engine.branches import Record
 from clvs_core.engine.model import Model
+from clvs_core.engine.record import Record
 from clvs_core.models.registry import ModelCard
 from tests import tiny, tiny_families
 

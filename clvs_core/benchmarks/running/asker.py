@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...engine.decode import Run
 from ...engine.images import EncodedImage
+from ...engine.runs import Run
 from ...errors import ClvsError
 from ...key_objects import CocoInstances, coverage, key_object_attention, mentioned, seen_share
 from ...loading import load_model

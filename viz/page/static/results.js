@@ -1,5 +1,8 @@
 // The results of a run. What is chosen is kept here, the server answers with what to show. Texts come from files:
 // textContent only.
+
+import { el } from '../../viewer/src/dom.js';
+
 const root = element.querySelector('.rs');
 const get = (name) => root.querySelector(name);
 const control = (name) => root.querySelector(`[data-do="${name}"]`);
@@ -16,16 +19,6 @@ let asked = 0; // how often the server was asked for answers
 let settled = choice; // what the answers on the page were asked with
 const made = {}; // by part, what it was made for
 
-function make(name, options = {}, ...children) {
-  const node = document.createElement(name);
-  const { data, aria, ...rest } = options;
-  Object.assign(node, rest);
-  Object.assign(node.dataset, data ?? {});
-  for (const [key, value] of Object.entries(aria ?? {})) node.setAttribute(`aria-${key}`, value);
-  node.append(...children);
-  return node;
-}
-
 function look(change = {}) {
   choice = { ...choice, page: 0, id: '', ...change };
   root.setAttribute('aria-busy', 'true');
@@ -37,7 +30,7 @@ function look(change = {}) {
 function fill(select, options, value) {
   const known = JSON.stringify(options);
   if (select.dataset.known !== known) {
-    select.replaceChildren(...options.map(([key, label]) => make('option', { value: key, textContent: label })));
+    select.replaceChildren(...options.map(([key, label]) => el('option', { value: key, text: label })));
     select.dataset.known = known;
   }
   select.value = value;
@@ -121,32 +114,32 @@ function drawChips() {
   const names = board.methods.map(([name]) => name);
   picked = (picked ?? board.usual).filter((name) => names.includes(name));
   const chips = board.methods.map(([name, label]) =>
-    make('button', {
+    el('button', {
       type: 'button',
-      textContent: label,
-      data: { method: name },
+      text: label,
+      'data-method': name,
       disabled: name === board.vanilla,
-      aria: { pressed: String(name === board.vanilla || picked.includes(name)) },
+      'aria-pressed': String(name === board.vanilla || picked.includes(name)),
     }),
   );
-  const more = make('button', {
+  const more = el('button', {
     type: 'button',
-    className: 'rs-differing',
-    textContent: 'those that differ',
-    aria: { pressed: String(differing) },
+    class: 'rs-differing',
+    text: 'those that differ',
+    'aria-pressed': String(differing),
   });
   get('.rs-chips').replaceChildren(more, ...chips);
 }
 
 /** An answer with its sign; with a second one where the parser reads it and a person would not, or not so. */
 function cell([answer, mark, odd], label) {
-  const sign = (kind, about) => make('b', { className: `rs-${kind}`, textContent: SIGNS[kind], title: about });
+  const sign = (kind, about) => el('b', { class: `rs-${kind}`, text: SIGNS[kind], title: about });
   const signs = [
     sign(mark, SAID[mark]),
     ...(odd ? [sign('unread', 'by this parser; a person would not read it so')] : []),
   ];
-  const said = make('span', { className: 'rs-said', textContent: answer, title: answer });
-  return make('td', { className: 'rs-cell', data: { label } }, ...signs, ' ', said);
+  const said = el('span', { class: 'rs-said', text: answer, title: answer });
+  return el('td', { class: 'rs-cell', 'data-label': label }, ...signs, ' ', said);
 }
 
 /** The end of a long file name, where names of one folder differ. */
@@ -154,29 +147,24 @@ const tail = (name) => (name.length > 18 ? `…${name.slice(-16)}` : name);
 
 function row(question, at) {
   const thumb = board.thumbs[question.image];
-  const picture = thumb ? make('img', { src: thumb, alt: '' }) : make('span', { className: 'rs-blank' });
-  const open = make('button', {
+  const picture = thumb ? el('img', { src: thumb, alt: '' }) : el('span', { class: 'rs-blank' });
+  const open = el('button', {
     type: 'button',
-    className: 'rs-id',
-    textContent: question.id,
+    class: 'rs-id',
+    text: question.id,
     title: question.id,
     tabIndex: at ? -1 : 0,
-    aria: { label: `Question ${question.id}, open in the explorer` },
+    'aria-label': `Question ${question.id}, open in the explorer`,
   });
   const cells = question.cells.map((one, n) => cell(one, board.methods[n][1]));
-  return make(
+  return el(
     'tr',
-    { data: { id: question.id }, className: question.id === board.marked ? 'rs-marked' : '' },
-    make('td', {}, open),
-    make(
-      'td',
-      { className: 'rs-picture', title: question.image },
-      picture,
-      make('span', { textContent: tail(question.image) }),
-    ),
-    make('td', { className: 'rs-question', textContent: question.text }),
-    make('td', { className: 'rs-label', data: { label: 'Label' }, textContent: question.label }),
-    make('td', { className: 'rs-kind', data: { label: 'Kind' }, textContent: question.kind, title: question.kind }),
+    { 'data-id': question.id, class: question.id === board.marked ? 'rs-marked' : '' },
+    el('td', {}, open),
+    el('td', { class: 'rs-picture', title: question.image }, picture, el('span', { text: tail(question.image) })),
+    el('td', { class: 'rs-question', text: question.text }),
+    el('td', { class: 'rs-label', 'data-label': 'Label', text: question.label }),
+    el('td', { class: 'rs-kind', 'data-label': 'Kind', text: question.kind, title: question.kind }),
     ...cells,
   );
 }
@@ -185,21 +173,17 @@ function drawRows() {
   const names = ['Id', 'Picture', 'Question', 'Label', 'Kind', ...board.methods.map(([, label]) => label)];
   get('thead tr').replaceChildren(
     ...names.map((name) =>
-      make(
+      el(
         'th',
-        { scope: 'col', title: name, className: name.length > 60 ? 'rs-endless' : name.length > 14 ? 'rs-long' : '' },
-        make('span', { textContent: name }),
+        { scope: 'col', title: name, class: name.length > 60 ? 'rs-endless' : name.length > 14 ? 'rs-long' : '' },
+        el('span', { text: name }),
       ),
     ),
   );
-  const none = make(
+  const none = el(
     'tr',
     {},
-    make('td', {
-      className: 'rs-nothing',
-      colSpan: names.length,
-      textContent: 'No question is left by these filters.',
-    }),
+    el('td', { class: 'rs-nothing', colSpan: names.length, text: 'No question is left by these filters.' }),
   );
   get('tbody').replaceChildren(...(board.rows.length ? board.rows.map(row) : [none]));
   const marked = get('.rs-marked');
@@ -259,27 +243,28 @@ function open(name, focus = false) {
 function drawFigures(value) {
   get('.rs-figures').replaceChildren(
     ...(value.figures ?? []).map(({ name, title, url }) =>
-      make(
+      el(
         'figure',
         {},
-        make('a', { href: url, target: '_blank', rel: 'noopener' }, make('img', { src: url, alt: title })),
-        make(
+        el('a', { href: url, target: '_blank', rel: 'noopener' }, el('img', { src: url, alt: title })),
+        el(
           'figcaption',
           {},
-          make('span', { textContent: title }),
+          el('span', { text: title }),
           ...['png', 'svg'].map((ending) =>
-            make('button', {
+            el('button', {
               type: 'button',
-              textContent: ending.toUpperCase(),
-              data: { save: ending, name },
-              aria: { label: `${title}, ${ending.toUpperCase()}` },
+              text: ending.toUpperCase(),
+              'data-save': ending,
+              'data-name': name,
+              'aria-label': `${title}, ${ending.toUpperCase()}`,
             }),
           ),
         ),
       ),
     ),
   );
-  get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => make('li', { textContent: why })));
+  get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => el('li', { text: why })));
 }
 
 function drawPart(value) {
