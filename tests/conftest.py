@@ -13,6 +13,12 @@ import clvs_core
 from tests import tiny
 
 HERE = Path(__file__).parent
+# The same for every family, method, size or card: many tests, or dear ones. What they ask is asked of one elsewhere.
+MATRIX = {
+    "assets", "doctor", "rehearsal", "zerogpu", "engine/test_families.py", "engine/test_half_precision.py",
+    "methods/test_combine.py", "methods/test_contrast.py", "methods/test_methods_literal.py",
+    "models/test_views_families.py", "page/test_families_page.py",
+}  # fmt: skip
 
 
 def pytest_configure():
@@ -21,11 +27,13 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Folders whose tests all bear a marker."""
+    """Folders and files whose tests all bear a marker."""
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
-        if folder in ("browser", "rehearsal"):
-            item.add_marker(folder)
+        place = item.path.relative_to(HERE)
+        if place.parts[0] in ("browser", "rehearsal"):
+            item.add_marker(place.parts[0])
+        if place.parts[0] in MATRIX or place.as_posix() in MATRIX:
+            item.add_marker("matrix")
 
 
 @pytest.fixture(scope="module", autouse=True)

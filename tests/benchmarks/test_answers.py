@@ -409,6 +409,7 @@ def test_what_a_sheet_does_not_say_is_told(tmp_path):
         POPE.load(_sheet(tmp_path / "q.tsv", [{**rows[0], "image_path": "", "prediction": ""}]), tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore::clvs_core.benchmarks.BenchmarkWarning")
 def test_mme_responses_may_hold_lines_and_tabs(tmp_path):
     questions = MME.load(files.write_mme(tmp_path / "mme", tasks=("existence",), images=1))
     path = tmp_path / "existence.txt"

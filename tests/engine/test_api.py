@@ -284,6 +284,7 @@ def test_notes_of_the_wrong_kind(runs, meta):
         clvs.Trace.load(hostile(runs[1].trace, about=np.array(json.dumps({**about, "meta": meta}))))
 
 
+@pytest.mark.filterwarnings("ignore:Truncated File Read")  # Pillow's own, of damaged TIFF
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_randomly_damaged_pictures_never_escape_as_other_errors(tmp_path, kind):
     good = io.BytesIO()

@@ -160,17 +160,27 @@ def test_a_reader_that_has_gone_is_no_error(monkeypatch, capsys, command):
     assert (code, capsys.readouterr().err) == (0, "")
 
 
-@pytest.mark.parametrize("place", ["/dev/full", "gone", "closed"])
-def test_python_does_not_complain_at_exit_either(place):
-    reading, gone = os.pipe()
-    os.close(reading)
-    with open("/dev/full", "w") as full:
-        wanted = {"/dev/full": full, "gone": gone, "closed": None}[place]
-        close = (lambda: os.close(1)) if place == "closed" else None
-        line = [sys.executable, "-m", "clvs_core", "methods"]
-        done = subprocess.run(line, cwd=ROOT, stdout=wanted, stderr=-1, text=True, preexec_fn=close, check=False)
-    os.close(gone)
-    assert (done.returncode, done.stderr) == ((2, FULL) if place == "/dev/full" else (0, ""))
+# `methods` to a full disk, to a pipe whose reader has gone, and to nowhere; each in a child that ends as Python does
+ENDS = """
+import os, runpy, sys
+import clvs_core.cli
+reading, gone = os.pipe()
+os.close(reading)
+sys.argv = ["clvs_core", "methods"]
+for place in (os.open("/dev/full", os.O_WRONLY), gone, None):
+    if child := os.fork():
+        print("ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=sys.stderr, flush=True)
+        continue
+    os.close(1) if place is None else os.dup2(place, 1)
+    sys.stdout = open(1, "w") if place is not None else None
+    sys.__stdout__ = sys.stdout
+    runpy.run_module("clvs_core", run_name="__main__")
+"""
+
+
+def test_python_does_not_complain_at_exit_either():
+    done = subprocess.run([sys.executable, "-c", ENDS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == f"{FULL}ended with 2\nended with 0\nended with 0\n"
 
 
 def test_a_log_that_cannot_be_written_costs_no_answer(folder, monkeypatch, capsys):

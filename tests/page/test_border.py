@@ -217,24 +217,22 @@ def unruly(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def scenes():
-    return clvs.load_model("scenes")
+def client():
+    """Of a page over the embedded model."""
+    scenes = clvs.load_model("scenes")
+    with served(build.build(Models(load=lambda name, **settings: scenes), Library())) as url:
+        yield Client(url, verbose=False)
 
 
 @pytest.mark.parametrize("what", ["raise SystemExit(1)", "raise KeyboardInterrupt", "raise GeneratorExit"])
 @pytest.mark.parametrize("where", ["resolve", "contrasted", "on_questions", "__post_init__", "reading"])
-def test_a_method_that_ends_programs_ends_no_server(scenes, unruly, where, what):
-    library = Library()
-    models = Models(load=lambda name, **settings: scenes)
-    page = build.build(models, library)
+def test_a_method_that_ends_programs_ends_no_server(client, unruly, where, what):
     unruly(where, what)
-    with served(page) as url:
-        client = Client(url, verbose=False)
-        picture = handle_file(str(library.scenes[0].path))
-        with pytest.raises(AppError, match=r"Something went wrong on the server"):
-            client.predict(picture, "Is there a dog?", ["unruly"], 1, api_name="/ask")
-        told = client.predict(picture, "Is there a dog?", ["vanilla"], 1, api_name="/ask")
-        assert told["answers"][0]["tokens"]
+    picture = handle_file(str(Library().scenes[0].path))
+    with pytest.raises(AppError, match=r"Something went wrong on the server"):
+        client.predict(picture, "Is there a dog?", ["unruly"], 1, api_name="/ask")
+    told = client.predict(picture, "Is there a dog?", ["vanilla"], 1, api_name="/ask")
+    assert told["answers"][0]["tokens"]
 
 
 def test_a_method_that_ends_programs_is_told_at_start(unruly, tmp_path, capsys):
