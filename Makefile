@@ -26,6 +26,7 @@ test-elsewhere: .venv/.test
 check: .venv/.test node_modules/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	find viz -name "*.pyi" -delete  # written by Gradio, which mypy would read in place of the code
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	npm run --silent check
@@ -79,5 +80,6 @@ $(BIN)/python:
 node_modules/.check: package-lock.json
 	@command -v npm >/dev/null || apt-get install -y -q nodejs npm || sudo apt-get install -y -q nodejs npm || \
 		{ echo "Node.js 20 or newer and npm are missing; run: apt install nodejs npm"; exit 2; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or newer is needed"; exit 2; }
 	npm ci --silent --no-audit --no-fund
 	@touch $@

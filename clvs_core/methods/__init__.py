@@ -1,31 +1,21 @@
-"""The methods by name, and the strings the command line and permalinks use for them."""
+"""The methods: one a file, its settings declared in its own fields, its formulas as functions of arrays.
 
-from __future__ import annotations
-
-import dataclasses
-import hashlib
-import importlib.util
-import inspect
-import os
-import re
-import sys
-from pathlib import Path
-from typing import Any
+They know rows of attention and logits, and of a model no more than its depth and what its card says (`Target`); they
+know neither its layers nor its words.
+"""
 
 from .ad_hh import ADHH
-from .base import Dashed, Editor, Keys, Method, MethodError, Target, Usual, checked_preset
+from .base import Editor, Keys, Method, MethodError, Target
 from .clvs import CLVS
 from .combine import Combine
+from .known import METHODS, load_method
 from .pai import PAI
 from .tarac import TARAC
 from .vaf import VAF
 from .vanilla import Vanilla
 from .var import VAR
 from .vcd import VCD
-
-METHODS: dict[str, type[Method]] = {cls.name: cls for cls in (Vanilla, CLVS, VCD, PAI, VAR, ADHH, VAF, TARAC)}
-_WORDS = {"true": True, "false": False, "none": None}
-_PAIR = re.compile(r"\s*(\d{1,9})-(\d{1,9})\s*")
+from .words import method, spec
 
 __all__ = [
     "ADHH",
@@ -47,127 +37,3 @@ __all__ = [
     "method",
     "spec",
 ]
-
-
-def method(text: str) -> Method:
-    """Reads "name" or "name:setting=value,setting=value", e.g. "clvs:alpha=0.7,early_termination=false".
-
-    Settings that are left out come from the model's card, after "preset=paper" from the method's paper.
-    Ranges and pairs are written 9-14, lists 16-29/26-9. Several methods joined by "+" are combined, e.g.
-    "pai:alpha=0.2+clvs". Raises ValueError for an unknown method, an unknown setting or a value out of range.
-    """
-    parts = [_single(part) for part in re.split(r"\+(?=\s*[a-zA-Z])", text)]
-    return parts[0] if len(parts) == 1 else Combine(*parts)
-
-
-def _single(text: str) -> Method:
-    name, _, rest = text.strip().partition(":")
-    cls = METHODS.get(name.strip().lower()) or METHODS.get(re.sub(r"[\s_-]", "", name).lower())
-    if cls is None:
-        raise ValueError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")
-    known = settable(cls)
-    settings: dict[str, Any] = {}
-    for part in filter(None, (p.strip() for p in rest.split(","))):
-        key, equals, value = (p.strip() for p in part.partition("="))
-        if not equals or key not in known:
-            hint = f"its settings are {', '.join(known)}" if known else "it has no settings"
-            raise ValueError(f"{part!r} is not a setting of {cls.label}; {hint} (as name=value).")
-        if key in settings:
-            raise ValueError(f"{key} is given twice in {text!r}; give it once.")
-        settings[key] = _value(key, value)
-    return cls(**settings)
-
-
-def settable(cls: type[Method]) -> list[str]:
-    """The names that may stand before a "=" in a method's string; preset only where there is something to replace."""
-    usual = any(isinstance(f.default, Usual) for f in dataclasses.fields(cls))
-    return sorted(f.name for f in dataclasses.fields(cls) if f.init and (f.name != "preset" or usual))
-
-
-def _value(name: str, text: str) -> Any:
-    if name == "preset":
-        return checked_preset(text.lower())
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    if "/" in text:
-        return tuple(_value(name, part) for part in text.split("/"))
-    if pair := _PAIR.fullmatch(text):
-        return Dashed((int(pair[1]), int(pair[2])))
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    raise ValueError(f"{name} must be a number, a range such as 9-14, true, false or none, not {text!r}.")
-
-
-def spec(chosen: Method) -> str:
-    """The shortest string that `method` reads back as an equal object."""
-    if isinstance(chosen, Combine):
-        return "+".join(map(spec, chosen.methods))
-    known = settable(type(chosen))  # a preset that replaces nothing is not worth saying, and could not be read back
-    changed = [
-        f
-        for f in dataclasses.fields(chosen)
-        if _written(getattr(chosen, f.name), f.default) and (f.name != "preset" or f.name in known)
-    ]
-    changed.sort(key=lambda f: f.name != "preset")
-    values = (f"{f.name}={_text(getattr(chosen, f.name), f.name == 'layers')}" for f in changed)
-    return chosen.name + (":" + ",".join(values) if changed else "")
-
-
-def _written(value: Any, default: Any) -> bool:
-    """The usual value, where it was written, keeps a card from replacing it: it is worth saying."""
-    return value != default or isinstance(default, Usual) is not isinstance(value, Usual)
-
-
-def _text(value: Any, pair: bool = False) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, tuple):
-        return ("-" if pair else "/").join(_text(part, pair=True) for part in value)
-    return str(value).lower() if value is None or isinstance(value, bool) else repr(value)
-
-
-def load_method(path: str | Path) -> type[Method]:
-    """Runs a Python file that defines a method of one's own and makes it known by its name, here and on the page.
-
-    The file is run as it is: load only what you would run yourself. Raises ValueError, one sentence, where it cannot be
-    read, fails, or does not define exactly one method with a name that is still free.
-    """
-    path = Path(path)
-    if not os.path.isfile(path):  # False, too, for what cannot be a path
-        raise ValueError(f"There is no method file {str(path)!r:.200}; check the path.")
-    name = (
-        f"clvs_method_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"  # the same file, the same module
-    )
-    spec_ = importlib.util.spec_from_file_location(name, path)
-    if spec_ is None or spec_.loader is None:
-        raise ValueError(f"{path.name} is no Python file; give one that ends in .py.")
-    module = importlib.util.module_from_spec(spec_)
-    sys.modules[name] = module  # dataclasses and pickle look it up there
-    try:
-        spec_.loader.exec_module(module)
-    except (Exception, SystemExit, GeneratorExit) as error:
-        del sys.modules[name]
-        raise ValueError(f"{path.name} cannot be run ({type(error).__name__}: {error}); correct it.") from error
-    return _register(path.name, [cls for cls in vars(module).values() if _is_own(cls, module.__name__)])
-
-
-def _is_own(cls: Any, module: str) -> bool:
-    return inspect.isclass(cls) and issubclass(cls, Method) and cls.__module__ == module
-
-
-def _register(file: str, found: list[type[Method]]) -> type[Method]:
-    if len(found) != 1:
-        raise ValueError(
-            f"{file} defines {len(found)} methods; let it define one subclass of clvs_core.methods.Method."
-        )
-    cls = found[0]
-    if not re.fullmatch(r"[a-z][a-z0-9]{0,30}", cls.name):
-        raise ValueError(f"The method in {file} is named {cls.name!r}; name it with small letters and digits only.")
-    known = METHODS.get(cls.name)
-    if known is not None and (known.__module__.startswith("clvs_core") or known.__module__ != cls.__module__):
-        raise ValueError(f"There is a method {cls.name!r} already; give the one in {file} another name.")
-    METHODS[cls.name] = cls
-    return cls

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Dashed, Editor, Keys, Method, MethodError, Pair, Target, check_range, column, is_index, usual
+from .base import Dashed, Editor, Keys, Method, MethodError, Pair, Target, column, is_index, setting, share
 
 HELP = "python -m clvs_core find-heads"
 
@@ -22,7 +22,7 @@ class ADHH(Method):
     """Settings of AD-HH.
 
     threshold: a listed head is silenced where it gives at least this share of its attention to the text after the
-        picture, prompt and answer; in [0, 2], above 1 never. CLVS's comparison and the repository's evaluation have
+        picture, prompt and answer; above 1 never. CLVS's comparison and the repository's evaluation have
         0.5, the repository's own script for LLaVA 0.4.
     heads: (layer, head) pairs, 0-based, that may be silenced; None takes the model card's published list.
 
@@ -40,11 +40,22 @@ class ADHH(Method):
     place: ClassVar[int] = 50
     records: ClassVar[tuple[str, ...]] = ("acted_heads",)
 
-    threshold: float = usual(0.5)
-    heads: tuple[Pair, ...] | None = None
+    threshold: float = share(
+        0.5,
+        "Silenced from",
+        "A listed head is silenced where it gives at least this share of its attention to the text.",
+        "higher: silences less",
+        allowed=(0, 2),
+        high=1,
+    )
+    heads: tuple[Pair, ...] | None = setting(
+        None,
+        "Heads",
+        "Pairs of layer and head, counted from 0 as in published lists, such as 16-29/26-9; empty takes the "
+        "model's own.",
+    )
 
     def __post_init__(self) -> None:
-        check_range("threshold", self.threshold, 0, 2)
         if self.heads is not None:
             object.__setattr__(self, "heads", _pairs(self.heads))
 

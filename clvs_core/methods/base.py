@@ -228,6 +228,8 @@ class Method:
             if not isinstance(value, Usual):
                 object.__setattr__(self, f.name, plain(value))
         checked_preset(self.preset)
+        for f in dataclasses.fields(self):
+            _check_allowed(f, getattr(self, f.name))
 
     def filled(self: SomeMethod, target: Target) -> SomeMethod:
         """With what the preset says of settings that are left out; those it says nothing new of stay as they are."""
@@ -316,10 +318,40 @@ class UsualSwitch(Usual, int):  # bool cannot be subclassed
         return repr(bool(self))
 
 
+LAYERS = ("Layers", "The first and the last layer in which it works.")  # what pages call such a range, and say of it
+
+
 def usual(value: Plain) -> Plain:
     """The default of a setting that gives way to a model's card."""
     kind: Any = {bool: UsualSwitch, int: UsualInt, float: UsualFloat}[type(value)]
     return kind(value)
+
+
+def setting(
+    default: Any, label: str, about: str, *, allowed: tuple[float, float] | type[bool] | None = None, **metadata: Any
+) -> Any:
+    """The field of a setting, told once: what it is where it is left out, and what `settings` says of metadata."""
+    default = usual(default) if type(default) in (bool, int, float) else default
+    limits = {} if allowed is None else {"allowed": allowed}
+    return dataclasses.field(default=default, metadata={"label": label, "about": about, **limits, **metadata})
+
+
+def share(default: float | None, label: str, about: str, hint: str, **metadata: Any) -> Any:
+    """The field of a main setting between 0 and 1, unless it says otherwise."""
+    usually: dict[str, Any] = {"allowed": (0, 1), "step": 0.05, "main": True}
+    return setting(default, label, about, hint=hint, **usually | metadata)
+
+
+def _check_allowed(f: dataclasses.Field, value: Any) -> None:
+    """Raises ValueError for a value outside of what the field's metadata allow; None may stand for what is left out."""
+    allowed = f.metadata.get("allowed")
+    if allowed is None or (value is None and f.default is None):
+        return
+    if allowed is bool:
+        check_bool(f.name, value)
+    elif isinstance(allowed, tuple):
+        whole = isinstance(f.default, int) or f.metadata.get("layer") is True
+        check_range(f.name, value, allowed[0], allowed[1], int if whole else float)
 
 
 def unmarked(value: Any) -> Any:

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, Method, Target, Visual, check_bool, check_range, column, usual
+from .base import Editor, Keys, Method, Target, Visual, check_range, column, setting, share
 
 
 @dataclass(frozen=True)
 class CLVS(Method):
     """Settings of CLVS.
 
-    alpha: weight of the current attention in the mix with the memory, eq. 5, in [0, 1]; paper 0.8.
-    beta: share of the memory kept at each update, eq. 7, in [0, 1]; None takes the model card's value
+    alpha: weight of the current attention in the mix with the memory, eq. 5; paper 0.8.
+    beta: share of the memory kept at each update, eq. 7; None takes the model card's value
         (paper: 0.8 for LLaVA-1.5, 0.7 for LLaVA-NeXT and Qwen2.5-VL).
-    gamma: uncertainty below which smoothing stops, in [0, 2]; paper 0.5. 0 never stops, above 1 always does.
+    gamma: uncertainty below which smoothing stops; paper 0.5. 0 never stops, above 1 always does.
     top_k: how many of the largest logits the uncertainty uses, eq. 8; released code 10.
     first_check: first layer (0-based) after which the uncertainty is looked at; None is L // 2 + 1 (released code).
     unified_positions: layer 0 sees every visual token at the first one's position, eq. 2.
@@ -45,25 +45,61 @@ class CLVS(Method):
     records: ClassVar[tuple[str, ...]] = ("memory",)
     remembers: ClassVar[bool] = True
 
-    alpha: float = usual(0.8)
-    beta: float | None = None
-    gamma: float = usual(0.5)
-    top_k: int = usual(10)
-    first_check: int | None = None
-    unified_positions: bool = usual(True)
-    early_termination: bool = usual(True)
-    lens_norm: bool = usual(False)
-
-    def __post_init__(self) -> None:
-        check_range("alpha", self.alpha, 0, 1)
-        check_range("gamma", self.gamma, 0, 2)
-        check_range("top_k", self.top_k, 2, 2**63 - 1, int)
-        if self.beta is not None:
-            check_range("beta", self.beta, 0, 1)
-        if self.first_check is not None:
-            check_range("first_check", self.first_check, 0, math.inf, int)
-        for name in ("unified_positions", "early_termination", "lens_norm"):
-            check_bool(name, getattr(self, name))
+    alpha: float = share(
+        0.8,
+        "α  own attention",
+        "Weight of a layer's own attention; the rest comes from the vision memory. 1 leaves attention as it is.",
+        "lower: more memory",
+    )
+    beta: float | None = share(
+        None,
+        "β  memory kept",
+        "How much of the memory is kept from one layer to the next. Higher remembers earlier layers longer.",
+        "higher: lasts longer",
+    )
+    gamma: float = share(
+        0.5,
+        "γ  certain below",
+        "Smoothing stops once the model's uncertainty falls below this. 0 never stops.",
+        "higher: stops earlier",
+        allowed=(0, 2),
+        high=1,
+        step=0.01,
+    )
+    top_k: int = setting(
+        10,
+        "Words in the uncertainty",
+        "Over how many of the likeliest words the uncertainty is measured.",
+        allowed=(2, 2**63 - 1),
+        high=50,
+        last=True,
+    )
+    first_check: int | None = setting(
+        None,
+        "First check",
+        "The first layer after which the uncertainty is looked at.",
+        allowed=(0, math.inf),
+        layer=True,
+    )
+    unified_positions: bool = setting(
+        True,
+        "Unified positions",
+        "In the first layer every image token stands at the same position, so none is favoured for being near.",
+        allowed=bool,
+    )
+    early_termination: bool = setting(
+        True,
+        "Early termination",
+        "Leave the last layers alone once the model is certain. Off smooths every layer.",
+        allowed=bool,
+    )
+    lens_norm: bool = setting(
+        False,
+        "Norm before the lens",
+        "Apply the model's last norm before a layer's words are read off; the released code does not.",
+        allowed=bool,
+        last=True,
+    )
 
     def resolve(self, target: Target) -> CLVS:
         settings, layers = super().resolve(target), target.layers

@@ -25,7 +25,8 @@ from .base import (
     Visual,
     check_range,
     column,
-    usual,
+    setting,
+    share,
 )
 from .vcd import plausible
 
@@ -36,9 +37,9 @@ CUT = 0.1  # words less likely than this share of the likeliest one are ruled ou
 class PAI(Method):
     """Settings of PAI.
 
-    alpha: how much of its own size a score of a visual token grows by, in [0, 10]. The paper's runs of LLaVA-1.5 are
+    alpha: how much of its own size a score of a visual token grows by. The paper's runs of LLaVA-1.5 are
         re-run elsewhere with 0.5, which the CLVS paper seems to use, too; the repository's own default is 0.2.
-    gamma: weight of the answer with the picture against the one to the text alone, in [1, 10]; the repository's
+    gamma: weight of the answer with the picture against the one to the text alone; the repository's
         example has 1.1 (its default is 2). 1 leaves the contrast out.
     start_layer: first layer (0-based) whose scores grow; the repository has 2, whatever the depth.
     """
@@ -53,14 +54,25 @@ class PAI(Method):
     stage: ClassVar[Any] = "scores"
     place: ClassVar[int] = 20
 
-    alpha: float = usual(0.5)
-    gamma: float = usual(1.1)
-    start_layer: int = usual(2)
-
-    def __post_init__(self) -> None:
-        check_range("alpha", self.alpha, 0, 10)
-        check_range("gamma", self.gamma, 1, 10)
-        check_range("start_layer", self.start_layer, 0, math.inf, int)
+    alpha: float = share(
+        0.5,
+        "α  picture raised",
+        "By how much of its own size an attention score of the picture grows.",
+        "higher: looks more",
+        allowed=(0, 10),
+        high=2,
+    )
+    gamma: float = share(
+        1.1,
+        "γ  contrast",
+        "Weight of the answer with the picture against the one to the text alone. 1 leaves the contrast out.",
+        "higher: stronger",
+        allowed=(1, 10),
+        high=3,
+    )
+    start_layer: int = setting(
+        2, "First layer", "The first layer whose scores grow.", allowed=(0, math.inf), layer=True
+    )
 
     def resolve(self, target: Target) -> PAI:
         check_range(f"start_layer, in this model of {target.layers} layers,", self.start_layer, 0, target.layers, int)

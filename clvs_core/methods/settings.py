@@ -10,7 +10,11 @@ control that follows from their type and default:
         "low": 0, "high": 2, "step": 0.1,
         "main": True,              # in sight at once; others stand behind "more"
         "layer": True,             # of a whole number: it counts layers, from 0 here and from 1 for people
+        "allowed": (0, 10),        # other values are refused; low and high, which a slider has, follow unless given
+        "last": True,              # behind all others
     })
+
+`clvs_core.methods.base.setting` writes such a field in fewer words.
 """
 
 from __future__ import annotations
@@ -23,150 +27,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..plain import plain
-from . import spec
 from .base import FAR, Described, Method, NoisedPicture, Pair, PaperLayers, Preset, Target, unmarked
+from .words import spec
 
 MAIN = 3  # so many numbers of a method that says nothing about it are in sight at once
 KINDS = ("number", "integer", "layer", "layers", "switch", "list")
-_TEXTS, _NUMBERS = ("label", "hint", "about"), ("low", "high", "step")
-
-
-def _share(label: str, about: str, **more: Any) -> dict[str, Any]:
-    return {"label": label, "about": about, "low": 0, "high": 1, "step": 0.05, "main": True} | more
-
-
-def _rare(label: str, about: str, **more: Any) -> dict[str, Any]:
-    return {"label": label, "about": about, "main": False} | more
-
-
-_LAYERS = _rare("Layers", "The first and the last layer in which it works.")
-BUILT_IN: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    ("clvs", "alpha"): _share(
-        "α  own attention",
-        "Weight of a layer's own attention; the rest comes from the vision memory. 1 leaves attention as it is.",
-        hint="lower: more memory",
-    ),
-    ("clvs", "beta"): _share(
-        "β  memory kept",
-        "How much of the memory is kept from one layer to the next. Higher remembers earlier layers longer.",
-        hint="higher: lasts longer",
-    ),
-    ("clvs", "gamma"): _share(
-        "γ  certain below",
-        "Smoothing stops once the model's uncertainty falls below this. 0 never stops.",
-        hint="higher: stops earlier",
-        step=0.01,
-    ),
-    ("clvs", "first_check"): _rare(
-        "First check", "The first layer after which the uncertainty is looked at.", layer=True
-    ),
-    ("clvs", "unified_positions"): _rare(
-        "Unified positions",
-        "In the first layer every image token stands at the same position, so none is favoured for being near.",
-    ),
-    ("clvs", "early_termination"): _rare(
-        "Early termination", "Leave the last layers alone once the model is certain. Off smooths every layer."
-    ),
-    ("clvs", "top_k"): _rare(
-        "Words in the uncertainty", "Over how many of the likeliest words the uncertainty is measured.", low=2, high=50
-    ),
-    ("clvs", "lens_norm"): _rare(
-        "Norm before the lens",
-        "Apply the model's last norm before a layer's words are read off; the released code does not.",
-    ),
-    ("vcd", "alpha"): _share(
-        "α  contrast",
-        "How strongly the answer to a noised picture is subtracted. 0 subtracts nothing.",
-        hint="higher: stronger",
-        high=3,
-    ),
-    ("vcd", "beta"): _share(
-        "β  cut-off",
-        "Words less likely than this share of the likeliest one are ruled out. 0 rules none out.",
-        hint="higher: fewer words",
-    ),
-    ("vcd", "noise_step"): _rare(
-        "Noise", "How far the picture is noised, of 1000 steps.", hint="higher: less left", low=0, high=999, main=True
-    ),
-    ("vcd", "seed"): _rare("Seed", "Another number draws other noise.", low=0, high=2**31 - 1),
-    ("pai", "alpha"): _share(
-        "α  picture raised",
-        "By how much of its own size an attention score of the picture grows.",
-        hint="higher: looks more",
-        high=2,
-    ),
-    ("pai", "gamma"): _share(
-        "γ  contrast",
-        "Weight of the answer with the picture against the one to the text alone. 1 leaves the contrast out.",
-        hint="higher: stronger",
-        low=1,
-        high=3,
-    ),
-    ("pai", "start_layer"): _rare("First layer", "The first layer whose scores grow.", layer=True),
-    ("var", "tau"): _share(
-        "τ  sink above",
-        "A token is a sink where a sink dimension of its hidden state is larger than this, in units of the state's "
-        "root mean square.",
-        hint="higher: fewer sinks",
-        high=100,
-        step=1,
-    ),
-    ("var", "rho"): _share(
-        "ρ  most on sinks",
-        "A head counts as looking at the picture if at most this share of its visual attention is on sinks.",
-        hint="higher: more heads",
-    ),
-    ("var", "p"): _share(
-        "p  left with sinks",
-        "The share of a sink's weight that stays with it; the rest goes to other tokens of the picture.",
-        hint="lower: moves more",
-    ),
-    ("var", "summ"): _rare(
-        "Least look",
-        "The least share of its attention that such a head gives to the picture.",
-        low=0,
-        high=1,
-        step=0.05,
-    ),
-    ("var", "dims"): _rare(
-        "Sink dimensions", "Of the hidden states, counted from 0, such as 1415/2533; empty takes the model's own."
-    ),
-    ("var", "paper_convention"): _rare(
-        "The paper's convention", "Take ρ and p as the paper's text has them; the released code means the opposite."
-    ),
-    ("adhh", "threshold"): _share(
-        "Silenced from",
-        "A listed head is silenced where it gives at least this share of its attention to the text.",
-        hint="higher: silences less",
-    ),
-    ("adhh", "heads"): _rare(
-        "Heads",
-        "Pairs of layer and head, counted from 0 as in published lists, such as 16-29/26-9; empty takes the "
-        "model's own.",
-    ),
-    ("vaf", "enhance"): _share(
-        "Picture times",
-        "Factor of the attention scores of the picture. 1 leaves them as they are.",
-        hint="higher: looks more",
-        high=2,
-    ),
-    ("vaf", "suppress"): _share(
-        "Before it times",
-        "Factor of the attention scores of what stands before the picture. 1 leaves them as they are.",
-        hint="lower: hears less",
-        high=2,
-    ),
-    ("vaf", "layers"): _LAYERS,
-    ("tarac", "alpha"): _share(
-        "α  newest word",
-        "Weight of the newest word's look in the running mean. It changes nothing about the first word.",
-        hint="lower: lasts longer",
-    ),
-    ("tarac", "beta"): _share(
-        "β  added", "How much of the running mean is added to a row.", hint="higher: adds more", high=2
-    ),
-    ("tarac", "layers"): _LAYERS,
-}
+_TEXTS, _NUMBERS, _OTHERS = ("label", "hint", "about"), ("low", "high", "step"), ("main", "layer", "last", "allowed")
 
 
 def unset(cls: type[Method], preset: Preset = "card") -> Method:
@@ -189,10 +55,9 @@ def schema(cls: type[Method], card: Described | None, layers: int | None) -> dic
     Raises ValueError, one sentence, for a field whose metadata make no sense.
     """
     about = {"name": cls.name, "label": cls.label or cls.name, "summary": cls.summary, "paper": cls.paper}
-    fields = [found for f in dataclasses.fields(cls) if (found := _field(cls, f, layers))]
+    ordered = sorted(dataclasses.fields(cls), key=lambda f: f.metadata.get("last") is True)
+    fields = [entry for f in ordered if (entry := _field(cls, f, layers))]
     _choose_main(fields)
-    told = [name for method, name in BUILT_IN if method == cls.name]
-    fields.sort(key=lambda entry: told.index(entry["name"]) if entry["name"] in told else len(told))
     target = Target("a model") if card is None else Target.of(card)
     try:
         presets = {"value": unset(cls), "paper": unset(cls, "paper")}
@@ -242,21 +107,17 @@ def _field(cls: type[Method], f: dataclasses.Field, layers: int | None) -> dict[
     kind = _kind(cls, f)
     if kind is None:
         return None
-    given = BUILT_IN.get((cls.name, f.name)) or _checked(cls, f)
-    low, high, step = _range(kind, _default(f), layers)
+    declared = _checked(cls, f)
     label = f.name.replace("_", " ")
-    found: dict[str, Any] = {
-        "label": label[:1].upper() + label[1:],
-        "hint": "",
-        "about": "",
-        "low": low,
-        "high": high,
-        "step": step,
-    }
-    found |= {"main": None} | {name: value for name, value in given.items() if name != "layer"}
+    entry: dict[str, Any] = {"name": f.name, "kind": kind, "value": None}
+    entry |= {"label": label[:1].upper() + label[1:], "hint": "", "about": ""}
+    entry |= dict(zip(_NUMBERS, _range(kind, _default(f), layers), strict=True)) | {"main": None}
+    if kind in ("number", "integer") and "allowed" in declared:
+        entry |= {end: limit for end, limit in zip(_NUMBERS, declared["allowed"], strict=False) if math.isfinite(limit)}
+    entry |= {name: value for name, value in declared.items() if name in entry}
     if kind in ("layer", "layers") and layers is not None:
-        found["high"] = min(found["high"], layers - 1)
-    return {"name": f.name, "kind": kind, "value": None} | found
+        entry["high"] = min(entry["high"], layers - 1)
+    return entry
 
 
 def _kind(cls: type[Method], f: dataclasses.Field) -> str | None:
@@ -272,8 +133,7 @@ def _kind(cls: type[Method], f: dataclasses.Field) -> str | None:
     if float in types_:
         return "number"
     if int in types_:
-        given = BUILT_IN.get((cls.name, f.name)) or f.metadata
-        return "layer" if given.get("layer") is True else "integer"
+        return "layer" if f.metadata.get("layer") is True else "integer"
     return None
 
 
@@ -310,20 +170,20 @@ def _range(kind: str, default: Any, layers: int | None) -> tuple[float | None, f
 
 def _checked(cls: type[Method], f: dataclasses.Field) -> Mapping[str, Any]:
     """The metadata of a field. ValueError where they are not of the right kind."""
-    given = {name: plain(f.metadata[name]) for name in (*_TEXTS, *_NUMBERS, "main", "layer") if name in f.metadata}
-    good = all(isinstance(given.get(name, ""), str) for name in _TEXTS)
-    numbers = [given[name] for name in _NUMBERS if name in given]
+    declared = {name: plain(f.metadata[name]) for name in (*_TEXTS, *_NUMBERS, *_OTHERS) if name in f.metadata}
+    good = all(isinstance(declared.get(name, ""), str) for name in _TEXTS)
+    numbers = [declared[name] for name in _NUMBERS if name in declared]
     good = good and all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers)
     if not good:
         raise ValueError(
             f"The field {f.name} of {cls.label or cls.name} has metadata of the wrong kind; label, hint and about are "
             "text, low, high and step are numbers."
         )
-    if given.get("step", 1) <= 0 or ("low" in given and "high" in given and given["low"] >= given["high"]):
+    if declared.get("step", 1) <= 0 or declared.get("low", -math.inf) >= declared.get("high", math.inf):
         raise ValueError(
             f"The field {f.name} of {cls.label or cls.name} has no range; let low be below high, step above 0."
         )
-    return given
+    return declared
 
 
 def _choose_main(fields: list[dict[str, Any]]) -> None:

@@ -13,19 +13,30 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, Visual, as_layers, check_range, column, usual
+from .base import (
+    LAYERS,
+    Editor,
+    Keys,
+    LayerRanges,
+    Method,
+    Pair,
+    PaperLayers,
+    Visual,
+    as_layers,
+    column,
+    setting,
+    share,
+)
 from .clvs import strongest_head
-
-PAPER_LAYERS = PaperLayers((9, 15))
 
 
 @dataclass(frozen=True)
 class TARAC(Method):
     """Settings of TARAC.
 
-    alpha: weight of the newest token's attention in what is accumulated, in [0, 1]; 0.5 in one re-implementation. It
+    alpha: weight of the newest token's attention in what is accumulated; 0.5 in one re-implementation. It
         changes nothing about the first token; which of the two terms it weights is not confirmed against the paper.
-    beta: how much of what is accumulated is added to a row, in [0, 10]; 0.5 in both re-implementations.
+    beta: how much of what is accumulated is added to a row; 0.5 in both re-implementations.
     layers: first and last layer (0-based); 9 to 15 of 32 in both, in proportion for models of another depth unless set.
     """
 
@@ -41,13 +52,23 @@ class TARAC(Method):
     records: ClassVar[tuple[str, ...]] = ("accumulation",)
     remembers: ClassVar[bool] = True
 
-    alpha: float = usual(0.5)
-    beta: float = usual(0.5)
-    layers: Pair = PAPER_LAYERS
+    alpha: float = share(
+        0.5,
+        "α  newest word",
+        "Weight of the newest word's look in the running mean. It changes nothing about the first word.",
+        "lower: lasts longer",
+    )
+    beta: float = share(
+        0.5,
+        "β  added",
+        "How much of the running mean is added to a row.",
+        "higher: adds more",
+        allowed=(0, 10),
+        high=2,
+    )
+    layers: tuple[int, int] = setting(PaperLayers((9, 15)), *LAYERS)
 
     def __post_init__(self) -> None:
-        check_range("alpha", self.alpha, 0, 1)
-        check_range("beta", self.beta, 0, 10)
         object.__setattr__(self, "layers", as_layers("layers", self.layers))
 
     def touched(self, layers: int) -> Pair | None:

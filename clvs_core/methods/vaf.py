@@ -12,17 +12,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Editor, Keys, LayerRanges, Method, Pair, PaperLayers, as_layers, check_range, column, usual
-
-PAPER_LAYERS = PaperLayers((9, 14))
+from .base import LAYERS, Editor, Keys, LayerRanges, Method, Pair, PaperLayers, as_layers, column, setting, share
 
 
 @dataclass(frozen=True)
 class VAF(Method):
     """Settings of VAF.
 
-    enhance: factor of the visual tokens' scores, in [0, 10]; repository 1.15.
-    suppress: factor of the scores of what stands before the picture, in [0, 10]; repository 0.95. The paper writes the
+    enhance: factor of the visual tokens' scores; repository 1.15.
+    suppress: factor of the scores of what stands before the picture; repository 0.95. The paper writes the
         factors as 1 + alpha and 1 - beta, and prints other strengths than the repository runs (0.15 and 0.1 in one
         place); it also edits only heads that look at the picture, which the repository does not.
     layers: first and last layer (0-based); repository 9 to 14 of 32, in proportion for models of another depth unless
@@ -42,13 +40,25 @@ class VAF(Method):
     stage: ClassVar[Any] = "scores"
     place: ClassVar[int] = 10
 
-    enhance: float = usual(1.15)
-    suppress: float = usual(0.95)
-    layers: Pair = PAPER_LAYERS
+    enhance: float = share(
+        1.15,
+        "Picture times",
+        "Factor of the attention scores of the picture. 1 leaves them as they are.",
+        "higher: looks more",
+        allowed=(0, 10),
+        high=2,
+    )
+    suppress: float = share(
+        0.95,
+        "Before it times",
+        "Factor of the attention scores of what stands before the picture. 1 leaves them as they are.",
+        "lower: hears less",
+        allowed=(0, 10),
+        high=2,
+    )
+    layers: tuple[int, int] = setting(PaperLayers((9, 14)), *LAYERS)
 
     def __post_init__(self) -> None:
-        check_range("enhance", self.enhance, 0, 10)
-        check_range("suppress", self.suppress, 0, 10)
         object.__setattr__(self, "layers", as_layers("layers", self.layers))
 
     def touched(self, layers: int) -> Pair | None:

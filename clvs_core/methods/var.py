@@ -5,6 +5,7 @@ Formulas and settings from seilk/VisAttnSink @98e62d6; sink dimensions stand in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -22,11 +23,10 @@ from .base import (
     Reading,
     Target,
     Visual,
-    check_bool,
-    check_range,
     column,
     is_index,
-    usual,
+    setting,
+    share,
 )
 
 HELP = "python -m clvs_core find-sinks"
@@ -39,11 +39,11 @@ class VAR(Method):
     """Settings of VAR.
 
     tau: a token is a sink in a layer where a sink dimension of its hidden state is larger than this, in units of the
-        state's root mean square; at least 0; repository 20.
-    rho: a head counts as looking at the picture if at most this share of its visual attention is on sinks, in [0, 1];
+        state's root mean square; repository 20.
+    rho: a head counts as looking at the picture if at most this share of its visual attention is on sinks;
         repository 0.5.
-    p: share of a sink's weight that stays with it, in [0, 1]; repository 0.6.
-    summ: least share of its attention that such a head gives to the picture, in [0, 1]; repository 0.2.
+    p: share of a sink's weight that stays with it; repository 0.6.
+    summ: least share of its attention that such a head gives to the picture; repository 0.2.
     dims: the sink dimensions of the hidden states; None takes the model card's.
     paper_convention: take rho and p as the paper's text has them: rho the least share on visual tokens that are *no*
         sinks, p the share that is *moved*. The repository's values mean the opposite of its text (its issue 5).
@@ -61,18 +61,48 @@ class VAR(Method):
     place: ClassVar[int] = 30
     records: ClassVar[tuple[str, ...]] = ("sinks", "acted_heads")
 
-    tau: float = usual(20.0)
-    rho: float = usual(0.5)
-    p: float = usual(0.6)
-    summ: float = usual(0.2)
-    dims: tuple[int, ...] | None = None
-    paper_convention: bool = usual(False)
+    tau: float = share(
+        20.0,
+        "τ  sink above",
+        "A token is a sink where a sink dimension of its hidden state is larger than this, in units of the state's "
+        "root mean square.",
+        "higher: fewer sinks",
+        allowed=(0, math.inf),
+        high=100,
+        step=1,
+    )
+    rho: float = share(
+        0.5,
+        "ρ  most on sinks",
+        "A head counts as looking at the picture if at most this share of its visual attention is on sinks.",
+        "higher: more heads",
+    )
+    p: float = share(
+        0.6,
+        "p  left with sinks",
+        "The share of a sink's weight that stays with it; the rest goes to other tokens of the picture.",
+        "lower: moves more",
+    )
+    summ: float = setting(
+        0.2,
+        "Least look",
+        "The least share of its attention that such a head gives to the picture.",
+        allowed=(0, 1),
+        step=0.05,
+    )
+    dims: tuple[int, ...] | None = setting(
+        None,
+        "Sink dimensions",
+        "Of the hidden states, counted from 0, such as 1415/2533; empty takes the model's own.",
+    )
+    paper_convention: bool = setting(
+        False,
+        "The paper's convention",
+        "Take ρ and p as the paper's text has them; the released code means the opposite.",
+        allowed=bool,
+    )
 
     def __post_init__(self) -> None:
-        check_range("tau", self.tau, 0, float("inf"))
-        for name in ("rho", "p", "summ"):
-            check_range(name, getattr(self, name), 0, 1)
-        check_bool("paper_convention", self.paper_convention)
         if self.dims is not None:
             object.__setattr__(self, "dims", _dims(self.dims))
 

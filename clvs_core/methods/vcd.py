@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import Contrast, Editor, Method, NoisedPicture, check_range, column, usual
+from .base import Contrast, Editor, Method, NoisedPicture, column, setting, share
 
 STEPS = 1000  # of the diffusion
 
@@ -22,8 +22,8 @@ STEPS = 1000  # of the diffusion
 class VCD(Method):
     """Settings of VCD.
 
-    alpha: weight of the contrast, in [0, 10]; paper 1.
-    beta: words less likely than this share of the likeliest one are ruled out, in [0, 1]; paper 0.1, while the
+    alpha: weight of the contrast; paper 1.
+    beta: words less likely than this share of the likeliest one are ruled out; paper 0.1, while the
         repository's script for POPE has 0.2.
     noise_step: how far the picture is noised, of 1000 steps from 0 on; script 500 (forks use 999).
     seed: of the noise. The original draws it anew for every question; here a picture keeps its own.
@@ -39,16 +39,29 @@ class VCD(Method):
     stage: ClassVar[Any] = "logits"
     place: ClassVar[int] = 60
 
-    alpha: float = usual(1.0)
-    beta: float = usual(0.1)
-    noise_step: int = usual(500)
-    seed: int = usual(0)
-
-    def __post_init__(self) -> None:
-        check_range("alpha", self.alpha, 0, 10)
-        check_range("beta", self.beta, 0, 1)
-        check_range("noise_step", self.noise_step, 0, STEPS - 1, int)
-        check_range("seed", self.seed, 0, 2**63 - 1, int)
+    alpha: float = share(
+        1.0,
+        "α  contrast",
+        "How strongly the answer to a noised picture is subtracted. 0 subtracts nothing.",
+        "higher: stronger",
+        allowed=(0, 10),
+        high=3,
+    )
+    beta: float = share(
+        0.1,
+        "β  cut-off",
+        "Words less likely than this share of the likeliest one are ruled out. 0 rules none out.",
+        "higher: fewer words",
+    )
+    noise_step: int = setting(
+        500,
+        "Noise",
+        "How far the picture is noised, of 1000 steps.",
+        hint="higher: less left",
+        allowed=(0, STEPS - 1),
+        main=True,
+    )
+    seed: int = setting(0, "Seed", "Another number draws other noise.", allowed=(0, 2**63 - 1), high=2**31 - 1)
 
     def contrasted(self) -> Contrast | None:
         return NoisedPicture(int(self.noise_step), int(self.seed))

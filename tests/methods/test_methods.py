@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-import clvs_core
 from clvs_core import ADHH, CLVS, PAI, TARAC, VAF, VAR, VCD, ClvsError, Combine, Method, MethodError, Vanilla, method
 from clvs_core.methods import METHODS, load_method, spec
 from clvs_core.methods.base import RECORDS, Keys, NoisedPicture, NoPicture, PaperLayers, Target
@@ -321,9 +320,11 @@ class Mine(Method):
 
 
 @pytest.fixture
-def registry(monkeypatch):
-    monkeypatch.setattr("clvs_core.methods.METHODS", dict(METHODS))
-    return clvs_core.methods.METHODS
+def registry():
+    before = dict(METHODS)
+    yield METHODS
+    METHODS.clear()
+    METHODS.update(before)
 
 
 def test_a_method_of_one_s_own_is_read_from_a_file(tmp_path, registry):

@@ -12,7 +12,7 @@ import pytest
 
 from clvs_core.errors import ClvsError
 from clvs_core.methods import METHODS, Method, Target, load_method, method, spec
-from clvs_core.methods.settings import BUILT_IN, KINDS, explicit, schema, unset
+from clvs_core.methods.settings import KINDS, explicit, schema, unset
 from clvs_core.models.registry import CARDS, ModelCard
 from tests.page.fake import FakeModel
 from viz.page import main
@@ -63,11 +63,6 @@ def test_every_setting_has_a_control_with_a_name_a_range_and_a_sentence(name, la
         if entry["main"]:
             assert entry["hint"]
     assert 1 <= sum(entry["main"] for entry in found["fields"]) <= 3 or name == "vanilla"
-
-
-def test_the_table_names_settings_that_there_are():
-    known = {(cls.name, f.name) for cls in METHODS.values() for f in dataclasses.fields(cls) if f.name != "preset"}
-    assert set(BUILT_IN) == known
 
 
 @pytest.mark.parametrize("name", METHODS)
