@@ -2,13 +2,12 @@
 // textContent only.
 
 import { el } from '../../viewer/src/dom.js';
+import { figure, heads, row } from './table.js';
 
 const root = element.querySelector('.rs');
 const get = (name) => root.querySelector(name);
 const control = (name) => root.querySelector(`[data-do="${name}"]`);
 const OF_ONE = ['wrong', 'gained', 'lost'];
-const SIGNS = { right: '✓', wrong: '✗', unread: '?', none: '–' };
-const SAID = { right: 'right', wrong: 'wrong', unread: 'not read', none: 'no answer yet' };
 const first = { run: '', folder: '', parser: '', text: '', kind: '', show: 'all', method: '', page: 0, id: '' };
 let choice = { ...first };
 let board = null; // what the server last said of the answers
@@ -131,61 +130,12 @@ function drawChips() {
   get('.rs-chips').replaceChildren(more, ...chips);
 }
 
-/** An answer with its sign; with a second one where the parser reads it and a person would not, or not so. */
-function cell([answer, mark, odd], label) {
-  const sign = (kind, about) => el('b', { class: `rs-${kind}`, text: SIGNS[kind], title: about });
-  const signs = [
-    sign(mark, SAID[mark]),
-    ...(odd ? [sign('unread', 'by this parser; a person would not read it so')] : []),
-  ];
-  const said = el('span', { class: 'rs-said', text: answer, title: answer });
-  return el('td', { class: 'rs-cell', 'data-label': label }, ...signs, ' ', said);
-}
-
-/** The end of a long file name, where names of one folder differ. */
-const tail = (name) => (name.length > 18 ? `…${name.slice(-16)}` : name);
-
-function row(question, at) {
-  const thumb = board.thumbs[question.image];
-  const picture = thumb ? el('img', { src: thumb, alt: '' }) : el('span', { class: 'rs-blank' });
-  const open = el('button', {
-    type: 'button',
-    class: 'rs-id',
-    text: question.id,
-    title: question.id,
-    tabIndex: at ? -1 : 0,
-    'aria-label': `Question ${question.id}, open in the explorer`,
-  });
-  const cells = question.cells.map((one, n) => cell(one, board.methods[n][1]));
-  return el(
-    'tr',
-    { 'data-id': question.id, class: question.id === board.marked ? 'rs-marked' : '' },
-    el('td', {}, open),
-    el('td', { class: 'rs-picture', title: question.image }, picture, el('span', { text: tail(question.image) })),
-    el('td', { class: 'rs-question', text: question.text }),
-    el('td', { class: 'rs-label', 'data-label': 'Label', text: question.label }),
-    el('td', { class: 'rs-kind', 'data-label': 'Kind', text: question.kind, title: question.kind }),
-    ...cells,
-  );
-}
-
 function drawRows() {
   const names = ['Id', 'Picture', 'Question', 'Label', 'Kind', ...board.methods.map(([, label]) => label)];
-  get('thead tr').replaceChildren(
-    ...names.map((name) =>
-      el(
-        'th',
-        { scope: 'col', title: name, class: name.length > 60 ? 'rs-endless' : name.length > 14 ? 'rs-long' : '' },
-        el('span', { text: name }),
-      ),
-    ),
-  );
-  const none = el(
-    'tr',
-    {},
-    el('td', { class: 'rs-nothing', colSpan: names.length, text: 'No question is left by these filters.' }),
-  );
-  get('tbody').replaceChildren(...(board.rows.length ? board.rows.map(row) : [none]));
+  get('thead tr').replaceChildren(...heads(names));
+  const nothing = { class: 'rs-nothing', colSpan: names.length, text: 'No question is left by these filters.' };
+  const rows = board.rows.map((question, at) => row(question, at, board));
+  get('tbody').replaceChildren(...(rows.length ? rows : [el('tr', {}, el('td', nothing))]));
   const marked = get('.rs-marked');
   if (marked) marked.scrollIntoView({ block: 'nearest' });
   else get('.rs-scroll').scrollTop = 0;
@@ -241,29 +191,7 @@ function open(name, focus = false) {
 }
 
 function drawFigures(value) {
-  get('.rs-figures').replaceChildren(
-    ...(value.figures ?? []).map(({ name, title, url }) =>
-      el(
-        'figure',
-        {},
-        el('a', { href: url, target: '_blank', rel: 'noopener' }, el('img', { src: url, alt: title })),
-        el(
-          'figcaption',
-          {},
-          el('span', { text: title }),
-          ...['png', 'svg'].map((ending) =>
-            el('button', {
-              type: 'button',
-              text: ending.toUpperCase(),
-              'data-save': ending,
-              'data-name': name,
-              'aria-label': `${title}, ${ending.toUpperCase()}`,
-            }),
-          ),
-        ),
-      ),
-    ),
-  );
+  get('.rs-figures').replaceChildren(...(value.figures ?? []).map(figure));
   get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => el('li', { text: why })));
 }
 
