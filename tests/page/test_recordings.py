@@ -20,7 +20,7 @@ from starlette.datastructures import QueryParams
 
 from clvs_core.errors import ClvsError
 from tests import recordings as made
-from viz.figures import traces as figures
+from viz import figures
 from viz.page import events, main, objects
 from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports
@@ -236,7 +236,7 @@ def test_every_download_but_traces(replaying, live):
 def test_numbers_are_the_live_ones_with_what_the_visitor_chose(replaying, live):
     def table(session):
         objects.switch(session, event(on=["dog"]))
-        objects.draw(session, event(box=[10, 10, 200, 300]))
+        objects.set_region(session, event(box=[10, 10, 200, 300]))
         return list(csv.reader(io.StringIO(Exports(live, replaying).make(session, "numbers.csv", {}).decode())))
 
     recorded, asked = Session(), Session()
