@@ -11,7 +11,7 @@ PARALLEL ?= -n logical --maxprocesses 4 --dist worksteal
 NUMBERS := $(addprefix tests/engine/test_,equality.py families.py roots.py streams.py) \
 	$(addprefix tests/methods/test_,methods.py methods_golden.py methods_literal.py)
 
-.PHONY: app test test-elsewhere check format bench paper scenes-report scenes-methods scenes-model clean
+.PHONY: app test test-elsewhere check format bench paper scenes-report scenes-model clean
 
 app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
@@ -46,9 +46,6 @@ paper: .venv/.recipes
 # What the embedded model can do, and what each method changes, on fresh scenes; and the model itself from nothing (hours).
 scenes-report: .venv/.recipes
 	$(BIN)/python -m assets.recipes.report $(ARGS)
-
-scenes-methods: .venv/.recipes
-	$(BIN)/python -m assets.recipes.methods_table $(ARGS)
 
 scenes-model: .venv/.recipes
 	$(BIN)/python -m assets.recipes.train $(ARGS)

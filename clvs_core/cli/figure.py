@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
         raise ClvsError("A figure is drawn either from trace files or from --image and --question; give one of them.")
     if not options.image and (options.question or options.kind == "heatmaps"):
         raise ClvsError("The picture is needed too; give --image.")
-    figures = drawing("figures.traces")
+    figures = drawing("figures")
     out = Path(options.out)
     if out.suffix.lower().removeprefix(".") not in figures.FORMATS:
         raise ClvsError(f"{out.name} must end in .{', .'.join(figures.FORMATS)}.")

@@ -11,7 +11,7 @@ import clvs_core as clvs
 from clvs_core.key_objects import relative_gain, together
 from tests import viewer_fakes
 from tests.page.acts import event, run
-from viz.figures import traces as figures
+from viz import figures
 from viz.page import objects
 from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports

@@ -20,7 +20,7 @@ from starlette.datastructures import QueryParams
 
 from clvs_core.errors import ClvsError
 from tests import recordings as made
-from viz.figures import traces as figures
+from viz import figures
 from viz.page import events, main, objects
 from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports

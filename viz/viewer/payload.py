@@ -27,8 +27,8 @@ from typing import Any, Literal, cast
 import numpy as np
 from contourpy import contour_generator
 
+from clvs_core.labels import labels, settings_in_words
 from clvs_core.methods import spec as written
-from viz.labels import labels, settings_in_words
 from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, View
 from viz.viewer.particulars import card, memory, recorded
 
