@@ -87,9 +87,10 @@ def main(words: list[str]) -> int:
         for name in filter(None, names):
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, tree / name)
-        for file, old, new, tests in FAULTS:
-            if words and not any(word in file for word in words):
-                continue
+        faults = [fault for fault in FAULTS if not words or any(word in fault[0] for word in words)]
+        for tests in dict.fromkeys(tests for *_, tests in faults):
+            assert not noticed(tree, tests), f"tests/{tests} fails without any fault"
+        for file, old, new, tests in faults:
             text = (tree / file).read_text(encoding="utf-8")
             assert text.count(old) >= 1, f"{file} has no {old!r} any more"
             (tree / file).write_text(text.replace(old, new, 1), encoding="utf-8")
