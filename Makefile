@@ -11,7 +11,7 @@ PARALLEL ?= -n logical --maxprocesses 4 --dist worksteal
 NUMBERS := $(addprefix tests/engine/test_,equality.py families.py roots.py streams.py) \
 	$(addprefix tests/methods/test_,methods.py methods_golden.py methods_literal.py)
 
-.PHONY: app test test-elsewhere check format bench paper scenes-report scenes-methods scenes-model clean
+.PHONY: app test test-elsewhere check format bench paper scenes-report scenes-model clean
 
 app: .venv/.app
 	$(BIN)/python app.py $(ARGS)
@@ -26,6 +26,7 @@ test-elsewhere: .venv/.test
 check: .venv/.test node_modules/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	find viz -name "*.pyi" -delete  # written by Gradio, which mypy would read in place of the code
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	npm run --silent check
@@ -45,9 +46,6 @@ paper: .venv/.recipes
 # What the embedded model can do, and what each method changes, on fresh scenes; and the model itself from nothing (hours).
 scenes-report: .venv/.recipes
 	$(BIN)/python -m assets.recipes.report $(ARGS)
-
-scenes-methods: .venv/.recipes
-	$(BIN)/python -m assets.recipes.methods_table $(ARGS)
 
 scenes-model: .venv/.recipes
 	$(BIN)/python -m assets.recipes.train $(ARGS)
@@ -79,5 +77,6 @@ $(BIN)/python:
 node_modules/.check: package-lock.json
 	@command -v npm >/dev/null || apt-get install -y -q nodejs npm || sudo apt-get install -y -q nodejs npm || \
 		{ echo "Node.js 20 or newer and npm are missing; run: apt install nodejs npm"; exit 2; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or newer is needed"; exit 2; }
 	npm ci --silent --no-audit --no-fund
 	@touch $@

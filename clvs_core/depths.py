@@ -34,13 +34,13 @@ class Depth:
     def in_eight(self, picture: Image.Image, name: str) -> Image.Image:
         """The picture with 8 bits a value; raises ImageError where its values cannot be read truly."""
         if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-            return _grey(picture, self.is_negative, name)
+            return _grey(picture, name, is_negative=self.is_negative)
         if self.is_in_16_bits:
             _check_colours(picture, name)
         return picture
 
 
-def _grey(picture: Image.Image, is_negative: bool, name: str) -> Image.Image:
+def _grey(picture: Image.Image, name: str, *, is_negative: bool) -> Image.Image:
     values = np.asarray(picture)
     low, high = float(values.min()), float(values.max())
     white = _white(high) if picture.mode == "F" else _full(high)

@@ -139,17 +139,17 @@ def _need(what: str, *packages: str) -> None:
 def _family(card: ModelCard, folder: Path) -> ModelCard:
     """The card with the family that config.json names; ModelError for one that this version does not run."""
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind = found["model_type"]
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = config["model_type"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        if told := foreign.told_of_folder(folder, card.source):
-            raise ModelError(f"{card.label} {told}.") from None
+        if why := foreign.told_of_folder(folder, card.source):
+            raise ModelError(f"{card.label} {why}.") from None
         raise ModelError(
             f"{card.label} has no config.json that says what kind of model it is; give {hub.known()}."
         ) from None
-    if told := foreign.told_of_folder(folder, card.source, found):
-        raise ModelError(f"{card.label} {told}.")
-    _refuse(card, _odd_kind(found))
+    if why := foreign.told_of_folder(folder, card.source, config):
+        raise ModelError(f"{card.label} {why}.")
+    _refuse(card, _odd_kind(config))
     if not isinstance(kind, str) or kind not in FAMILIES:
         labels = ", ".join(known.label for known in FAMILIES.values())
         raise ModelError(
@@ -301,8 +301,8 @@ def _told(card: ModelCard, dtype: str, computed: str, own: Any, device: str) -> 
     """The card, with a sentence for people where the device decided on another precision than the published one."""
     if dtype != "auto" or memory.computes_in_bfloat16(device) or computed == str(own).removeprefix("torch."):
         return card
-    said = f"This GPU does not compute in bfloat16, so that the model runs in {computed} here."
-    return replace(card, note=f"{card.note} {said}".strip())
+    sentence = f"This GPU does not compute in bfloat16, so that the model runs in {computed} here."
+    return replace(card, note=f"{card.note} {sentence}".strip())
 
 
 def _processor(card: ModelCard, folder: Path, config: Any, image_mode: Literal["crop", "pad"] | None) -> Any:
@@ -355,8 +355,8 @@ def _place(card: ModelCard, size: Size, kept: str, device: str, computed: str = 
 
 
 def _too_large(card: ModelCard, size: Size, kept: str, device: str, needed: int) -> ModelError:
-    found = memory.places(device)
-    have = " and ".join(f"{place.label} has {gigabytes(place.free)} free" for place in found)
+    candidates = memory.places(device)
+    have = " and ".join(f"{place.label} has {gigabytes(place.free)} free" for place in candidates)
     return ModelError(
         f"{card.label} needs {gigabytes(needed)} of memory in {kept}, and {have}; "
         f"{' or '.join(_advice(size, kept, device)) or 'choose a smaller model'}."
@@ -430,10 +430,10 @@ def _check_weights(card: ModelCard, report: Mapping[str, Any]) -> None:
     if lacking := sorted(map(str, report["missing_keys"])):
         raise ModelError(f"{card.label} lacks {len(lacking)} weights, e.g. {lacking[0]}; download it again.")
     if mismatched := sorted(report["mismatched_keys"], key=str):
-        name, found, wanted = mismatched[0]
+        name, shape, wanted = mismatched[0]
         raise ModelError(
             f"{card.label} has {len(mismatched)} weights of another shape than its config.json says, e.g. {name} of "
-            f"{_shape(found)} and not {_shape(wanted)}; take both from one checkpoint."
+            f"{_shape(shape)} and not {_shape(wanted)}; take both from one checkpoint."
         )
     extra = sorted(key for key in map(str, report["unexpected_keys"]) if re.search(r"\.\d+\.", key))
     if extra := [key for key in extra if not _NO_WEIGHT.search(key)]:

@@ -1,7 +1,7 @@
 """One rule for names that people write in several ways: exact first, then step by step more alike, never by chance.
 
 Files of masks, benchmarks, captions and the command line all find pictures by `FileNames` and entries by `ById`;
-categories are found by `category_words.category`, which takes its own steps likewise. Knows no file system.
+categories are found by `objects.words.category`, which takes its own steps likewise. Knows no file system.
 """
 
 from __future__ import annotations

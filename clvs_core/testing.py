@@ -65,7 +65,7 @@ def check_method(
     )
     told = [_settings(given)]
     _done("fitting it to the model", lambda: given.resolve(image.model.target))
-    with _watched(given, sums_to_one) as seen:
+    with _watched(given, sums_to_one=sums_to_one) as seen:
         amid = image.ask(list(questions), [Vanilla(), given, Vanilla()], TOKENS, keep_logits=True)
     _declared(given.resolve(image.model.target), seen, image.model.layers)
     calls = ", ".join(sorted(seen.calls))
@@ -160,7 +160,7 @@ def _apart(one: Run, other: Run) -> float:
 
 
 @contextlib.contextmanager
-def _watched(given: Method, sums_to_one: bool) -> Iterator[_Seen]:
+def _watched(given: Method, *, sums_to_one: bool) -> Iterator[_Seen]:
     """While this lasts, editors of this kind of method are checked at every call; yields what was seen of them."""
     kind, seen = type(given), _Seen(given.records)
     own = kind.__dict__.get("editor")
@@ -168,7 +168,7 @@ def _watched(given: Method, sums_to_one: bool) -> Iterator[_Seen]:
 
     def editor(cls: Any, methods: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Editor | None:
         made = _done("making its editor", lambda: make(methods, device, dtype))
-        return None if made is None else _Watch(made, sums_to_one, seen)
+        return None if made is None else _Watch(made, seen, sums_to_one=sums_to_one)
 
     kind.editor = classmethod(editor)  # type: ignore[assignment, method-assign]
     try:
@@ -187,7 +187,7 @@ def _parts(editor: Editor) -> Sequence[Editor]:
 class _Watch(Editor):
     """An editor that does what another one does, and checks it."""
 
-    def __init__(self, editor: Editor, sums_to_one: bool, seen: _Seen):
+    def __init__(self, editor: Editor, seen: _Seen, *, sums_to_one: bool):
         self.editor, self.sums_to_one, self.seen = editor, sums_to_one, seen
         self.own = {name for name in EDITS if any(overrides(part, name) for part in _parts(editor))}
         seen.own |= self.own
@@ -236,6 +236,7 @@ class _Watch(Editor):
         given: Tensor,
         call: Callable[[Editor], Tensor],
         layer: int | None = None,
+        *,
         finite: bool = True,
     ) -> Tensor:
         """One edit, made twice from the same state: on a copy first."""

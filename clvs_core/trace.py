@@ -157,17 +157,17 @@ class _Header(NamedTuple):
 
 def _headers(archive: Any) -> dict[str, _Header]:
     """By name. Raises ValueError for an archive that holds anything else, or promises more than it can hold."""
-    found, promised, packed = {}, 0, 0
+    headers, promised, packed = {}, 0, 0
     for info in archive.zip.infolist():
         name = info.filename.removesuffix(".npy")
-        if name not in (*_AXES, "about") or name in found:
+        if name not in (*_AXES, "about") or name in headers:
             raise ValueError("it holds unknown arrays")
         with archive.zip.open(info) as file:
             read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
             shape, _, dtype = read[np.lib.format.read_magic(file)[0]](file)
             if math.prod(shape) * dtype.itemsize + file.tell() != info.file_size:
                 raise ValueError("it holds an array whose size is not what it says")
-        found[name] = _Header(shape, dtype)
+        headers[name] = _Header(shape, dtype)
         promised, packed = promised + info.file_size, packed + info.compress_size
     packed = min(packed, archive.zip.start_dir)  # whatever it says, there are no more bytes
     if promised > max(_SMALL, _PACKED * packed):
@@ -178,7 +178,7 @@ def _headers(archive: Any) -> dict[str, _Header]:
             f"The trace needs {memory.gigabytes(promised)} of memory and {memory.gigabytes(free)} are free; close what "
             "else runs here, or record fewer tokens."
         )
-    return found
+    return headers
 
 
 def _check_shapes(headers: Mapping[str, _Header], views: Views) -> None:

@@ -1,4 +1,4 @@
-"""Colour maps and scales of attention maps: the Python twin of what `viewer/static/model.js` works out.
+"""Colour maps and scales of attention maps: the Python twin of what `viewer/src/twins.js` works out.
 
 Maps arrive as raw attention weights, never normalised. A *scale mode* picks the range that is spread over the colours:
 

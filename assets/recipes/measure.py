@@ -16,13 +16,13 @@ from PIL import Image
 
 import clvs_core as clvs
 from clvs_core.methods import Target
+from clvs_core.methods.clvs import converged
 from clvs_core.models.registry import CARDS
 
 from .artwork import TRAINED_STYLES, Artwork, fetch
 from .questions import Question
 from .render import Scene
 from .report_questions import BY_TYPE, CHUNKS, FIRST_TOKEN, Shown, phrased, shown, wanted
-from .report_statistics import converged
 
 LONGEST = 16  # new tokens of a whole answer
 Seed = tuple[int, ...]

@@ -18,9 +18,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from clvs_core.benchmarks.report import tables
 from clvs_core.benchmarks.report.paper_numbers import paper_tables
-from clvs_core.benchmarks.report.table import Table, markdown
-from clvs_core.benchmarks.report.tables import tables
+from clvs_core.benchmarks.report.render import markdown
+from clvs_core.benchmarks.report.table import Table
 from clvs_core.benchmarks.running.folder import RunFolder, read_run
 from clvs_core.cli import main as cli
 from clvs_core.methods import method

@@ -33,6 +33,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -41,6 +42,7 @@ from typing import Any
 import numpy as np
 
 import clvs_core as clvs
+from clvs_core.analysis.convergence import fit
 
 from . import measure, report_tables
 from .artwork import HELD_OUT_STYLE, TRAINED_STYLES
@@ -63,7 +65,6 @@ from .report_numbers import (
     type_row,
 )  # fmt: skip
 from .report_questions import BY_TYPE, CHUNKS, TEST, VALIDATION, known
-from .report_statistics import convergence
 
 ALPHAS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 BETAS = tuple(step / 10 for step in range(10))
@@ -132,13 +133,13 @@ class Report:
         """How vanilla's uncertainty goes with convergence on the validation split."""
         parts = self.workers.parts(measure.lens, (VALIDATION, 5), self.share(84))
         unsure, flags = (np.concatenate(several) for several in zip(*parts, strict=True))
-        fit = convergence(unsure, flags)
-        sure = unsure < threshold(fit)
+        outcome = asdict(fit(unsure, flags))
+        sure = unsure < threshold(outcome)
         with np.errstate(invalid="ignore"):
             early = (sure & ~flags).sum(0) / sure.sum(0)
         return {
-            **fit,
-            "gamma": threshold(fit),
+            **outcome,
+            "gamma": threshold(outcome),
             "questions": len(flags),
             "converged": flags.mean(0).tolist(),
             "uncertainty": unsure.mean(0).tolist(),

@@ -8,15 +8,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 import clvs_core as clvs
+from clvs_core.analysis.decay import half_life
+from clvs_core.benchmarks.bootstrap import wilson
 
 from .measure import Answer, named
 from .questions import YES_NO
 from .report_questions import ASKED, BY_TYPE
-from .report_statistics import half_life, mcnemar, paired_interval, wilson
 
 PAPER = clvs.CLVS(alpha=0.8, beta=0.8, gamma=0.5)
+RESAMPLES = 2000
 
 
 def by_type(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
@@ -28,7 +31,8 @@ def by_type(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
 
 
 def share_of(right: int, of: int) -> dict:
-    return {"right": int(right), "of": int(of), "share": right / of, "interval": wilson(int(right), int(of))}
+    share = wilson(int(right), int(of))
+    return {"right": int(right), "of": int(of), "share": right / of, "interval": (share.low, share.high)}
 
 
 def shares(pairs: Iterable[tuple[Any, bool]]) -> dict[Any, dict]:
@@ -138,3 +142,27 @@ def finite(found: Any) -> Any:
     if isinstance(found, list | tuple):
         return [finite(value) for value in found]
     return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
+def mcnemar(lost: int, won: int) -> float:
+    """Exact two-sided p of McNemar's test, from the pairs that one of two methods alone gets right.
+
+    Under the null each such pair is a fair coin's throw (McNemar, Psychometrika 12 (1947) 153).
+    """
+    return float(binomtest(won, lost + won).pvalue) if lost + won else 1.0
+
+
+def paired_interval(differences: np.ndarray, scenes: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean of `differences` (questions,).
+
+    What is drawn again are the `scenes` (questions,) with all their questions, because questions about one scene are
+    not independent (Efron and Tibshirani, An Introduction to the Bootstrap, chapters 8 and 13).
+    """
+    group = np.unique(scenes, return_inverse=True)[1]
+    total, size = np.bincount(group, differences), np.bincount(group)
+    rng, means = np.random.default_rng(seed), []
+    for _ in range(RESAMPLES):
+        drawn = rng.integers(len(size), size=len(size))
+        means.append(total[drawn].sum() / size[drawn].sum())
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)

@@ -92,7 +92,7 @@ def _is_picture(name: Any, key: str) -> bool:
     return is_name and (key != "question_id" or "/" in name)
 
 
-def _samples(path: Path, alone: bool) -> Iterator[Sample]:
+def _samples(path: Path, *, alone: bool) -> Iterator[Sample]:
     ending = path.suffix.casefold()
     if ending in SHEETS:
         for number, columns in enumerate(read_sheet(path), 1):

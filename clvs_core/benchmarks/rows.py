@@ -165,18 +165,18 @@ class Table:
         return ((n, row, f"Row {n + 1} of {self.name}") for n, row in enumerate(self.rows))
 
 
-def table(data: str | Path, pictures: bool, config: Sequence[str] = ()) -> Table | None:
+def table(data: str | Path, *, pictures: bool, config: Sequence[str] = ()) -> Table | None:
     """The table that `data` is: "hub:OWNER/NAME", a parquet file, a folder of them, or a JSON file; None otherwise.
 
     config: names of the configurations to prefer where a hub's dataset has several, the best first.
     """
     if str(data).startswith(HUB):
-        return _hub(str(data).removeprefix(HUB), pictures, config)
+        return _hub(str(data).removeprefix(HUB), config, pictures=pictures)
     path = existing(data)
     if path.is_dir():
         parquet = sorted(path.rglob("*.parquet"))
-        return _parquet(path, parquet, pictures) if parquet else None
-    return _parquet(path, [path], pictures) if path.suffix == ".parquet" else Table(str(path), read_rows(path))
+        return _parquet(path, parquet, pictures=pictures) if parquet else None
+    return _parquet(path, [path], pictures=pictures) if path.suffix == ".parquet" else Table(str(path), read_rows(path))
 
 
 def _datasets() -> Any:
@@ -187,7 +187,7 @@ def _datasets() -> Any:
     return datasets
 
 
-def _hub(name: str, pictures: bool, config: Sequence[str]) -> Table:
+def _hub(name: str, config: Sequence[str], *, pictures: bool) -> Table:
     datasets = _datasets()
     try:
         known = datasets.get_dataset_config_names(name)
@@ -198,20 +198,20 @@ def _hub(name: str, pictures: bool, config: Sequence[str]) -> Table:
         raise ClvsError(
             f"{name} cannot be had from the hub ({reason:.200}); check its name and the network."
         ) from error
-    return _joined(f"hub:{name}", splits, pictures)
+    return _joined(f"hub:{name}", splits, pictures=pictures)
 
 
-def _parquet(path: Path, files: Sequence[Path], pictures: bool) -> Table:
+def _parquet(path: Path, files: Sequence[Path], *, pictures: bool) -> Table:
     datasets = _datasets()
     try:
         splits = datasets.load_dataset("parquet", data_files=[str(file) for file in files])
     except Exception as error:  # as above: pyarrow's own errors
         reason = str(error).strip().split("\n")[0]
         raise ClvsError(f"{path} cannot be read as parquet ({reason:.200}); download it again.") from error
-    return _joined(str(path), splits, pictures)
+    return _joined(str(path), splits, pictures=pictures)
 
 
-def _joined(name: str, splits: Mapping[str, Any], pictures: bool) -> Table:
+def _joined(name: str, splits: Mapping[str, Any], *, pictures: bool) -> Table:
     rows: list[Mapping[str, Any]] = []
     decoders: list[Any] = []
     for split, dataset in splits.items():

@@ -103,7 +103,10 @@ def _add_asking(bench: argparse.ArgumentParser) -> None:
     add_prompt(bench)
     bench.add_argument("--max-new-tokens", type=positive, metavar="N", help="default: 1, as the paper's runs have it")
     bench.add_argument(
-        "--preset", choices=("paper",), help="prompt and length of the CLVS paper's runs of the model's family"
+        "--preset",
+        choices=("paper",),
+        help="prompt and length of the CLVS paper's runs of the model's family; "
+        "a method's own settings of its paper are METHOD:preset=paper",
     )
     bench.add_argument("--seed", type=whole, default=0, metavar="N", help="of VCD's noise (default: %(default)s)")
 

@@ -43,7 +43,13 @@ METHOD_HELP = (
 
 def add_question(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """A picture, a question, and how it is asked."""
-    parser.add_argument("--image", required=required, metavar="FILE", help="the picture")
+    parser.add_argument(
+        "--image",
+        type=_picture,
+        required=required,
+        metavar="FILE",
+        help="the picture: a file, or the name of one that comes with the project, e.g. kite-weather",
+    )
     parser.add_argument("--question", required=required, metavar="TEXT", help="what to ask about it")
     add_model(parser)
     add_methods(parser)
@@ -72,6 +78,13 @@ def add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token", type=positive, default=1, metavar="N", help="which generated token (default: the first)"
     )
+
+
+def _picture(text: str) -> str:
+    """The bundled scene of this name, where there is no such file."""
+    scene = SCENES / f"{text.removesuffix('.jpg')}.jpg"
+    is_scene = not os.path.exists(text) and scene.parent == SCENES and scene.is_file()
+    return str(scene) if is_scene else text
 
 
 def _box(text: str) -> tuple[float, ...]:

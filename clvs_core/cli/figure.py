@@ -25,7 +25,8 @@ def add(commands: Any) -> None:
     choose.add_question(parser, required=False)
     choose.add_objects(parser)
     choose.add_token(parser)
-    parser.add_argument("--kind", choices=("heatmaps", "curves", "uncertainty"), default="heatmaps")
+    kinds = ("heatmaps", "curves", "uncertainty")
+    parser.add_argument("--kind", choices=kinds, default="heatmaps", help="what is drawn (default: %(default)s)")
     parser.add_argument("--layers", type=_layers, help="layers of the heat maps, from 1, e.g. 1,4,8-12")
     parser.add_argument("--out", required=True, metavar="FILE", help="what to write: .png, .svg or .pdf")
     parser.set_defaults(run=run)
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
         raise ClvsError("A figure is drawn either from trace files or from --image and --question; give one of them.")
     if not options.image and (options.question or options.kind == "heatmaps"):
         raise ClvsError("The picture is needed too; give --image.")
-    figures = drawing("figures.traces")
+    figures = drawing("figures")
     out = Path(options.out)
     if out.suffix.lower().removeprefix(".") not in figures.FORMATS:
         raise ClvsError(f"{out.name} must end in .{', .'.join(figures.FORMATS)}.")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .. import key_objects as ko
 from ..errors import ClvsError, ModelError
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     """Runs one command and sees that what it printed has arrived, also what --help prints."""
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         with notes(ko.MaskWarning):
             return options.run(options) or 0
     finally:
@@ -85,9 +87,11 @@ def _fail(error: object, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    program = "clvs" if Path(sys.argv[0]).stem == "clvs" else "python -m clvs_core"  # as it was started
     parser = Parser(
-        prog="python -m clvs_core",
+        prog=program,
         description="How a vision-language model looks at a picture, layer by layer, and what CLVS and others change.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmarks.parsers import PARSERS
+from ..benchmarks.report import AS_PAPER, OFFICIAL, tables
 from ..benchmarks.report.paper_numbers import MODEL, paper_models
-from ..benchmarks.report.tables import AS_PAPER, OFFICIAL, Table, csv_text, latex, markdown, tables
+from ..benchmarks.report.render import csv_text, latex, markdown
+from ..benchmarks.report.table import Table
 from ..benchmarks.running.folder import RunFolder, find_runs, read_run
 from ..errors import ClvsError
 from ..files import write_whole
@@ -69,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     for line in unfinished(runs):
         say(line)
     drawn = _draw(runs, Path(options.figures)) if options.figures else []
-    found = tables(runs, options.paper, options.parser, options.beside)
+    found = tables(runs, paper=options.paper, parser=options.parser, beside=options.beside)
     if not found and not drawn:
         raise ClvsError("These runs have nothing of the paper's tables; leave --paper out.")
     print(FORMATS[options.format][1](found), end="")

@@ -35,7 +35,7 @@ _NEVER = 1e-9  # a gamma below every uncertainty
 
 def checks(subject: Subject) -> list[tuple[str, Check]]:
     """The checks of a loaded model, by name, in the order in which they build on each other."""
-    found = (
+    listed = (
         ("dtype", dtype),
         ("prompt", prompt),
         ("visual tokens", visual_tokens),
@@ -48,7 +48,7 @@ def checks(subject: Subject) -> list[tuple[str, Check]]:
         ("time", time_of),
         ("unloading", unloading),
     )
-    return [(name, lambda look=look: look(subject)) for name, look in found]  # type: ignore[misc]
+    return [(name, lambda look=look: look(subject)) for name, look in listed]  # type: ignore[misc]
 
 
 def load(subject: Subject) -> Finding:
@@ -106,8 +106,8 @@ def visual_tokens(subject: Subject) -> Finding:
     }
     seen = {**counts, "card_at_most": most}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{count} in the {name}" for name, count in counts.items())
-        return Finding("visual tokens", RED, f"The numbers of visual tokens disagree: {told}.", seen)
+        each = ", ".join(f"{count} in the {name}" for name, count in counts.items())
+        return Finding("visual tokens", RED, f"The numbers of visual tokens disagree: {each}.", seen)
     if most is not None and written > most:
         return Finding("visual tokens", YELLOW, f"A picture has {written}, its card says at most {most}.", seen)
     limit = f" (at most {most})" if most else ""
@@ -122,10 +122,10 @@ def visual_tokens(subject: Subject) -> Finding:
 def _features(subject: Subject, inputs: dict[str, Tensor]) -> Tensor:
     """What the decoder gets for each visual token, by the model's own vision tower: (N, d)."""
     text = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
-    given = {name: value for name, value in inputs.items() if name not in text}
-    found = subject.loaded.hf.get_image_features(**given).pooler_output
-    found = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
-    return found.flatten(0, -2).float()
+    pixels = {name: value for name, value in inputs.items() if name not in text}
+    features = subject.loaded.hf.get_image_features(**pixels).pooler_output
+    features = torch.cat(list(features)) if isinstance(features, (list, tuple)) else features
+    return features.flatten(0, -2).float()
 
 
 def impulse(subject: Subject) -> Finding:
@@ -154,7 +154,7 @@ def _impulses(subject: Subject, height: int, width: int) -> list[tuple[int, int,
     inputs = model.prompts.encode(Image.fromarray(pixels), "?")
     views = model.open_image(pixels).views
     before = _features(subject, model.placed(inputs))
-    found = []
+    changes = []
     for kind in dict.fromkeys(view.kind for view in views.grids):
         boxes = _boxes(views, kind)
         rivals = torch.tensor(sorted(_all_tokens(views, kind)), device=before.device)
@@ -164,8 +164,8 @@ def _impulses(subject: Subject, height: int, width: int) -> list[tuple[int, int,
             other[y0:y1, x0:x1] = 255 - other[y0:y1, x0:x1]
             after = _features(subject, model.placed(model.prompts.encode(Image.fromarray(other), "?")))
             change = (after - before).norm(dim=-1) / before.norm(dim=-1)
-            found.append((token, int(rivals[change[rivals].argmax()]), views))
-    return found
+            changes.append((token, int(rivals[change[rivals].argmax()]), views))
+    return changes
 
 
 def _all_tokens(views: Views, kind: str) -> set[int]:
@@ -175,13 +175,13 @@ def _all_tokens(views: Views, kind: str) -> set[int]:
 
 def _boxes(views: Views, kind: str) -> dict[int, tuple[int, ...]]:
     """Whole pixels of the cells of this kind that lie within the picture, by token."""
-    found = {}
+    boxes = {}
     for view in (view for view in views.grids if view.kind == kind):
         for row, col in np.ndindex(view.rows, view.cols):
             x0, y0, x1, y1 = view.box(row, col)
             if x0 >= -0.5 and y0 >= -0.5 and x1 <= views.width + 0.5 and y1 <= views.height + 0.5:
-                found[view.start + row * view.stride + col] = tuple(round(max(v, 0)) for v in (x0, y0, x1, y1))
-    return found
+                boxes[view.start + row * view.stride + col] = tuple(round(max(v, 0)) for v in (x0, y0, x1, y1))
+    return boxes
 
 
 def _apart(views: Views, one: int, other: int) -> float:
@@ -203,8 +203,8 @@ def attention(subject: Subject) -> Finding:
         (run,) = image.ask(QUESTION, [Vanilla()], 1)
     visual = image.segment.where(torch.device("cpu")).visual
     expected = np.stack([seen.weights(layer, 0)[:, visual] for layer in range(subject.loaded.layers)])
-    found = run.trace.original[0].astype(np.float64)
-    off = np.abs(found - expected)
+    shown = run.trace.original[0].astype(np.float64)
+    off = np.abs(shown - expected)
     # NaN is the worst of all, and no comparison would notice it
     off = np.where(np.isfinite(off), off, np.inf)
     layer = int(off.max((1, 2)).argmax())
@@ -232,9 +232,9 @@ def unified_positions(subject: Subject) -> Finding:
     query, keys, scaling, window = first_layer(subject, literal.unified_positions(mask))
     expected = literal.attention_row(query, keys, scaling, window)[:, mask]
     (run,) = image.ask(QUESTION, [CLVS()], 1)
-    found = run.trace.attention[0, 0].astype(np.float64)
-    moved = float(np.abs(found - run.trace.original[0, 0]).max())
-    most = float(np.abs(found - expected).max())
+    shown = run.trace.attention[0, 0].astype(np.float64)
+    moved = float(np.abs(shown - run.trace.original[0, 0]).max())
+    most = float(np.abs(shown - expected).max())
     # 16-bit keys are rounded once when they are rotated, and once more when they are moved
     allowed = 1e-9 if subject.float64 else 0.02 if subject.half else 1e-3 * float(expected.max()) + 1e-6
     measured = {"max": most, "allowed": allowed, "moved_by": moved}
@@ -254,11 +254,11 @@ def vanilla(subject: Subject) -> Finding:
     assert run.logits is not None
     inputs = subject.inputs()
     with attending(model, "sdpa") as hf, torch.no_grad():
-        told = hf.generate(
+        stock = hf.generate(
             **inputs, max_new_tokens=STEPS, do_sample=False, output_logits=True, return_dict_in_generate=True
         )
-    ids = told.sequences[0, inputs["input_ids"].shape[1] :].tolist()
-    logits = torch.stack(told.logits, 1)[0].float().cpu().numpy()
+    ids = stock.sequences[0, inputs["input_ids"].shape[1] :].tolist()
+    logits = torch.stack(stock.logits, 1)[0].float().cpu().numpy()
     ours = [token.id for token in run.tokens]
     same = next((i for i, (a, b) in enumerate(zip(ours, ids, strict=False)) if a != b), min(len(ours), len(ids)))
     differ = same < max(len(ours), len(ids))
@@ -314,10 +314,10 @@ def clvs(subject: Subject) -> Finding:
     off = {"memory": 0.0, "attention": 0.0, "uncertainty": 0.0}
     stops = []
     for branch, (run, settings) in enumerate(zip(runs, (endless, stopping), strict=True)):
-        told = _literal_clvs(run, settings, _outside(image, seen, branch))
-        stops.append((int(run.trace.stop_layer[0]), told.stop))
+        smoothed = _literal_clvs(run, settings, _outside(image, seen, branch))
+        stops.append((int(run.trace.stop_layer[0]), smoothed.stop))
         unsure = _uncertainty_off(subject, seen, run, settings, branch)
-        for name, value in (*_clvs_off(run, told, subject).items(), ("uncertainty", unsure)):
+        for name, value in (*_clvs_off(run, smoothed, subject).items(), ("uncertainty", unsure)):
             off[name] = max(off[name], value)
     wrong = [f"the {name} is {value:.2g} times what rounding allows" for name, value in off.items() if not value <= 1]
     wrong += [f"it stops after layer {ours}, not {right}" for ours, right in stops if ours != right]
@@ -353,30 +353,35 @@ def _literal_clvs(run: Run, settings: CLVS, outside: np.ndarray) -> literal.Smoo
     return literal.clvs(*rows, alpha, beta, gamma, check)
 
 
-def _clvs_off(run: Run, told: literal.Smoothed, subject: Subject) -> dict[str, float]:
+def _clvs_off(run: Run, smoothed: literal.Smoothed, subject: Subject) -> dict[str, float]:
     """By how many times what rounding allows the record is off; infinite where one has a number and the other not."""
     assert run.trace.memory is not None
-    pairs = {"memory": (run.trace.memory[0], told.memory), "attention": (run.trace.attention[0], told.attention)}
-    found = {}
+    pairs = {
+        "memory": (run.trace.memory[0], smoothed.memory),
+        "attention": (run.trace.attention[0], smoothed.attention),
+    }
+    differences = {}
     for name, (kept, expected) in pairs.items():
         allowed = np.full(expected.shape, 1e-9) if subject.float64 else 8 * _ROUNDING * np.abs(expected) + 2.0**-22
         off = np.abs(kept.astype(np.float64) - expected) / allowed
         both = np.isnan(kept) & np.isnan(expected)
-        found[name] = float(np.where(both, 0, np.where(np.isfinite(off), off, np.inf)).max())
-    return found
+        differences[name] = float(np.where(both, 0, np.where(np.isfinite(off), off, np.inf)).max())
+    return differences
 
 
 def _uncertainty_off(subject: Subject, seen: Pass, run: Run, settings: CLVS, branch: int) -> float:
     """The same for eq. 8, from the hidden states after each measured layer."""
-    head, found = subject.loaded.hf.get_output_embeddings(), [0.0]
+    head, differences = subject.loaded.hf.get_output_embeddings(), [0.0]
     norm = subject.loaded.hf.get_decoder().norm if settings.lens_norm else lambda hidden: hidden
     for layer, unsure in enumerate(run.trace.uncertainty[0]):
         if np.isfinite(unsure):
             with torch.no_grad():
                 logits = numbers(head(norm(seen.hidden[layer]))[branch])
             expected = literal.uncertainty(logits, settings.top_k)
-            found.append(abs(float(unsure) - expected) / (1e-9 if subject.float64 else 0.02 if subject.half else 1e-4))
-    return max(found)
+            differences.append(
+                abs(float(unsure) - expected) / (1e-9 if subject.float64 else 0.02 if subject.half else 1e-4)
+            )
+    return max(differences)
 
 
 # --- memory -------------------------------------------------------------------------------------------------------

@@ -38,11 +38,11 @@ Check = Callable[[], Finding]
 def examined(name: str, check: Check) -> Finding:
     """What a check found, or that it stopped: one that raises must not end the others."""
     try:
-        found = check()
+        finding = check()
     except Exception as error:  # whatever a library may raise is the very thing to be told
         why = f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__
-        found = Finding(name, RED, f"This check stopped with {why}.", {"error": type(error).__name__})
-    return Finding(name, found.status, public(found.sentence), found.numbers)
+        finding = Finding(name, RED, f"This check stopped with {why}.", {"error": type(error).__name__})
+    return Finding(name, finding.status, public(finding.sentence), finding.numbers)
 
 
 def public(text: str) -> str:

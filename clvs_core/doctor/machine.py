@@ -81,15 +81,15 @@ def system() -> Finding:
 
 
 def devices() -> Finding:
-    found = [_gpu(number) for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    if found:
+    gpus = [_gpu(number) for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if gpus:
         each = [
             f"{gpu['name']} with {gigabytes(gpu['free'])} of {gigabytes(gpu['total'])} free, compute capability "
             f"{gpu['capability']}, {'with' if gpu['bfloat16'] else 'without'} bfloat16"
-            for gpu in found
+            for gpu in gpus
         ]
         sentence = f"{'; '.join(each)} (CUDA {torch.version.cuda or torch.version.hip})."
-        return Finding("devices", judged(all(gpu["bfloat16"] for gpu in found), YELLOW), sentence, {"gpus": found})
+        return Finding("devices", judged(all(gpu["bfloat16"] for gpu in gpus), YELLOW), sentence, {"gpus": gpus})
     if torch.backends.mps.is_available():
         return Finding("devices", GREEN, "An Apple GPU (mps); models use it with --device mps.", {"gpus": ["mps"]})
     return Finding("devices", GREEN, "No GPU that PyTorch sees: models run on the CPU, in float32.", {"gpus": []})

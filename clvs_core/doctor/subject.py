@@ -198,17 +198,17 @@ def first_layer(subject: Subject, positions: np.ndarray) -> tuple[np.ndarray, np
     Also the scaling of its scores and the window of tokens it sees.
     """
     model = subject.loaded
-    found: list[Any] = []
+    captured: list[Any] = []
 
     def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **kwargs: Any) -> Any:
-        found.extend((query[0, :, -1], key[0]))
-        found.extend((kwargs["scaling"], kwargs.get("sliding_window")))
+        captured.extend((query[0, :, -1], key[0]))
+        captured.extend((kwargs["scaling"], kwargs.get("sliding_window")))
         raise _Enough
 
     def moved(module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         places = torch.as_tensor(positions, device=model.hf.get_input_embeddings().weight.device)
-        given = kwargs.get("position_ids")
-        kwargs["position_ids"] = places[None] if given is None else places.expand(given.shape)
+        own = kwargs.get("position_ids")
+        kwargs["position_ids"] = places[None] if own is None else places.expand(own.shape)
         return args, kwargs
 
     AttentionInterface.register(WATCHED, attention)
@@ -220,5 +220,5 @@ def first_layer(subject: Subject, positions: np.ndarray) -> tuple[np.ndarray, np
     finally:
         hook.remove()
         AttentionInterface.register(WATCHED, tree_attention)
-    query, key, scaling, window = found
+    query, key, scaling, window = captured
     return numbers(query), numbers(key), scaling, window

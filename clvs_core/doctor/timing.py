@@ -33,14 +33,14 @@ def time_of(subject: Subject) -> Finding:
     }
     dear = ratios["pair_1"] > 2 or ratios["all_1"] > len(every)
     numbers = {"seconds": seconds, "ratios": ratios, "methods": [m.name for m in every], "repeats": repeats}
-    told = "; ".join(
+    times = "; ".join(
         f"{count} token{'s' if count > 1 else ''}: generate {_shown(seconds[f'generate_{count}'])}, vanilla + CLVS "
         f"{_shown(seconds[f'pair_{count}'])} ({ratios[f'pair_{count}']:.2f} x), all {len(every)} methods "
         f"{_shown(seconds[f'all_{count}'])} ({ratios[f'all_{count}']:.2f} x)"
         for count in TOKENS
     )
     more = "; this costs more than asking one by one" if dear else ""
-    return Finding("time", YELLOW if dear else GREEN, f"{told}{more}.", numbers)
+    return Finding("time", YELLOW if dear else GREEN, f"{times}{more}.", numbers)
 
 
 def runnable(subject: Subject) -> list[Method]:

@@ -61,7 +61,7 @@ def decode(
             raise _no_numbers(hf.dtype, answering, lost)
         rows = branches.rows(contrast | ({"logits": logits} if keep_logits else {}))
         yield [
-            None if log.finished else log.add(rows(row), *chosen[row], chosen[row][0] in end)
+            None if log.finished else log.add(rows(row), *chosen[row], end=chosen[row][0] in end)
             for log, row in ((log, row_of[branch]) for branch, log in enumerate(logs))
         ]
         if all(log.finished for log in logs):

@@ -105,9 +105,9 @@ class RunLog:
         self.meta = addition.meta
         self.texts.append(addition.text)
         self.words |= addition.words
-        self._keep(addition.row, addition.token, addition.finished)
+        self._keep(addition.row, addition.token, end=addition.finished)
 
-    def _keep(self, row: dict[str, np.ndarray], token: Token, end: bool) -> None:
+    def _keep(self, row: dict[str, np.ndarray], token: Token, *, end: bool) -> None:
         count = len(self.tokens)
         for name, values in row.items():
             array = self.arrays.get(name)
@@ -152,13 +152,13 @@ class BranchLog(RunLog):
         super().__init__(method, views, steps)
         self.meta, self.tokenizer = meta, tokenizer
 
-    def add(self, row: dict[str, np.ndarray], token: int, probability: float, end: bool) -> Token:
+    def add(self, row: dict[str, np.ndarray], token: int, probability: float, *, end: bool) -> Token:
         before = self.texts[-1] if self.texts else ""
         text = self.tokenizer.decode([*(t.id for t in self.tokens), token], skip_special_tokens=True)
         # an unfinished character shows as U+FFFD and is held back until it is whole
         piece = "" if text.endswith("\ufffd") or not text.startswith(before) else text[len(before) :]
         self.texts.append(before + piece)
-        self._keep(row, Token(token, piece, probability), end)
+        self._keep(row, Token(token, piece, probability), end=end)
         return self.tokens[-1]
 
     def addition(self, count: int) -> Addition:

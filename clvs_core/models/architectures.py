@@ -69,7 +69,7 @@ def _llava_next(text: dict[str, Any]) -> dict[str, Any]:
     return _llava(text, "llava_next", image_grid_pinpoints=_TILES)
 
 
-def _qwen(kind: str, hidden: int, inner: int, layers: int, heads: int, kv: int, tied: bool) -> dict[str, Any]:
+def _qwen(kind: str, hidden: int, inner: int, layers: int, heads: int, kv: int, *, tied: bool) -> dict[str, Any]:
     """Qwen2-VL and Qwen2.5-VL, which differ in the vision tower."""
     rope = {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6}
     text = {
@@ -100,10 +100,10 @@ _KNOWN: dict[str, dict[str, Any]] = {
     "llava-next-vicuna-7b": _llava_next(_VICUNA_7B),
     "llava-next-mistral-7b": _llava_next(_MISTRAL_7B),
     "llava-next-llama3-8b": _llava_next(_LLAMA3_8B),
-    "qwen2-vl-2b": _qwen("qwen2_vl", 1536, 8960, 28, 12, 2, True),
-    "qwen2-vl-7b": _qwen("qwen2_vl", 3584, 18944, 28, 28, 4, False),
-    "qwen2.5-vl-3b": _qwen("qwen2_5_vl", 2048, 11008, 36, 16, 2, True),
-    "qwen2.5-vl-7b": _qwen("qwen2_5_vl", 3584, 18944, 28, 28, 4, False),
+    "qwen2-vl-2b": _qwen("qwen2_vl", 1536, 8960, 28, 12, 2, tied=True),
+    "qwen2-vl-7b": _qwen("qwen2_vl", 3584, 18944, 28, 28, 4, tied=False),
+    "qwen2.5-vl-3b": _qwen("qwen2_5_vl", 2048, 11008, 36, 16, 2, tied=True),
+    "qwen2.5-vl-7b": _qwen("qwen2_5_vl", 3584, 18944, 28, 28, 4, tied=False),
 }
 NAMES = tuple(_KNOWN)
 """The cards whose architecture is known here."""

@@ -166,9 +166,9 @@ def first_line(error: BaseException) -> str:
     """The first line of an error that says something, without its full stop, to stand in brackets."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # huggingface_hub begins with the name of its check: "Validation error for field 'x':", then "TypeError: ..."
-    said = (
+    line = (
         lines[1].partition("Error: ")[2] or lines[1]
         if len(lines) > 1 and lines[0].endswith(":")
         else "".join(lines[:1])
     )
-    return f"{said:.300}".rstrip(".") or type(error).__name__
+    return f"{line:.300}".rstrip(".") or type(error).__name__

@@ -142,8 +142,8 @@ def _number(path: Path, start: str = "") -> int | None:
         lines = path.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    found = next((line.removeprefix(start) for line in lines if line.startswith(start)), "")
-    return int(found) if found.isdecimal() else None
+    value = next((line.removeprefix(start) for line in lines if line.startswith(start)), "")
+    return int(value) if value.isdecimal() else None
 
 
 def fit(needed: int, device: str = "auto", spare: int = 0) -> str | None:
@@ -151,13 +151,13 @@ def fit(needed: int, device: str = "auto", spare: int = 0) -> str | None:
 
     spare: bytes that would be free as well, once something was taken away.
     """
-    found = places(device)
+    candidates = places(device)
     if device != "balanced":
-        alone = next((place.device for place in found if place.free + spare >= needed), None)
+        alone = next((place.device for place in candidates if place.free + spare >= needed), None)
         if alone or device != "auto":
             return alone
-    together = len(found) > 1 or device == "balanced"
-    return "balanced" if together and SPREAD * sum(place.free for place in found) + spare >= needed else None
+    together = len(candidates) > 1 or device == "balanced"
+    return "balanced" if together and SPREAD * sum(place.free for place in candidates) + spare >= needed else None
 
 
 def precision(dtype: str, device: str, quantization: str | None, own: Any = None, family: str = "") -> str:
@@ -169,28 +169,28 @@ def precision(dtype: str, device: str, quantization: str | None, own: Any = None
     """
     if quantization or dtype != "auto":
         return quantization or dtype
-    found = places(device)
-    if found[0].device == "cpu":
+    candidates = places(device)
+    if candidates[0].device == "cpu":
         return "float32"
     if str(own).removeprefix("torch.") == "float16":
         return "float16"
     fits = family not in FAMILIES or FAMILIES[family].fits_float16
-    return _half(found) if fits or _half(found) == "bfloat16" else "float32"
+    return _half(candidates) if fits or _half(candidates) == "bfloat16" else "float32"
 
 
 def computes_in_bfloat16(device: str) -> bool:
     return _half(places(device)) == "bfloat16"
 
 
-def _half(found: Sequence[Place]) -> str:
-    return "bfloat16" if all(place.bfloat16 for place in found) else "float16"
+def _half(candidates: Sequence[Place]) -> str:
+    return "bfloat16" if all(place.bfloat16 for place in candidates) else "float16"
 
 
 def offered(device: str) -> tuple[str, ...]:
     """The precisions worth naming on a device; bitsandbytes is made for CUDA."""
-    found = places(device)
-    plain = ("float32", _half(found))
-    return plain if found[0].device in ("cpu", "mps") else (*plain, "8bit", "4bit")
+    candidates = places(device)
+    plain = ("float32", _half(candidates))
+    return plain if candidates[0].device in ("cpu", "mps") else (*plain, "8bit", "4bit")
 
 
 def others(size: Size, device: str, than: str, spare: int = 0) -> dict[str, int]:

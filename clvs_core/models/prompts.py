@@ -81,14 +81,14 @@ def checked_question(question: Any) -> str:
 
 def presets(family: str) -> dict[str, str]:
     """The prompts worth offering for a family, by name, each with a label for people; "chat" comes first."""
-    found = {}
+    offered = {}
     for conversation, label in _CONVERSATIONS.items():
         # Prompts looks at the checkpoint's own template: LLaVA-NeXT comes with other decoders too
         if conversation == CHAT or (family in FAMILIES and FAMILIES[family].vicuna):
-            found[conversation] = label
+            offered[conversation] = label
             start = "" if conversation == CHAT else f"{conversation}+"
-            found |= {start + name: f"{label} + {s.label} ({s.source})" for name, s in SUFFIXES.items()}
-    return found
+            offered |= {start + name: f"{label} + {s.label} ({s.source})" for name, s in SUFFIXES.items()}
+    return offered
 
 
 class Prompts:
@@ -239,8 +239,8 @@ class Prompts:
         Raises ModelError where the processor writes something else after the picture than `tail` says.
         """
         text = self.text(question, prompt)
-        given = unpadded(self.processor, picture)
-        inputs = self.processor(text=text, images=given, return_tensors="pt", add_special_tokens=self._special(text))
+        shown = unpadded(self.processor, picture)
+        inputs = self.processor(text=text, images=shown, return_tensors="pt", add_special_tokens=self._special(text))
         ids, tail = inputs["input_ids"][0].tolist(), self.tail(question, prompt)
         if self.image_token_id in tail or ids[-len(tail) - 1 :] != [self.image_token_id, *tail]:
             raise ModelError(
@@ -261,7 +261,7 @@ class Prompts:
         question = mended(question) + "".join(SUFFIXES[name].text for name in suffixes)
         if conversation != CHAT:
             question = f"{VICUNA} {question}"
-        found = self.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)
-        spans = zip(found["input_ids"], found["offset_mapping"], strict=True)
+        encoded = self.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)
+        spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         words = [question[start:end].strip() for token, (start, end) in spans if token == unknown]
         return list(dict.fromkeys(word for word in words if any(c.isalnum() for c in word)))

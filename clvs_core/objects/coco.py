@@ -166,9 +166,9 @@ class CocoInstances:
             masks = {name: _UPRIGHT[orientation](mask) for name, mask in masks.items()}
         if empty := [name for name, mask in masks.items() if not mask.any()]:
             notes.append(f"{self.path.name}: the masks of {' and '.join(empty)} cover no pixel of {picture.file_name}.")
-        found = [KeyObject(name, _resized(mask, *size), source=self.source) for name, mask in masks.items()]
-        found = sorted((item for item in found if item.mask.any()), key=lambda item: -int(item.mask.sum()))
-        return Found(found, notes)
+        objects = [KeyObject(name, _resized(mask, *size), source=self.source) for name, mask in masks.items()]
+        objects = sorted((item for item in objects if item.mask.any()), key=lambda item: -int(item.mask.sum()))
+        return Found(objects, notes)
 
     def _picture(self, file_name: str) -> _Picture | None:
         found = self._by_name.find(file_name)

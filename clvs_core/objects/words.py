@@ -145,12 +145,12 @@ def category(wanted: str, names: Iterable[str]) -> str | None:
     """
     known = list(dict.fromkeys(names))
     for keys in (_as_written, _capitals_aside, _spelled, _alike):
-        if found := [name for name in known if keys(name) & keys(wanted)]:
-            if len(found) > 1:
+        if alike := [name for name in known if keys(name) & keys(wanted)]:
+            if len(alike) > 1:
                 raise ClvsError(
-                    f"{wanted!r} may be {' or '.join(map(repr, found))}; give one of them as it is written."
+                    f"{wanted!r} may be {' or '.join(map(repr, alike))}; give one of them as it is written."
                 )
-            return found[0]
+            return alike[0]
     text = composed(wanted.strip())
     return next((mention.name for mention in mentions(text, known) if mention[1:] == (0, len(text))), None)
 
@@ -177,12 +177,12 @@ def mentions(text: str, names: Iterable[str] | None = None) -> list[Mention]:
     pattern, meaning = _matcher(wanted)
     plain = text.casefold()
     place = [i for i, character in enumerate(text) for _ in character.casefold()]  # some letters become two
-    found = []
+    result = []
     for match in pattern.finditer(plain):
         name = meaning[_plain(match.group())]
         if name in wanted and not _is_colour(plain, match, pattern):
-            found.append(Mention(name, place[match.start()], place[match.end() - 1] + 1))
-    return found
+            result.append(Mention(name, place[match.start()], place[match.end() - 1] + 1))
+    return result
 
 
 def _is_colour(text: str, match: re.Match[str], pattern: re.Pattern[str]) -> bool:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections import Counter
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -19,7 +20,18 @@ from assets.recipes.model import FOLDER
 from assets.recipes.questions import YES_NO, Question, ask
 from assets.recipes.render import sample_scene
 from assets.recipes.report import SECTIONS, Report, Workers
-from assets.recipes.report_numbers import choose, descriptions, finite, gains, looking, paired, rates, threshold
+from assets.recipes.report_numbers import (
+    choose,
+    descriptions,
+    finite,
+    gains,
+    looking,
+    mcnemar,
+    paired,
+    paired_interval,
+    rates,
+    threshold,
+)
 from assets.recipes.report_questions import (
     ASKED,
     BY_TYPE,
@@ -33,16 +45,10 @@ from assets.recipes.report_questions import (
     shown,
     wanted,
 )
-from assets.recipes.report_statistics import (
-    converged,
-    convergence,
-    half_life,
-    logistic,
-    mcnemar,
-    paired_interval,
-    wilson,
-)
 from assets.recipes.tokenizer import build_tokenizer
+from clvs_core.analysis.convergence import fit, logistic
+from clvs_core.analysis.decay import half_life
+from clvs_core.methods.clvs import converged
 
 from .test_recipes import Squares
 
@@ -53,11 +59,6 @@ def rng():
 
 
 # --- statistics ----------------------------------------------------------------------------------------
-
-
-def test_wilson_interval_of_eight_in_ten():
-    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert wilson(0, 10)[0] == 0
 
 
 def test_mcnemar_is_a_fair_coin():
@@ -105,7 +106,7 @@ def test_logistic_regression_meets_the_shares_of_two_groups():
 def test_convergence_gives_gamma_where_half_have_converged(rng):
     unsure = rng.random((300, 12))
     flags = rng.random((300, 12)) < 1 / (1 + np.exp(8 * (unsure - 0.4)))
-    found = convergence(unsure, flags, resamples=50)
+    found = asdict(fit(unsure, flags, resamples=50))
     low, high = found["half_converged_interval"]
     assert low < 0.4 < high
     assert found["slope"] == pytest.approx(-8, abs=1)

@@ -26,6 +26,19 @@ from tests.close import assert_same_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUR = "vanilla,clvs,vcd,tarac"
+# A method of one's own that takes as long over a question as is wished, so that a run can be ended in its middle
+SLOW = """
+import os, time
+from dataclasses import dataclass
+from clvs_core.methods import Vanilla
+
+@dataclass(frozen=True)
+class Slow(Vanilla):
+    name, label = "slow", "Slow"
+
+    def contrasted(self):
+        time.sleep(float(os.environ.get("PAUSE", "0")))
+"""
 
 
 def parsed(*words):
@@ -303,7 +316,7 @@ def test_a_method_of_ones_own_in_a_file(data, tmp_path, monkeypatch):
 
 
 def started(command):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PAUSE": "0.05"}
     process, pipe = [sys.executable, "-m", "clvs_core", *command], subprocess.PIPE
     return subprocess.Popen(process, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
 
@@ -332,13 +345,23 @@ def larger(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(larger, tmp_path_factory):
-    return finished(larger, tmp_path_factory.mktemp("whole") / "out", "--methods", FOUR)
+def asked(tmp_path_factory):
+    """The options that name the methods, of which the last can be slow."""
+    path = tmp_path_factory.mktemp("slow") / "slow.py"
+    path.write_text(SLOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clvs_core.methods.METHODS", dict(METHODS))
+        yield "--methods", f"{FOUR},{path}"
 
 
-def test_interrupted_it_says_so_and_the_same_command_goes_on(larger, uninterrupted, tmp_path):
+@pytest.fixture(scope="module")
+def uninterrupted(larger, asked, tmp_path_factory):
+    return finished(larger, tmp_path_factory.mktemp("whole") / "out", *asked)
+
+
+def test_interrupted_it_says_so_and_the_same_command_goes_on(larger, asked, uninterrupted, tmp_path):
     out = tmp_path / "out"
-    with started(words(larger, out, "--methods", FOUR)) as process:
+    with started(words(larger, out, *asked)) as process:
         answered(out, 4, process)
         process.send_signal(signal.SIGINT)
         printed, said = process.communicate(timeout=300)
@@ -348,14 +371,14 @@ def test_interrupted_it_says_so_and_the_same_command_goes_on(larger, uninterrupt
     assert "Traceback" not in said
     kept = (out / runs.ANSWERS).read_bytes()
     assert 4 <= kept.count(b"\n") < len(uninterrupted)
-    assert_same_rows(finished(larger, out, "--methods", FOUR), uninterrupted)
+    assert_same_rows(finished(larger, out, *asked), uninterrupted)
     assert (out / runs.ANSWERS).read_bytes().startswith(kept)
 
 
-def test_killed_with_its_workers_it_loses_no_answer(larger, uninterrupted, tmp_path):
+def test_killed_with_its_workers_it_loses_no_answer(larger, asked, uninterrupted, tmp_path):
     """First a worker, whose pictures others must answer, then the command itself, which must leave none behind."""
     out = tmp_path / "out"
-    with started(words(larger, out, "--methods", FOUR, "--workers", 2)) as process:
+    with started(words(larger, out, *asked, "--workers", 2)) as process:
         answered(out, 24, process)
         workers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
         workers[-1].kill()
@@ -368,7 +391,7 @@ def test_killed_with_its_workers_it_loses_no_answer(larger, uninterrupted, tmp_p
     assert psutil.wait_procs(children, timeout=60)[1] == []
     kept = (out / runs.ANSWERS).read_bytes()
     assert kept.count(b"\n") < len(uninterrupted)
-    assert_same_rows(finished(larger, out, "--methods", FOUR), uninterrupted)
+    assert_same_rows(finished(larger, out, *asked), uninterrupted)
     assert (out / runs.ANSWERS).read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
 
 

@@ -8,7 +8,7 @@ import pytest
 from clvs_core import benchmarks
 from clvs_core.benchmarks.answers import read_answers
 from clvs_core.benchmarks.parsers import PARSERS, Judged
-from clvs_core.benchmarks.report import tables as report
+from clvs_core.benchmarks.report.cells import estimate_of
 from clvs_core.benchmarks.sets.amber import GROUPS
 from tests.benchmarks import files, literal
 
@@ -242,6 +242,6 @@ def test_tables_have_no_interval_beside_a_number_that_is_not_of_all_answers(tmp_
     answers = {q.id: "maybe" if n % 3 else q.label for n, q in enumerate(questions)}
     lmms, own = (POPE.score(questions, answers, name) for name in ("lmms", "amber"))
     assert lmms.official["All"]["recall"] == 1.0
-    assert report._estimate(POPE, lmms, "All", "f1") is report._estimate(POPE, lmms, "All", "recall") is None
-    assert report._estimate(POPE, lmms, "All", "accuracy") == lmms.groups["All"].accuracy
-    assert report._estimate(POPE, own, "All", "f1") == own.groups["All"].f1
+    assert estimate_of(POPE, lmms, "All", "f1") is estimate_of(POPE, lmms, "All", "recall") is None
+    assert estimate_of(POPE, lmms, "All", "accuracy") == lmms.groups["All"].accuracy
+    assert estimate_of(POPE, own, "All", "f1") == own.groups["All"].f1

@@ -10,10 +10,11 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from clvs_core import benchmarks
+from clvs_core.benchmarks import report
 from clvs_core.benchmarks.question import Question
-from clvs_core.benchmarks.report import tables as report
 from clvs_core.benchmarks.report.paper_numbers import beta, paper_model, paper_models, paper_tables
-from clvs_core.benchmarks.report.table import CSV_COLUMNS
+from clvs_core.benchmarks.report.render import CSV_COLUMNS, csv_text, latex, markdown
+from clvs_core.benchmarks.report.table import best, heading, sections
 from clvs_core.benchmarks.running.folder import ANSWERS, find_runs, read_run
 from clvs_core.cli import report as report_command
 from clvs_core.errors import ClvsError
@@ -34,7 +35,7 @@ def read(*folders):
 
 def found(runs, paper=True, **more):
     """Tables by name."""
-    return {table.name: table for table in report.tables(runs, paper, **more)}
+    return {table.name: table for table in report.tables(runs, paper=paper, **more)}
 
 
 def rows(table):
@@ -190,12 +191,17 @@ def test_counts_that_fit_the_papers_amber_row_print_it_and_its_ablation_row(tmp_
     assert not [note for note in tables["amber"].notes if note.startswith("Unlike")]
     row = rows(tables["ablation"])["LLaVA-1.5-7B", "", "CLVS"]
     assert [(cell.ours, cell.difference) for cell in row.cells] == [(75.0, 0), (93.3, 0), (67.1, 0), (78.1, 0)]
-    text = report.markdown(tables["amber"])
+    text = markdown(tables["amber"])
     assert "77.6 +0.0" in text
     assert max(len(line) for line in text.splitlines() if line.startswith("|")) <= 120
 
 
 # --- the numbers are those of score and compare -------------------------------------------------------
+
+
+def test_one_question_is_said_as_one(tmp_path):
+    (table,) = report.tables(read(made_run(tmp_path / "run", questions=made.pope_questions(1)[:1])), paper=False)
+    assert any(", 1 question about 1 picture;" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("name", ["amber", "rbench", "pope", "mme"])
@@ -249,14 +255,14 @@ def test_numbers_that_every_resample_gives_have_no_interval_and_a_note_says_so(t
         assert (cells[name].ours, cells[name].low, cells[name].high) == (value, None, None)
     assert (cells["accuracy"].low, cells["accuracy"].high) == (94.0, 100.0)
     assert note in table.notes
-    text = report.markdown(table)
+    text = markdown(table)
     assert not re.search(r"100\.0–100\.0|200\.0–200\.0|\+0\.0 to \+0\.0", text)
     assert note in text
-    assert note in report.latex(table)
-    assert "(100.0--100.0)" not in report.latex(table)
+    assert note in latex(table)
+    assert "(100.0--100.0)" not in latex(table)
     (line,) = [
         line
-        for line in csv.DictReader(io.StringIO(report.csv_text([table])))
+        for line in csv.DictReader(io.StringIO(csv_text([table])))
         if (line["method"], line["part"], line["column"]) == ("CLVS", "total", "score")
     ]
     assert (line["ours"], line["ours_low"], line["ours_high"]) == ("1000.0", "", "")
@@ -272,11 +278,11 @@ def test_optional_facts_of_a_run_may_be_absent(tmp_path):
         bare = {key: value for key, value in about.items() if key in needed} | {"model": {}}
         (folder / "run.json").write_text(json.dumps(bare))
         for paper in (False, True):
-            for table in report.tables(read(folder), paper):
-                assert report.markdown(table)
-                assert report.latex(table)
-                assert "None on None" not in report.markdown(table)
-                assert report.heading(table.rows[0]).startswith("unnamed model")
+            for table in report.tables(read(folder), paper=paper):
+                assert markdown(table)
+                assert latex(table)
+                assert "None on None" not in markdown(table)
+                assert heading(table.rows[0]).startswith("unnamed model")
 
 
 def test_parts_have_sections_of_their_own(tmp_path):
@@ -322,7 +328,7 @@ def test_parsers_are_the_official_the_papers_or_a_named_one(tmp_path):
     departs = found(runs, parser="pope")["pope"].notes
     assert any("parser pope, the paper's answers were read with clvs" in note for note in departs)
     with pytest.raises(ClvsError, match="There is no parser 'magic'"):
-        report.tables(runs, True, parser="magic")
+        report.tables(runs, paper=True, parser="magic")
 
 
 # --- which rows ---------------------------------------------------------------------------------------
@@ -348,14 +354,14 @@ def test_a_model_that_the_paper_does_not_have_stands_beside_one_that_it_has(tmp_
         table = found(runs, beside=beside)["pope"]
         row = rows(table)["Scenes", "", "CLVS"]
         assert (row.paper_model, row.cells[0].paper, row.same_model) == (*expected, False)
-        assert f"### Scenes, beside the paper's {expected[0]}: another model" in report.markdown(table)
+        assert f"### Scenes, beside the paper's {expected[0]}: another model" in markdown(table)
         assert any("no measure of reproduction" in note for note in table.notes)
     # A table without LLaVA-1.5-7B takes its first model.
     assert found(runs)["pope-random"].rows[0].paper_model == "LLaVA-Next"
     with pytest.raises(ClvsError, match=r"The paper has no model 'GPT'; choose one of LLaVA-1\.5-7B"):
-        report.tables(runs, True, beside="GPT")
+        report.tables(runs, paper=True, beside="GPT")
     with pytest.raises(ClvsError, match="add --paper, or leave --beside out"):
-        report.tables(runs, False, beside="LLaVA-1.5-7B")
+        report.tables(runs, paper=False, beside="LLaVA-1.5-7B")
 
 
 def test_a_table_without_numbers_of_the_model_beside_says_so(tmp_path):
@@ -367,7 +373,7 @@ def test_a_table_without_numbers_of_the_model_beside_says_so(tmp_path):
     assert "beside it stand" not in notes
     assert "Unlike the paper's runs" not in notes
     assert all(cell.paper is None for row in tables["ablation"].rows for cell in row.cells)
-    assert report.heading(tables["ablation"].rows[0]) == "Scenes"
+    assert heading(tables["ablation"].rows[0]) == "Scenes"
 
 
 def test_a_model_of_the_paper_never_gets_the_numbers_of_another(tmp_path):
@@ -461,7 +467,7 @@ def test_different_answers_to_the_same_in_two_runs_are_refused(tmp_path):
     with pytest.raises(
         ClvsError, match=r"/a and \S+/b have different answers of CLVS of LLaVA-1.5-7B to POPE, asked in"
     ):
-        report.tables(runs, True)
+        report.tables(runs, paper=True)
 
 
 def test_a_tie_that_another_batch_tipped_is_told_and_does_not_hinder(tmp_path):
@@ -537,7 +543,7 @@ def test_different_questions_under_the_same_ids_are_refused_for_one_model_and_no
     others = [Question(q.id, "other.jpg", q.text + " Now?", q.label, q.kind, q.source, meta=q.meta) for q in questions]
     one, other = made_run(tmp_path / "a"), made_run(tmp_path / "b", questions=others, methods={"pai": "pai"})
     with pytest.raises(ClvsError, match="different questions under the id coco/random/1; report the runs"):
-        report.tables(read(one, other), True)
+        report.tables(read(one, other), paper=True)
     change_run(other, model={"name": "llava-1.5-13b", "label": "LLaVA-1.5 13B"})
     for paper in (True, False):
         notes = found(read(one, other), paper)["pope"].notes
@@ -581,9 +587,9 @@ def test_an_incomplete_run_is_marked_and_never_the_best(tmp_path):
     table = found(runs, False)["pope"]
     row = rows(table)["LLaVA-1.5-7B", "All", "CLVS"]
     assert (row.note, row.answers, row.questions) == ("70 of 108 answers", 70, 108)
-    assert "CLVS (70 of 108 answers)" in report.markdown(table)
-    everything = next(section for section in report.sections(table) if section[0].part == "All")
-    assert not report.best(table, everything)
+    assert "CLVS (70 of 108 answers)" in markdown(table)
+    everything = next(section for section in sections(table) if section[0].part == "All")
+    assert not best(table, everything)
     row = rows(table)["LLaVA-1.5-7B", "random", "CLVS"]
     assert (row.note, row.answers) == ("", 36)  # this part is complete
     keep_lines(part, 0)
@@ -679,10 +685,10 @@ def md_rows(text):
 @pytest.mark.parametrize("paper", [True, False])
 def test_markdown_can_be_read_back(tmp_path, paper):
     (table,) = found(read(made_run(tmp_path / "run", "mme")), paper).values()
-    lines = md_rows(report.markdown(table))
+    lines = md_rows(markdown(table))
     assert {len(line) for line in lines} == {len(table.columns) + 1}
     at = iter(lines)
-    for section in report.sections(table):
+    for section in sections(table):
         assert next(at) == ["Method", *(column.short for column in table.columns)]
         assert set("".join(next(at))) == {"-", ":"}
         for row in section:
@@ -706,26 +712,26 @@ def test_markdown_can_be_read_back(tmp_path, paper):
 
 def test_the_best_number_of_a_section_is_bold(tmp_path):
     run = made_run(tmp_path / "run", answer=lambda q, m: q.label if m == "clvs" else "Yes")
-    text = report.markdown(found(read(run))["pope-random"])
+    text = markdown(found(read(run))["pope-random"])
     assert [cell for line in md_rows(text) for cell in line if "**" in cell] == ["**100.00**"] * 4  # recall: both
     few = made_run(
         tmp_path / "few", questions=made.pope_questions(1), methods={"pai": "pai"}, answer=lambda q, m: q.label
     )
     table = found(read(run, few), False)["pope"]
-    for section in report.sections(table):
-        assert {i for i, _ in report.best(table, section)} == {0, 1}
+    for section in sections(table):
+        assert {i for i, _ in best(table, section)} == {0, 1}
 
 
 @pytest.mark.parametrize("paper", [True, False])
 def test_text_from_files_is_escaped(nasty, paper):
-    for table in report.tables(nasty, paper):
-        text = report.markdown(table)
+    for table in report.tables(nasty, paper=paper):
+        text = markdown(table)
         assert "\x1b" not in text
         assert re.search(r"(?<!\\)<", text) is None
         assert {len(line) for line in md_rows(text)} == {len(table.columns) + 1}
         assert r"A\|B\*\[x\](y)\<b\>\_" in text
-        assert "\n" not in report.heading(table.rows[0])
-        tex = report.latex(table)
+        assert "\n" not in heading(table.rows[0])
+        tex = latex(table)
         assert tex.isascii()
         assert r"A\textbar{}B*{[}x{]}(y)\textless{}b\textgreater{}\_ \textbackslash{} \{\$\&\#" in tex
         check_tex(tex, table)
@@ -755,25 +761,25 @@ def check_tex(text, table):
     for line in lines:
         spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
         assert len(re.findall(r"(?<!\\)&", line)) + 1 + sum(spans) - len(spans) == len(table.columns) + 1
-    assert len(lines) >= len(table.rows) + len(report.sections(table)) + 1
+    assert len(lines) >= len(table.rows) + len(sections(table)) + 1
 
 
 @pytest.mark.parametrize("paper", [True, False])
 def test_latex_has_every_row_with_the_papers_numbers(tmp_path, paper):
-    for table in report.tables(read(*(made_run(tmp_path / n, n) for n in ("amber", "pope", "mme"))), paper):
-        text = report.latex(table)
+    for table in report.tables(read(*(made_run(tmp_path / n, n) for n in ("amber", "pope", "mme"))), paper=paper):
+        text = latex(table)
         check_tex(text, table)
         assert r"\usepackage{booktabs}" in text
-    (table,) = [table for table in report.tables(read(tmp_path), True) if table.name == "mme"]
+    (table,) = [table for table in report.tables(read(tmp_path), paper=True) if table.name == "mme"]
     row = rows(table)["LLaVA-1.5-7B", "", "VCD"]
-    assert "VCD (not run) & -- (185.0) & -- (158.3)" in report.latex(table)
+    assert "VCD (not run) & -- (185.0) & -- (158.3)" in latex(table)
     assert row.note == "not run"
 
 
 def test_csv_has_every_cell(nasty, tmp_path):
     other = read(keep_lines(made_run(tmp_path / "b", "pope"), 100), made_run(tmp_path / "c", "mme"))
-    tables = report.tables([*nasty, *other], True)
-    lines = list(csv.DictReader(io.StringIO(report.csv_text(tables))))
+    tables = report.tables([*nasty, *other], paper=True)
+    lines = list(csv.DictReader(io.StringIO(csv_text(tables))))
     assert tuple(lines[0]) == CSV_COLUMNS
     at = iter(lines)
     for table in tables:

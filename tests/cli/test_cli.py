@@ -626,7 +626,7 @@ def test_files_that_are_no_traces_are_refused(run, photo):
 
 
 def test_without_viz_the_rest_still_works_and_figures_say_what_is_missing(run, traces, monkeypatch):
-    monkeypatch.setitem(sys.modules, "viz.figures.traces", None)
+    monkeypatch.setitem(sys.modules, "viz.figures", None)
     code, _, err = run("figure", *traces, "--out", "f.png", question=None)
     assert code == 2
     assert "This needs the project's viz folder" in err

@@ -17,7 +17,7 @@ from clvs_core import files, trace
 from clvs_core.cli import options
 from clvs_core.files import sweep, whole, write_whole
 from tests import viewer_fakes
-from viz.figures import traces as figures
+from viz import figures
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

@@ -19,7 +19,8 @@ from clvs_core.models.geometry.grids import View, Views
 from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
 from viz import scales
-from viz.viewer import SOURCE, contract, modules, script, written
+from viz.page import widgets
+from viz.viewer import SOURCE, contract, modules, written
 
 HERE = Path(__file__).parent
 FINITE = np.isfinite(np.arange(65536, dtype="<u2").view("<f2"))
@@ -144,10 +145,12 @@ def test_the_contract_names_the_parts_of_a_payload():
     assert set(payload["methods"][0]["card"]) == set(contract.get_type_hints(contract.Card))
 
 
-def test_no_two_modules_have_a_name_in_common():
-    names = Counter(re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", script(), re.MULTILINE))
-    assert names["mount"] == 1
-    assert [name for name, count in names.items() if count > 1] == []
+@pytest.mark.parametrize(
+    "path", [SOURCE / "viewer.js", *sorted(widgets.STATIC.glob("*.js"))], ids=lambda path: path.name
+)
+def test_no_two_modules_of_a_script_have_a_name_in_common(path):
+    names = re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", modules.joined(path), re.MULTILINE)
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_modules_are_joined_after_what_they_import(tmp_path):

@@ -6,10 +6,11 @@ import { test } from 'node:test';
 
 import { bytes, decode, float16 } from '../../viz/viewer/src/arrays.js';
 import { patchAt } from '../../viz/viewer/src/places.js';
+import { TABLES } from '../../viz/viewer/src/tables.js';
 import * as twins from '../../viz/viewer/src/twins.js';
 
 const python = JSON.parse(readFileSync(process.env.TWINS, 'utf8'));
-const { colour, normalise, normaliseSigned, TABLES } = twins;
+const { colour, normalise, normaliseSigned } = twins;
 
 /** Equal within float64, through lists and objects. */
 function same(got, expected) {

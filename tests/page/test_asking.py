@@ -14,7 +14,7 @@ import clvs_core as clvs
 from clvs_core.errors import ClvsError, ModelError, Stopped
 from tests.page.acts import run
 from tests.page.fake import FakeModel
-from viz.page.asking import Asker
+from viz.page.asking import Asker, Call
 from viz.page.desks import Desks
 from viz.page.limits.listeners import GONE
 from viz.page.models import Models
@@ -49,7 +49,7 @@ def test_one_model_call_at_a_time(library):
     watched = Watched()
     asker = Asker(Models(load=lambda name, **settings: watched))
     picture = Image.new("RGB", (8, 8))
-    threads = [threading.Thread(target=asker.ask, args=("scenes", picture, "?", [], 1)) for _ in range(6)]
+    threads = [threading.Thread(target=asker.ask, args=(Call("scenes", picture, "?", [], 1),)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -62,10 +62,10 @@ def test_no_more_than_the_queue_may_wait(models, library, monkeypatch):
     asker._room = threading.BoundedSemaphore(1)
     asker._room.acquire()
     with pytest.raises(ClvsError, match="Too many people"):
-        asker.ask("scenes", None, "?", [], 1)
+        asker.ask(Call("scenes", None, "?", [], 1))
     asker._room.release()
     picture = Image.new("RGB", (96, 96))
-    assert asker.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    assert asker.ask(Call("scenes", picture, "Yes?", [clvs.Vanilla()], 4)).runs[0].text == "Yes"
     assert asker._room.acquire(blocking=False), "a place is given back"
 
 
@@ -74,11 +74,11 @@ def test_what_nobody_waits_for_any_more_is_not_asked(models, fake):
     request = SimpleNamespace(request=SimpleNamespace(scope={GONE: gone}), session_hash="somebody")
     token = LocalContext.request.set(request)
     picture = Image.new("RGB", (96, 96))
-    assert asker.ask("scenes", picture, "Yes?", [clvs.Vanilla()], 4).runs[0].text == "Yes"
+    assert asker.ask(Call("scenes", picture, "Yes?", [clvs.Vanilla()], 4)).runs[0].text == "Yes"
     gone.set()
     before = fake.opened
     with pytest.raises(Stopped):
-        asker.ask("scenes", picture, "Why?", [clvs.Vanilla()], 4)
+        asker.ask(Call("scenes", picture, "Why?", [clvs.Vanilla()], 4))
     assert fake.opened == before
     LocalContext.request.reset(token)
 

@@ -11,7 +11,7 @@ import clvs_core as clvs
 from clvs_core.key_objects import relative_gain, together
 from tests import viewer_fakes
 from tests.page.acts import event, run
-from viz.figures import traces as figures
+from viz import figures
 from viz.page import objects
 from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports
@@ -23,7 +23,7 @@ def test_exported_curves_are_the_pages_own_on_overlapping_objects(desks, monkeyp
     session = Session()
     run(desks, session)
     objects.switch(session, event(on=["dog"]))
-    objects.draw(session, event(box=[120, 96, 170, 150]))  # the dog's own box
+    objects.set_region(session, event(box=[120, 96, 170, 150]))  # the dog's own box
     given = {}
     curves = figures.curves
     monkeypatch.setattr(figures, "curves", lambda *args, **named: given.update(named, values=args[1]) or curves(*args))
@@ -43,7 +43,7 @@ def test_exported_curves_are_the_pages_own_on_overlapping_objects(desks, monkeyp
 def test_every_download_is_what_it_says(desks, kind):
     session = Session()
     run(desks, session)
-    objects.draw(session, event(box=[0, 0, 50, 50]))
+    objects.set_region(session, event(box=[0, 0, 50, 50]))
     content = Exports(desks).make(session, kind, {"step": 9, "scale": "layer", "layer": 2})
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "npz": b"PK", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
     assert content.startswith(starts[kind.rpartition(".")[2]])

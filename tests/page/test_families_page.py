@@ -124,7 +124,7 @@ def test_streams_in_the_page(page):
 def check_curves(desks, session, payload):
     """Curves of the annotated dog, of a drawn region and of the picture, as in the download."""
     assert [(item["name"], item["on"]) for item in payload["objects"]] == [("dog", True)]
-    objects.draw(session, SimpleNamespace(_data={"box": REGION}))
+    objects.set_region(session, SimpleNamespace(_data={"box": REGION}))
     objects.switch(session, SimpleNamespace(_data={"on": []}))
     result = session.result
     (region,) = objects.followed(session, result)

@@ -19,7 +19,7 @@ from clvs_core.models.registry import CARDS
 from tests.page.fake import FakeModel
 from viz.page import first_answer as record
 from viz.page import limits, main, models, offers
-from viz.page.asking import Asker, ShownPictures
+from viz.page.asking import Asker, Call, ShownPictures
 from viz.page.desks import Desks
 from viz.page.explore import explore
 from viz.page.models import Models
@@ -199,7 +199,7 @@ def test_methods_are_taken_along_to_a_model_that_can_run_them(library):
 def test_an_answer_that_is_still_coming_is_waited_for(library, monkeypatch):
     monkeypatch.setattr(models, "PATIENCE", 0.05)
     found = own(Loader())
-    answers = Asker(found).stream("scenes", Image.new("RGB", (64, 64)), *QUESTION)
+    answers = Asker(found).stream(Call("scenes", Image.new("RGB", (64, 64)), *QUESTION))
     next(answers)
     with pytest.raises(ModelError, match="answer is still coming"):
         list(found.switch("llava-1.5-7b"))
@@ -230,7 +230,7 @@ def test_a_visitor_loads_nothing_that_is_not_offered(library, request_):
     assert "Only who runs this page" in payload["error"]
     assert len(rest) == 3
     with pytest.raises(ModelError, match="choose one of scenes"):
-        Asker(found).ask("llava-1.5-7b", None, *QUESTION)
+        Asker(found).ask(Call("llava-1.5-7b", None, *QUESTION))
     link = SimpleNamespace(query_params={"scene": "street", "model": "llava-1.5-7b"})
     assert desks.arriving.arrive(session, link)[5] == "scenes", "a link loads nothing either"
     assert loader.loads == before

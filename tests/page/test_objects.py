@@ -26,7 +26,7 @@ def test_a_switched_object_stays_for_a_setting_and_not_for_a_new_question(desks)
 def test_a_region_stays_while_the_picture_does(desks):
     session = Session()
     run(desks, session)
-    objects.draw(session, event(box=[0, 0, 50, 50]))
+    objects.set_region(session, event(box=[0, 0, 50, 50]))
     last = run(desks, session, question="Is there a car?")[-1]
     assert session.region == {"box": [0, 0, 50, 50]}
     objects.switch(session, event(on=[]))  # the viewer follows a region alone
@@ -44,5 +44,5 @@ def test_a_region_stays_while_the_picture_does(desks):
 ])  # fmt: skip
 def test_a_broken_region_is_no_region(desks, data):
     session = Session(region={"box": [0, 0, 1, 1]})
-    objects.draw(session, event(**data))
+    objects.set_region(session, event(**data))
     assert session.region == {}

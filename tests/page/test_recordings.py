@@ -20,8 +20,8 @@ from starlette.datastructures import QueryParams
 
 from clvs_core.errors import ClvsError
 from tests import recordings as made
-from viz.figures import traces as figures
-from viz.page import main, objects
+from viz import figures
+from viz.page import events, main, objects
 from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports
 from viz.page.explore import explore
@@ -88,6 +88,21 @@ def rewrite(copy, change, id="kite-weather-1"):
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------
+
+
+def test_of_choices_that_overtake_each_other_the_last_is_shown(live, folder, monkeypatch):
+    replaying, session = Replaying(Recordings([folder]), live), Session()
+    read = replaying._payload
+
+    def overtaken(recorded, item, view):
+        if item.id == "kite-weather-1":  # while it is read, a later choice comes and is answered
+            later = replaying.open(session, event(recording=made.NAME, id="savanna-1", choice=2))
+            assert later[1]["recorded"]["id"] == "savanna-1"
+        return read(recorded, item, view)
+
+    monkeypatch.setattr(replaying, "_payload", overtaken)
+    assert replaying.open(session, event(recording=made.NAME, id="kite-weather-1", choice=1)) == events.unchanged(2)
+    assert session.payload["recorded"]["id"] == "savanna-1"
 
 
 @pytest.mark.parametrize("line", made.LINES)
@@ -221,7 +236,7 @@ def test_every_download_but_traces(replaying, live):
 def test_numbers_are_the_live_ones_with_what_the_visitor_chose(replaying, live):
     def table(session):
         objects.switch(session, event(on=["dog"]))
-        objects.draw(session, event(box=[10, 10, 200, 300]))
+        objects.set_region(session, event(box=[10, 10, 200, 300]))
         return list(csv.reader(io.StringIO(Exports(live, replaying).make(session, "numbers.csv", {}).decode())))
 
     recorded, asked = Session(), Session()

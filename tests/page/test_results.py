@@ -232,7 +232,7 @@ def test_without_a_run_the_board_says_so(desks, tmp_path):
     # an ablation: only what is taken away is said, not what both have
     ({"clvs": "clvs:gamma=0.25,early_termination=true",
       "clvs:gamma=0.25,early_termination=false": "clvs:gamma=0.25,early_termination=false"},
-     ["CLVS", "CLVS (no early stop)"]),
+     ["CLVS", "CLVS (no early termination)"]),
     # a sweep around the usual settings, which it meets once more
     ({"clvs": "clvs:alpha=0.8,gamma=0.25", "clvs:alpha=0.1,gamma=0.25": "clvs:alpha=0.1,gamma=0.25",
       "clvs:gamma=0.25": "clvs:alpha=0.8,gamma=0.25"},

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from clvs_core.cli import main as cli
 from tests.viz.test_figures import PICTURE, _trace
+from viz import figures
 from viz.figures import fonts
-from viz.figures import traces as figures
+from viz.figures.style import plain, wrapped
 
 CHINESE, THAI = "图片里有狗吗", "หมา"
 
@@ -130,13 +131,13 @@ def test_text_that_matplotlibs_own_font_has_looks_for_none(installed, monkeypatc
 
 
 def test_wide_letters_count_twice_where_text_is_cut():
-    assert figures.plain("abcdef", 6) == "abcdef"
-    assert figures.plain("abcdefg", 6) == "abcde…"
-    assert figures.plain(CHINESE, 12) == CHINESE
-    assert figures.plain(CHINESE, 11) == CHINESE[:5] + "…"
-    assert figures.plain("", 3) == ""
-    assert figures._wrapped(f"a dog {CHINESE}", 8) == f"a dog {CHINESE[:1]}\n{CHINESE[1:5]}\n{CHINESE[5:]}"
-    wide = sum(2 if unicodedata.east_asian_width(c) == "W" else 1 for c in figures.plain(CHINESE * 9, 20)[:-1])
+    assert plain("abcdef", 6) == "abcdef"
+    assert plain("abcdefg", 6) == "abcde…"
+    assert plain(CHINESE, 12) == CHINESE
+    assert plain(CHINESE, 11) == CHINESE[:5] + "…"
+    assert plain("", 3) == ""
+    assert wrapped(f"a dog {CHINESE}", 8) == f"a dog {CHINESE[:1]}\n{CHINESE[1:5]}\n{CHINESE[5:]}"
+    wide = sum(2 if unicodedata.east_asian_width(c) == "W" else 1 for c in plain(CHINESE * 9, 20)[:-1])
     assert wide <= 19
 
 
@@ -151,5 +152,5 @@ def test_the_command_says_what_to_install(installed, tmp_path, capsys):
 
 
 def test_drawing_in_threads_needs_no_global_state():
-    code = "from viz import fonts; import matplotlib; assert matplotlib.rcParams == matplotlib.rcParamsDefault"
+    code = "from viz.figures import fonts; import matplotlib; assert matplotlib.rcParams == matplotlib.rcParamsDefault"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -22,8 +22,12 @@ from clvs_core.benchmarks.report.paper_numbers import paper_tables
 from clvs_core.benchmarks.running.folder import ANSWERS, read_run
 from clvs_core.errors import ClvsError
 from viz import scales
-from viz.figures import paper
-from viz.figures.traces import save
+from viz.figures import paper, save
+from viz.figures.convergence import convergence_figure
+from viz.figures.decay import decay_figure
+from viz.figures.mme import mme_figure
+from viz.figures.peaks import peaks_figure
+from viz.figures.runs import LOOKS
 
 from ..benchmarks.made import made_run, pope_questions
 from .test_scales import BLINDNESS, lab, linear
@@ -220,7 +224,7 @@ def test_files_are_png_and_svg(made, tmp_path):
 def test_threads_may_draw_at_once(made):
     def draw(number):
         buffer = io.BytesIO()
-        save(paper.decay_figure(made["pope"]) if number % 2 else paper.mme_figure(made["alone"]), buffer)
+        save(decay_figure(made["pope"]) if number % 2 else mme_figure(made["alone"]), buffer)
         return buffer.getvalue()
 
     alone = [draw(0), draw(1)]
@@ -229,7 +233,7 @@ def test_threads_may_draw_at_once(made):
 
 
 def test_eight_methods_can_be_told_apart_whatever_the_colour_blindness():
-    looks = paper._LOOKS
+    looks = LOOKS
     for matrix in BLINDNESS.values():
         seen = [lab(np.array(matrix) @ linear(look.colour)) for look in looks]
         assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 20
@@ -242,7 +246,7 @@ def test_eight_methods_can_be_told_apart_whatever_the_colour_blindness():
 @pytest.mark.parametrize("share", [False, True])
 def test_decay_has_a_line_a_band_and_a_marked_peak_for_each_method(made, share):
     run = made["pope"]
-    figure = paper.decay_figure(run, share=share)
+    figure = decay_figure(run, share=share)
     (ax,) = figure.axes
     found = decay(run)
     drawn = lines(ax)
@@ -276,7 +280,7 @@ def test_decay_has_a_line_a_band_and_a_marked_peak_for_each_method(made, share):
 def test_vanilla_is_on_top_and_many_methods_have_no_bands(made):
     """VCD leaves the weights alone: its line is vanilla's."""
     for name, bands in (("pope", 2), ("deep", 0)):
-        figure = paper.decay_figure(made[name])
+        figure = decay_figure(made[name])
         (ax,) = figure.axes
         vanilla, *others = lines(ax).values()
         assert vanilla.get_zorder() > max(line.get_zorder() for line in others)
@@ -292,7 +296,7 @@ def test_peaks_have_ticks(tmp_path):
         return row
 
     run = rewritten(run_of(tmp_path / "run", records=("key_objects",), layers=32), change)
-    (ax,) = paper.decay_figure(run, width=3.3).axes
+    (ax,) = decay_figure(run, width=3.3).axes
     assert ax.get_xticks().tolist() == [1, 4, 8, 12, 17, 20, 24, 28, 32]
     assert ax.get_xticks(minor=True).tolist() == [18]  # no room for its number
 
@@ -300,16 +304,16 @@ def test_peaks_have_ticks(tmp_path):
 def test_one_method_of_each_kind_is_drawn_unless_others_are_asked_for(tmp_path):
     methods = specs((a / 10, 0.8) for a in range(11)) | {"pai": "pai"}
     run = run_of(tmp_path / "run", methods=methods, records=("key_objects",))
-    assert [name.partition(",")[0] for name in lines(paper.decay_figure(run).axes[0])] == ["Vanilla", "CLVS", "PAI"]
+    assert [name.partition(",")[0] for name in lines(decay_figure(run).axes[0])] == ["Vanilla", "CLVS", "PAI"]
     names = ["clvs:alpha=0.3,beta=0.8", "clvs:alpha=0.8,beta=0.8"]
-    shown = lines(paper.decay_figure(run, names).axes[0])
+    shown = lines(decay_figure(run, names).axes[0])
     assert [name.partition(",")[0] for name in shown] == ["CLVS (α 0.3)", "CLVS (α 0.8)"]
 
 
 def test_peaks_are_bars_and_gains_lines_over_shaded_layers(made):
     run = made["pope"]
     found = decay(run)
-    figure = paper.peaks_figure(run)
+    figure = peaks_figure(run)
     left, right = figure.axes
     bars = [bar for bar in left.patches if bar.get_height() > 0]
     for number, fall in enumerate(found.falls.values()):
@@ -328,12 +332,12 @@ def test_peaks_are_bars_and_gains_lines_over_shaded_layers(made):
     assert "each cut at 100%" in caption
     assert f"Mean gain in layer 7 (shaded): CLVS {gain.mean.value:+.1%}".replace("-", "−") in caption
     assert legend(figure) == ["Vanilla", "CLVS"]
-    asked = paper.peaks_figure(run, layers=(2, 4))
+    asked = peaks_figure(run, layers=(2, 4))
     assert "Mean gain in layers 3 to 5" in asked.get_supxlabel()
 
 
 def test_more_than_three_methods_peak_as_lines(made):
-    figure = paper.peaks_figure(made["deep"])
+    figure = peaks_figure(made["deep"])
     found = decay(made["deep"])
     left, right = figure.axes
     assert not left.patches
@@ -347,7 +351,7 @@ def test_more_than_three_methods_peak_as_lines(made):
 
 def test_samples_without_a_gain_are_counted_in_the_caption(tmp_path):
     run = run_of(tmp_path / "run", records=("key_objects",))
-    assert "have no gain" not in paper.peaks_figure(run).get_supxlabel()
+    assert "have no gain" not in peaks_figure(run).get_supxlabel()
 
     def change(row):
         if row["method"] == "vanilla" and row.get("attention"):
@@ -355,12 +359,12 @@ def test_samples_without_a_gain_are_counted_in_the_caption(tmp_path):
         return row
 
     number = len(decay(run).samples.ids)
-    assert f"Up to {number} questions" in paper.peaks_figure(rewritten(run, change)).get_supxlabel()
+    assert f"Up to {number} questions" in peaks_figure(rewritten(run, change)).get_supxlabel()
 
 
 def test_without_vanilla_there_are_peaks_alone(tmp_path):
     run = run_of(tmp_path / "run", methods={"clvs": "clvs", "pai": "pai"}, records=("key_objects",))
-    assert len(paper.peaks_figure(run).axes) == 1
+    assert len(peaks_figure(run).axes) == 1
 
 
 def test_one_question_is_drawn_without_bands(tmp_path):
@@ -373,13 +377,13 @@ def test_one_question_is_drawn_without_bands(tmp_path):
 
 
 def test_a_figure_that_cannot_be_drawn_says_why(made, tmp_path):
-    for draw in (paper.decay_figure, paper.peaks_figure, paper.convergence_figure, paper.mme_figure):
+    for draw in (decay_figure, peaks_figure, convergence_figure, mme_figure):
         with pytest.raises(ClvsError, match=r"(holds no|is a run of AMBER).*;"):
             draw(made["alpha"])
     run = run_of(tmp_path / "run", records=("key_objects",))
     bare = rewritten(run, lambda row: {key: value for key, value in row.items() if key != "picture_attention"})
     with pytest.raises(ClvsError, match="without share"):
-        paper.decay_figure(bare, share=True)
+        decay_figure(bare, share=True)
     (tmp_path / "run" / ANSWERS).write_text("")
     begun = read_run(tmp_path / "run")
     assert paper.figures([begun]) == {}
@@ -391,7 +395,7 @@ def test_a_figure_that_cannot_be_drawn_says_why(made, tmp_path):
 def test_convergence_has_both_distributions_the_curve_and_binned_shares(made):
     run = made["pope"]
     found = convergence(run)
-    figure = paper.convergence_figure(run)
+    figure = convergence_figure(run)
     left, right = figure.axes
     edges = np.linspace(0, 1, 21)
     for stairs, flags in zip(left.patches, (found.flags, ~found.flags), strict=True):
@@ -419,7 +423,7 @@ def test_convergence_has_both_distributions_the_curve_and_binned_shares(made):
 def test_where_all_or_none_has_converged_nothing_is_fitted(tmp_path, flag):
     run = run_of(tmp_path / "run", records=("lens",))
     run = rewritten(run, lambda row: row | {"converged": [flag] * 12})
-    figure = paper.convergence_figure(run)
+    figure = convergence_figure(run)
     assert_legible(figure)
     assert "logistic regression" not in legend(figure)
     assert ("converged" if flag else "not converged") in legend(figure)
@@ -430,10 +434,10 @@ def test_where_all_or_none_has_converged_nothing_is_fitted(tmp_path, flag):
 def test_layers_that_were_not_measured_are_left_out(tmp_path):
     run = run_of(tmp_path / "run", records=("lens",))
     run = rewritten(run, lambda row: row | {"uncertainty": [None] * 4 + row["uncertainty"][4:]})
-    figure = paper.convergence_figure(run)
+    figure = convergence_figure(run)
     assert "864 observations" in figure.get_supxlabel()
     none = rewritten(run, lambda row: row | {"uncertainty": [None] * 12})
-    assert_legible(paper.convergence_figure(none))
+    assert_legible(convergence_figure(none))
 
 
 # --- MME ----------------------------------------------------------------------------------------------
@@ -445,7 +449,7 @@ def bars_of(ax, label):
 
 def test_mme_has_a_bar_and_an_interval_for_each_task_and_method(made):
     run = made["mme"]
-    figure = paper.mme_figure(run)
+    figure = mme_figure(run)
     scores = {name: run.benchmark.score(run.questions, run.answers[name]) for name in run.methods}
     assert [ax.get_title(loc="left") for ax in figure.axes] == [
         "existence",
@@ -459,7 +463,7 @@ def test_mme_has_a_bar_and_an_interval_for_each_task_and_method(made):
         group = ax.get_title(loc="left")
         official = [s.official["total"] if group == "total" else s.official[group]["score"] for s in scores.values()]
         assert [bar.get_width() for bar in bars_of(ax, "ours")] == pytest.approx(official)
-        assert [to_hex(bar.get_facecolor()) for bar in bars_of(ax, "ours")] == [look.colour for look in paper._LOOKS]
+        assert [to_hex(bar.get_facecolor()) for bar in bars_of(ax, "ours")] == [look.colour for look in LOOKS]
         assert [text.get_text() for text in ax.texts] == [f"{value:.0f}" for value in official]
         ends = [one.lines[2][0].get_segments()[0][:, 0] for one in ax.containers if isinstance(one, ErrorbarContainer)]
         honest = [(s.groups[group].score.low, s.groups[group].score.high) for s in scores.values()]
@@ -473,7 +477,7 @@ def test_mme_has_a_bar_and_an_interval_for_each_task_and_method(made):
 
 def test_a_score_that_every_resample_gives_has_no_interval(tmp_path):
     run = run_of(tmp_path / "run", "mme", answer=lambda q, m: "Yes" if m == "vanilla" else q.label)
-    figure = paper.mme_figure(run)
+    figure = mme_figure(run)
     for ax, group in zip(figure.axes, ("existence", "count", "position", "color", "OCR", "total"), strict=True):
         assert not [one for one in ax.containers if isinstance(one, ErrorbarContainer)], group
         assert len(bars_of(ax, "ours")) == 2
@@ -492,7 +496,7 @@ def test_the_papers_bars_stand_below_ours_for_its_own_models_only(made):
 
 
 def test_the_paper_may_lack_a_method(made):
-    figure = paper.mme_figure(made["mme"], {"CLVS": {"existence": 195.0}})
+    figure = mme_figure(made["mme"], {"CLVS": {"existence": 195.0}})
     assert [bar.get_width() for bar in bars_of(figure.axes[0], "paper")] == [195.0]
     assert not bars_of(figure.axes[1], "paper")
 
@@ -501,7 +505,7 @@ def test_only_pictures_with_all_answers_count(tmp_path):
     run = run_of(tmp_path / "run", "mme")
     gone = {"color/0001/no", "OCR/0002/yes"}
     cut = rewritten(run, lambda row: None if row["id"] in gone and row["method"] == "clvs" else row)
-    assert "56 questions on 28 pictures" in paper.mme_figure(cut).get_supxlabel()
+    assert "56 questions on 28 pictures" in mme_figure(cut).get_supxlabel()
 
 
 # --- sweeps -------------------------------------------------------------------------------------------

@@ -1,1 +1,16 @@
-"""Figures for papers and slides, drawn with matplotlib: one file a figure. Knows traces and runs, no model, no page."""
+"""Figures for papers and slides, drawn with matplotlib: one file a figure.
+
+Knows traces and runs, no model, no page. This package offers what is drawn of traces; `paper` what is drawn of runs.
+
+    figure = heatmaps(picture, [vanilla.trace, clvs.trace], outline=dog.mask)
+    save(figure, "dog.pdf")
+"""
+
+from .curves import curves
+from .fonts import FontWarning
+from .heatmaps import heatmaps
+from .style import FORMATS, save
+from .traces import labels
+from .uncertainty import uncertainty
+
+__all__ = ["FORMATS", "FontWarning", "curves", "heatmaps", "labels", "save", "uncertainty"]

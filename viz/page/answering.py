@@ -19,7 +19,7 @@ from clvs_core.methods.base import NoisedPicture
 from clvs_core.methods.settings import explicit, schema
 from clvs_core.models.registry import card_for
 from viz.page import limits
-from viz.page.asking import Asker
+from viz.page.asking import Asker, Call
 from viz.page.library import FirstAnswer, Library
 from viz.page.pictures import Pictures
 from viz.page.screen import GONE, Screen
@@ -86,8 +86,8 @@ class Answering:
         session.on = None  # the viewer starts afresh with a new id, too
         if session.region and (session.payload or self.first.payload)["image"]["url"] != picture.url:
             session.region = {}  # it was drawn on another picture
-        answers = self.asker.stream(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
-        with contextlib.closing(answers):
+        call = Call(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
+        with contextlib.closing(self.asker.stream(call)) as answers:
             for answer in answers:
                 if not session.current(ticket):
                     return
@@ -174,15 +174,9 @@ class Answering:
         changed = replace(last, settings=settings, methods=methods, finished=True)
         if not missing:
             return replace(changed, runs=[runs[text] for text in settings.methods])
-        answer = self.asker.ask(
-            settings.model,
-            last.picture.image,
-            last.question,
-            missing,
-            settings.tokens,
-            settings.prompt,
-            beside=[method for method in methods if spec(method) in runs],
-        )
+        call = Call(settings.model, last.picture.image, last.question, missing, settings.tokens, settings.prompt)
+        call = replace(call, beside=[method for method in methods if spec(method) in runs])
+        answer = self.asker.ask(call)
         runs |= zip(map(spec, missing), answer.runs, strict=True)
         return self.screen.progressed(changed, replace(answer, runs=[runs[text] for text in settings.methods]))
 

@@ -22,7 +22,7 @@ from clvs_core.key_objects import category as key_category
 from clvs_core.models.prompts import CHAT, parse
 from viz.page import limits
 from viz.page.answering import check
-from viz.page.asking import Answer, Asker
+from viz.page.asking import Answer, Asker, Call
 from viz.page.library import Library
 from viz.page.screen import sentence
 
@@ -109,7 +109,7 @@ def _answer(
     target = asker.models.get(name).target
     for method in methods:
         check(method, target)
-    return (path, picture), asker.ask(name, picture, text, methods, count, prompt), text
+    return (path, picture), asker.ask(Call(name, picture, text, methods, count, prompt)), text
 
 
 def _path(image: Any, library: Library) -> Path:

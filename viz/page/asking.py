@@ -98,21 +98,13 @@ class Asker:
         self._streamed = border.across(self._stream, self._seconds)
         self._asked = border.across(self._ask, self._seconds)
 
-    def stream(
-        self,
-        name: str,
-        picture: Any,
-        question: str,
-        methods: Sequence[Any],
-        max_new_tokens: int,
-        prompt: str = CHAT,
-    ) -> Generator[Answer, None, None]:
+    def stream(self, call: Call) -> Generator[Answer, None, None]:
         """Yields once when the picture has been read and once per token; closing it frees the engine's tensors."""
-        self.models.get(name)
-        with contextlib.closing(self._streamed(Call(name, picture, question, methods, max_new_tokens, prompt))) as sent:
+        self.models.get(call.model)
+        with contextlib.closing(self._streamed(call)) as sent:
             answer = next(sent)
             yield answer
-            logs = [RunLog(method, answer.views, answer.tokens) for method in methods]
+            logs = [RunLog(method, answer.views, answer.tokens) for method in call.methods]
             for additions in sent:
                 for log, new in zip(logs, additions, strict=True):
                     if new is not None:
@@ -143,25 +135,15 @@ class Asker:
                 steps.close()
                 del image, steps
 
-    def ask(
-        self,
-        name: str,
-        picture: Any,
-        question: str,
-        methods: Sequence[Any],
-        max_new_tokens: int,
-        prompt: str = CHAT,
-        beside: Sequence[Any] = (),
-    ) -> Answer:
+    def ask(self, call: Call) -> Answer:
         """The finished answer, in one call: what a slider waits for. ClvsError when too many wait already.
 
         Stopped where it has its turn and who asked has gone.
         """
-        self.models.get(name)
+        self.models.get(call.model)
         if not self._room.acquire(blocking=False):
             raise ClvsError(BUSY)
         try:
-            call = Call(name, picture, question, methods, max_new_tokens, prompt, beside)
             if not border.ZERO_GPU:  # what crosses to another process is pickled
                 call = replace(call, wanted=wanted(LocalContext.request.get(None)))
             (answer,) = self._asked(call)

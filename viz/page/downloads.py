@@ -12,7 +12,7 @@ import numpy as np
 
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import gains, object_curves, together
-from viz.figures import traces as figures
+from viz import figures
 from viz.page import events, limits, links, objects
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, result, with_objects

@@ -21,6 +21,12 @@ def text(event: gr.EventData, name: str, longest: int = limits.MAX_QUESTION) -> 
     return value[:longest] if isinstance(value, str) else ""
 
 
+def number(event: gr.EventData, name: str) -> int:
+    """A whole number in it that the browser counts by, 0 for anything else."""
+    value = data(event).get(name)
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+
+
 def unchanged(count: int) -> tuple[Any, ...]:
     """So many outputs that stay as they are."""
     return tuple(gr.skip() for _ in range(count))

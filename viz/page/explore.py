@@ -168,7 +168,7 @@ def _connect(page: Page, desks: Desks, replaying: Replaying) -> None:
     exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
     page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
     page.viewer.objects(objects.switch, [session], None, **QUICK)
-    page.viewer.region(objects.draw, [session], None, **QUICK)
+    page.viewer.region(objects.set_region, [session], None, **QUICK)
     recorded = [page.desk, page.viewer, session]
     page.desk.open(keeping(replaying.open), [session], recorded, trigger_mode="multiple", **QUICK)
     page.desk.leave(keeping(replaying.leave), [session, page.shown], recorded, **QUICK)

@@ -133,18 +133,22 @@ def _serve(page: gr.Blocks, options: argparse.Namespace) -> int:
 
 def parse(arguments: Sequence[str] | None = None, prog: str = "clvs-explorer") -> argparse.Namespace:
     """The command line; a Space gives none and sets environment variables instead."""
-    parser = argparse.ArgumentParser(prog=prog, description="CLVS Explorer in the browser.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
-    _add_address(parser)
-    _add_models(parser)
-    _add_folders(parser)
-    _add_access(parser)
-    options = parser.parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     options.host = options.host.strip("[]")  # as addresses write one of IPv6
     options.model = options.model or _listed("CLVS_MODELS") or ["scenes"]
     options.recordings = options.recordings or _listed("CLVS_RECORDINGS") or usual_recordings()
-    if options.runs is None:
-        options.runs = [folder for folder in (Path("runs"), RUNS) if folder.is_dir()]
+    options.runs = options.runs or [folder for folder in (Path("runs"), RUNS) if folder.is_dir()]
+    return options
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Every option."""
+    options = argparse.ArgumentParser(prog=prog, description="CLVS Explorer in the browser.")
+    options.add_argument("--version", action="version", version=f"%(prog)s {version()}")
+    _add_address(options)
+    _add_models(options)
+    _add_folders(options)
+    _add_access(options)
     return options
 
 
@@ -157,51 +161,46 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
     everywhere = "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"
     host = os.environ.get("GRADIO_SERVER_NAME", everywhere)
     parser.add_argument("--host", default=host, help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    parser.add_argument("--port", type=int, default=port, help="port to listen on (default %(default)s)")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    _add_several(
+        parser,
         "--model",
-        action="append",
-        default=None,
-        help="model to offer: scenes (default), llava-1.5-7b, a hub id or a folder; may be given several times",
+        "model to offer: scenes (default), llava-1.5-7b, a hub id or a folder; may be given several times",
+        metavar="MODEL",
     )
     add_loading(parser)
-    parser.add_argument(
+    _add_several(
+        parser,
         "--method",
-        action="append",
-        default=[],
+        "a Python file with a method of your own, which is run, to offer beside the others; may be given several times",
         metavar="FILE",
-        help="a Python file with a method of your own, which is run, to offer beside the others; may be given several "
-        "times",
     )
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coco-annotations", help="a file like instances_val2014.json: masks by file name")
     parser.add_argument("--coco-images", help="folder of COCO pictures to offer as examples")
-    parser.add_argument(
+    _add_several(
+        parser,
         "--runs",
-        action="append",
-        metavar="DIR",
-        help="folder with runs of the command bench, or one run, for the Results tab; may be given several times "
-        "(default: the folder runs, where there is one, and the examples that come with the page)",
+        "folder with runs of the command bench, or one run, for the Results tab; may be given several times (default: "
+        "the folder runs, where there is one, and the examples that come with the page)",
     )
-    parser.add_argument(
+    _add_several(
+        parser,
         "--recordings",
-        action="append",
-        metavar="DIR",
-        help="folder with recordings of the command record, or one recording, to show beside the models; may be given "
+        "folder with recordings of the command record, or one recording, to show beside the models; may be given "
         "several times (default: the folder recordings, where there is one)",
     )
-    parser.add_argument(
-        "--images",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder where pictures of runs are looked for by name; may be given several times",
-    )
+    _add_several(parser, "--images", "folder where pictures of runs are looked for by name; may be given several times")
+
+
+def _add_several(parser: argparse.ArgumentParser, option: str, words: str, metavar: str = "DIR") -> None:
+    parser.add_argument(option, action="append", default=[], metavar=metavar, help=words)
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:

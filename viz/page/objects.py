@@ -34,7 +34,7 @@ def switch(session: Session, event: gr.EventData) -> None:
         session.on = frozenset(str(name)[:80] for name in names[:200])
 
 
-def draw(session: Session, event: gr.EventData) -> None:
+def set_region(session: Session, event: gr.EventData) -> None:
     """A region was drawn on the picture, {} when cleared."""
     follow(session, event._data)
 

@@ -117,6 +117,7 @@ class Session:
     ticket: int = 0
     running: int = 0  # the ticket that is being answered or waits for its turn, 0 for none
     moves: int = 0  # counts moved settings, so that only the newest is shown
+    choice: int = 0  # the newest of the choices of recordings, as the browser counts them
     fitted: tuple[str, int] | None = None  # model and depth that the page's settings were last made for
     picture: Picture | None = None
     unreadable: tuple[str, ClvsError] | None = None  # the last picture that could not be opened, and why

@@ -6,10 +6,8 @@ text that is not ours arrives in the value and reaches the page through `textCon
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import html
-import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -18,18 +16,19 @@ from typing import Any
 
 import gradio as gr
 
-from viz import scales
 from viz.page import limits
 from viz.page.library import Library, Scene, file_url
 from viz.page.session import Shown
+from viz.viewer.modules import joined
 
 STATIC = Path(__file__).parent / "static"
 
 
 @functools.cache
 def static(name: str) -> str:
-    """Text of a file of the page: page.css, header.html, header.js."""
-    return (STATIC / name).read_text(encoding="utf-8")
+    """Text of a file of the page, a script with what it imports: page.css, header.html, header.js."""
+    path = STATIC / name
+    return joined(path) if path.suffix == ".js" else path.read_text(encoding="utf-8")
 
 
 class Setting(gr.Slider):
@@ -49,9 +48,14 @@ class Setting(gr.Slider):
 
 
 class Fixed(gr.HTML):
-    """A `gr.HTML` that hands its value through and has no default look."""
+    """A `gr.HTML` that hands its value through and has no default look. files: its template and script, where fixed."""
+
+    files = "", ""
 
     def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        template, script = self.files
+        if script:
+            kwargs |= {"html_template": static(template) if template else "<span></span>", "js_on_load": static(script)}
         super().__init__(value, apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Any) -> Any:
@@ -104,15 +108,13 @@ class PictureInput(Fixed):
 class RecordedDesk(Fixed):
     """Recorded pictures and questions; events `open` {"recording", "id"}, `leave`. The value is `Replaying.state`'s."""
 
-    def __init__(self, value: Any = None, **kwargs: Any) -> None:
-        super().__init__(value, html_template=static("recorded.html"), js_on_load=static("recorded.js"), **kwargs)
+    files = "recorded.html", "recorded.js"
 
 
 class ResultsBoard(Fixed):
     """The results tab; events `look`, `draw`, `save` and `open`, all with a choice. The value: what `Results` says."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template=static("results.html"), js_on_load=static("results.js"), **kwargs)
+    files = "results.html", "results.js"
 
 
 class Strip(Fixed):
@@ -181,8 +183,7 @@ class ModelMenu(Fixed):
 class Consent(Fixed):
     """Asks before a model is downloaded: event `use` with {"name"}. Each new value, of `Models.facts`, opens it."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template=static("consent.html"), js_on_load=static("consent.js"), **kwargs)
+    files = "consent.html", "consent.js"
 
 
 class MethodPicker(Fixed):
@@ -192,11 +193,10 @@ class MethodPicker(Fixed):
     """
 
     def __init__(self, value: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        styles = json.dumps([dataclasses.asdict(style) for style in scales.STYLES])
         super().__init__(
             value,
             html_template=static("methods.html"),
-            js_on_load=f"const STYLES = {styles};\n{static('methods.js')}",
+            js_on_load=static("methods.js"),
             **kwargs,
         )
 
@@ -208,15 +208,13 @@ class MethodPicker(Fixed):
 class Header(Fixed):
     """Title, one sentence, and the page's own tools; event `export` with {"kind"}."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template=static("header.html"), js_on_load=static("header.js"), **kwargs)
+    files = "header.html", "header.js"
 
 
 class ShownRun(Fixed):
     """Says to the server which answer is on the page, as a `Shown`; the browser alone sets it."""
 
-    def __init__(self, value: Any = None, **kwargs: Any) -> None:
-        super().__init__(value, html_template="<span></span>", js_on_load=static("shown.js"), **kwargs)
+    files = "", "shown.js"
 
     def preprocess(self, payload: Any) -> Shown:
         return Shown.of(payload)
@@ -225,8 +223,7 @@ class ShownRun(Fixed):
 class Download(Fixed):
     """Hands a file to the visitor: the value is {"url", "name"}, or {"error"} for the header to say."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(None, html_template="<span></span>", js_on_load=static("download.js"), **kwargs)
+    files = "", "download.js"
 
 
 def _safe(text: str) -> str:

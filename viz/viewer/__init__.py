@@ -19,6 +19,9 @@ An error: `empty("sentence")`, or `Comparison(..., error="sentence")` to keep th
 
 For scripts on the page, `root.__clvs` (root: `.cv`) has `state`, `model`, `curves()`, `goto(layer)`, `set({...})` and
 `drawn.count`; `root.dataset.state` is empty, running or done.
+Its JavaScript is ES modules in src: `store` holds what is chosen, `numbers` what follows from it, `views` are the parts
+of the page, `draw` makes pixels, `twins` repeats Python for pages without it. Knows no model and no page around it.
+
 The template never mentions the value and user text only reaches the page through `textContent`, since Gradio
 evaluates templates as code.
 """

@@ -72,20 +72,12 @@ class Contrast(TypedDict):
     steps: list[list[tuple[Text, float, float, float]]]
 
 
-class Method(TypedDict):
-    """One method's answer and what it recorded; None: not recorded, or nothing has come yet.
+class Answer(TypedDict):
+    """What a method wrote, empty while nothing has come. Lists go by token, then by layer.
 
-    stop: the layer after which smoothing stopped, from 0, -1 for none, by token. uncertainty: [token][layer].
-    lens: [token][layer][..] words and their chances. sinks: [layer][..] visual tokens. heads: [token][layer][..] those
-    acted on. memory: along what the array memory/KEY is carried.
+    stop: the layer after which smoothing stopped, from 0, -1 for none. lens: likely words with their chances.
     """
 
-    key: Name
-    name: Name
-    label: Text
-    spec: Text
-    settings: Text
-    card: Card
     text: Annotated[str, Field(max_length=1 << 16)]
     finished: bool
     tokens: list[Token]
@@ -94,10 +86,30 @@ class Method(TypedDict):
     threshold: float | None
     first_check: float | None
     lens: list[list[list[tuple[Text, float | None]]]] | None
+
+
+class Records(TypedDict):
+    """What only some methods record; None where there is none.
+
+    sinks: visual tokens by layer. heads: those acted on by token and layer. memory: along what the array memory/KEY is
+    carried.
+    """
+
     sinks: list[list[Count]] | None
     heads: list[list[list[Count]]] | None
     contrast: Contrast | None
     memory: Literal["layers", "words"] | None
+
+
+class Method(Answer, Records):
+    """One method, by its key in `arrays`: its settings, its answer, what it recorded."""
+
+    key: Name
+    name: Name
+    label: Text
+    spec: Text
+    settings: Text
+    card: Card
 
 
 class Object(TypedDict):

@@ -8,44 +8,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from clvs_core.methods import method as parse
 from clvs_core.methods.base import RECORDS
+from viz.viewer.contract import Acts, Card, Contrast, PartCard, Records
 
 CONTRAST_WORDS = 6  # the likeliest ones; more do not fit beside the curves
 ACTED = {"adhh": "silenced", "var": "redistributed"}  # what happens to the heads that a method acts on
 
 
-def card(method: Any, spec: str, layers: int) -> dict[str, Any]:
-    """What a method does, to which rows and layers.
-
-    spec: with which it ran, its settings resolved; layers: the model's depth, 0 while it is not known.
-
-    {summary, stage: "scores" | "weights" | "logits" | "", rows: "last" | "after_image", layers: [first, last] or None
-    (0-based; None where no layer is changed, or the depth is not known), contrast: what its words are contrasted with
-    or "", paper: an http(s) address or "", records: names of `clvs_core.methods.base.RECORDS`, acted: what is done to
-    the heads it acts on, tau: VAR's, None for others, parts: the same of each method of a combined one, with its label;
-    else empty}.
-    """
+def card(method: Any, spec: str, layers: int) -> Card:
+    """What a method does. spec: with which it ran, its settings resolved; layers: the model's depth, 0 if not known."""
     resolved = _resolved(method, spec)
     parts = resolved.parts
     tau = next((part.tau for part in parts if part.name == "var"), None)
-    about = _card(resolved, layers) | {"acted": _acted(parts), "tau": tau, "parts": []}
-    if len(parts) > 1:
-        about["parts"] = [{"label": part.label} | _card(part, layers) for part in parts]
-    return about
+    cards: list[PartCard] = [{**_card(part, layers), "label": part.label} for part in parts] if len(parts) > 1 else []
+    return {**_card(resolved, layers), "acted": _acted(parts), "tau": tau, "parts": cards}
 
 
-def recorded(run: Any, steps: int | None) -> dict[str, Any]:
-    """What a run recorded beside its maps, of the first `steps` tokens (None: all); None where there is none.
-
-    {sinks: [L][..] visual tokens, heads: [S][L][..] heads, contrast: {against, steps: [S][K][word, with, against,
-    outcome]}, memory: "layers" | "words", along which it is carried}. run None: nothing has come yet.
-    """
+def recorded(run: Any, steps: int | None) -> Records:
+    """What a run recorded beside its maps, of the first `steps` tokens (None: all). run None: nothing has come yet."""
     if run is None:
         return {"sinks": None, "heads": None, "contrast": None, "memory": None}
     trace = run.trace
@@ -63,9 +49,9 @@ def memory(trace: Any) -> np.ndarray | None:
     return None if name is None else getattr(trace, name)
 
 
-def _carried(trace: Any) -> str | None:
+def _carried(trace: Any) -> Literal["layers", "words"] | None:
     name = _memory(trace)
-    return None if name is None else RECORDS[name].carried
+    return None if name is None else RECORDS[name].carried or None
 
 
 def _memory(trace: Any) -> str | None:
@@ -81,7 +67,7 @@ def _resolved(method: Any, spec: str) -> Any:
         return method
 
 
-def _card(method: Any, layers: int) -> dict[str, Any]:
+def _card(method: Any, layers: int) -> Acts:
     paper = str(method.paper)
     return {
         "summary": str(method.summary),
@@ -117,7 +103,7 @@ def _indices(flags: np.ndarray) -> list[list[int]]:
     return [np.flatnonzero(row).tolist() for row in flags]
 
 
-def _contrast(run: Any, steps: int | None) -> dict[str, Any] | None:
+def _contrast(run: Any, steps: int | None) -> Contrast | None:
     trace = run.trace
     if trace.contrast_words is None or trace.contrast_probabilities is None:
         return None
@@ -126,7 +112,7 @@ def _contrast(run: Any, steps: int | None) -> dict[str, Any] | None:
     return {"against": against, "steps": [_words(words, chances) for words, chances in pairs]}
 
 
-def _words(words: Sequence[str], chances: np.ndarray) -> list[list[Any]]:
+def _words(words: Sequence[str], chances: np.ndarray) -> list[Any]:
     """The `CONTRAST_WORDS` likeliest in any of the three distributions (3, K), by their chance with the picture."""
     chances = np.nan_to_num(np.asarray(chances, dtype=np.float64))
     chosen = np.argsort(-chances.max(axis=0), kind="stable")[:CONTRAST_WORDS]

@@ -27,13 +27,24 @@ from typing import Any, Literal, cast
 import numpy as np
 from contourpy import contour_generator
 
+from clvs_core.labels import labels, settings_in_words
 from clvs_core.methods import spec as written
-from viz.labels import labels, settings_in_words
-from viz.viewer.contract import MAX_METHODS, VERSION, Box, Method, Object, Payload, Place, View
+from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, View
 from viz.viewer.particulars import card, memory, recorded
 
 HEADS_BUDGET = 768 * 1024  # bytes of float16 for the per-head maps of all methods together; more is left out
 STREAM_BUDGET = 1024 * 1024  # bytes of float16 while running; the embedded model's longest pair takes 0.6 MiB
+
+_NOTHING: Answer = {
+    "text": "",
+    "finished": False,
+    "tokens": [],
+    "stop": [],
+    "uncertainty": [],
+    "threshold": None,
+    "first_check": None,
+    "lens": None,
+}
 
 
 @dataclass(frozen=True)
@@ -129,13 +140,13 @@ def empty(error: str = "") -> dict[str, Any]:
 def decode(payload: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of a payload as float16, by name. ValueError when the string is shorter than its shapes say."""
     flat = np.frombuffer(base64.b64decode(payload["blob"], validate=True), dtype="<f2")
-    found = {}
+    arrays = {}
     for name, entry in payload["arrays"].items():
         size = math.prod(entry["shape"])
         if entry["offset"] < 0 or entry["offset"] + size > flat.size:
             raise ValueError(f"The payload's data ends before {name!r} does.")
-        found[name] = flat[entry["offset"] : entry["offset"] + size].reshape(entry["shape"])
-    return found
+        arrays[name] = flat[entry["offset"] : entry["offset"] + size].reshape(entry["shape"])
+    return arrays
 
 
 def contours(mask: np.ndarray) -> list[list[list[float]]]:
@@ -177,29 +188,27 @@ def simplify(line: np.ndarray, tolerance: float) -> np.ndarray:
 def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> list[Method]:
     specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or list(map(written, methods))
     layers = runs[0].trace.attention.shape[1] if runs else 0
-    entries = []
+    entries: list[Method] = []
     shown = labels(specs, [method.label for method in methods])
     for index, (method, spec) in enumerate(zip(methods, specs, strict=True)):
         repeat = sum(other.name == method.name for other in methods[:index])
-        entry = {
-            "key": method.name if not repeat else f"{method.name}-{repeat + 1}",
-            "name": method.name,
-            "label": shown[index],
-            "spec": spec,
-            "settings": ", ".join(settings_in_words(spec)),
-            "card": card(method, spec, layers),
-        }
         run = runs[index] if runs else None
-        entries.append(cast("Method", entry | _answer(run) | recorded(run, steps)))
+        entries.append(
+            {
+                "key": method.name if not repeat else f"{method.name}-{repeat + 1}",
+                "name": method.name,
+                "label": shown[index],
+                "spec": spec,
+                "settings": ", ".join(settings_in_words(spec)),
+                "card": card(method, spec, layers),
+                **(_NOTHING if run is None else _answer(run)),
+                **recorded(run, steps),
+            }
+        )
     return entries
 
 
-def _answer(run: Any) -> dict[str, Any]:
-    if run is None:
-        return {"text": "", "finished": False, "tokens": [], "stop": [], "uncertainty": [], "lens": None} | {
-            "threshold": None,
-            "first_check": None,
-        }
+def _answer(run: Any) -> Answer:
     trace = run.trace
     return {
         "text": run.text,

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from clvs_core.models.geometry.grids import Views
+from clvs_core.untrusted import departure
 from viz.viewer.contract import MAX_WEIGHTS, Payload
 from viz.viewer.payload import decode
 
@@ -26,11 +27,8 @@ def read(text: bytes) -> Payload:
     try:
         CONTRACT.validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from None
-    payload = cast(
-        "Payload", json.loads(text)
-    )  # and not what was validated, which lacks what this version does not know
+        raise ValueError(f"it {departure(error)}") from None
+    payload = cast("Payload", json.loads(text))  # whole: what was validated lacks what this version does not know
     if payload["status"] != "done" or not (payload["methods"] and payload["layers"] and payload["heads"]):
         raise ValueError("it is not finished")
     if len({method["key"] for method in payload["methods"]}) < len(payload["methods"]):
@@ -53,12 +51,11 @@ def read(text: bytes) -> Payload:
 def views(payload: Mapping[str, Any]) -> Views:
     """Where a payload's visual tokens lie. ValueError for an impossible geometry."""
     image = payload["image"]
-    found = Views.from_json(
-        {"width": image["w"], "height": image["h"], "visual": payload["visual"], "grids": payload["views"]}
-    )
-    if any(not 0 <= grid.start < grid.end <= found.visual for grid in found.grids):
+    geometry = {"width": image["w"], "height": image["h"], "visual": payload["visual"], "grids": payload["views"]}
+    grids = Views.from_json(geometry)
+    if any(not 0 <= grid.start < grid.end <= grids.visual for grid in grids.grids):
         raise ValueError("a grid leaves the visual tokens")
-    return found
+    return grids
 
 
 def _agree(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ClvsError
+from ...labels import run_labels
 from ...methods import Method
 from ...methods import method as read_method
 from ...methods import spec as spec_of
@@ -20,7 +21,6 @@ from ..benchmark import Benchmark
 from ..question import Question
 from ..running.folder import RunFolder
 from ..scores import Score
-from .paper_numbers import in_words
 from .table import NO_ANSWERS, NOT_ASKED, UNDEFINED
 
 _TOLD_APART = ("dtype", "quantization", "image_mode", "weights")
@@ -233,29 +233,17 @@ def score_of(asked: Asked, parser: str) -> Scored:
 
 
 def method_labels(asked: Sequence[Asked]) -> list[str]:
-    """Names of methods for people; those with the same name are told apart by the settings that differ.
-
-    They differ from those of the one that was asked for by its mere name, which keeps it, or else from any other's.
-    """
-    settings = {one: dict(_settings(one.method)) if one.method else {} for one in asked}
-    found = []
-    for one in asked:
-        alike = [other for other in asked if other.label == one.label]
-        mere = [other for other in alike if other.mere]
-        others = [settings[other] for other in mere[:1] or alike]
-        differing = (said for key, said in settings[one].items() if any(other.get(key) != said for other in others))
-        said = ", ".join(filter(None, differing))
-        found.append(f"{one.label} ({said})" if said else one.label)
+    """Names of methods for people; those with the same name are told apart by the settings that differ."""
+    found = run_labels([one.name for one in asked], list(map(_in_full, asked)), [one.label for one in asked])
     return [f"{name} [{one.spec}]" if found.count(name) > 1 else name for name, one in zip(found, asked, strict=True)]
 
 
-def _settings(method: Method) -> Iterator[tuple[tuple[str, str], str]]:
-    """((whose, setting), the setting in words) of a method or of several that are combined."""
-    for part in method.parts:
-        whose = f"{part.label} " if len(method.parts) > 1 else ""
-        for f in fields(part):
-            said = in_words(f.name, unmarked(getattr(part, f.name)))
-            yield (part.name, f.name), whose + said if said else ""
+def _in_full(asked: Asked) -> str:
+    """The spec with the settings that are left out of it, too: they tell methods apart."""
+    parts = asked.method.parts if asked.method else ()
+    marked = ({f.name: getattr(part, f.name) for f in fields(part)} for part in parts)
+    full = (replace(part, **{n: unmarked(v) for n, v in own.items()}) for part, own in zip(parts, marked, strict=True))
+    return "+".join(map(spec_of, full)) or asked.spec
 
 
 def setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:

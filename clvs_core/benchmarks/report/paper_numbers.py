@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ...labels import GREEK, SWITCHES
 from ...methods import CLVS, Method
 from ...methods.base import PaperLayers
 from ...models.prompts import parse
@@ -37,9 +38,8 @@ ASKED: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "mme": {"existence": (60,), "count": (60,), "position": (60,), "color": (60,), "OCR": (40,)},
 }
 DTYPES = {"llava": "float16", "llava_next": "bfloat16", "qwen2_5_vl": "bfloat16"}  # of the paper's scripts, by family
-GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "tau": "τ", "rho": "ρ"}
 # Switches that are usually on, and what a method without them is called.
-OFF = {"unified_positions": "no unified positions", "early_termination": "no early termination"}
+OFF = {name: off for name, (_, off) in SWITCHES.items() if off}
 _COUNTED = {1: "one", 2: "two", 3: "three"}
 
 

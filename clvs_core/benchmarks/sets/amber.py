@@ -45,7 +45,7 @@ def read(data: str | Path, pictures: bool = False) -> list[Question]:
     Known tables: qgallouedec/amber (configuration "discriminative"), DogNeverSleep/AMBER.
     Raises ClvsError for missing files, a question without annotation, an unknown type, a label that is not yes or no.
     """
-    if (found := table(data, pictures, ("discriminative",))) is not None:
+    if (found := table(data, pictures=pictures, config=("discriminative",))) is not None:
         return _of_table(found)
     folder = existing(data)
     path = find_one(folder, "annotations.json")

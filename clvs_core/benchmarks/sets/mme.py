@@ -38,7 +38,7 @@ def read(data: str | Path, pictures: bool = False) -> list[Question]:
     passed over. Raises ClvsError for a picture that has not one question answered Yes and one answered No.
     """
     if str(data).startswith(HUB) or existing(data).is_file():
-        found = table(data, pictures)
+        found = table(data, pictures=pictures)
         questions = _of_table(found) if found else []
     else:
         questions = _of_folder(Path(data), pictures)
@@ -53,7 +53,7 @@ def read(data: str | Path, pictures: bool = False) -> list[Question]:
 
 def _of_folder(root: Path, pictures: bool) -> list[Question]:
     folders = _task_folders(root)
-    if not folders and (found := table(root, pictures)) is not None:
+    if not folders and (found := table(root, pictures=pictures)) is not None:
         return _of_table(found)
     questions = []
     for task in TASKS:

@@ -62,7 +62,7 @@ def read(
 
 def _all(data: str | Path, pictures: bool) -> list[Question]:
     if str(data).startswith(HUB) or (path := existing(data)).suffix == ".parquet":
-        found = table(data, pictures, ("Full", "default"))
+        found = table(data, pictures=pictures, config=("Full", "default"))
         return _of_table(found) if found else []
     if path.is_file():
         return _of_file(path)
@@ -74,7 +74,7 @@ def _all(data: str | Path, pictures: bool) -> list[Question]:
         if key in files:
             raise ClvsError(f"{'/'.join(key)} is there twice, {files[key]} and {file}; name the folder of one version.")
         files[key] = file
-    if not files and (found := table(data, pictures)) is not None:
+    if not files and (found := table(data, pictures=pictures)) is not None:
         return _of_table(found)
     ordered = [files[s, c] for s in SOURCES for c in CATEGORIES if (s, c) in files]
     return [question for file in ordered for question in _of_file(file)]

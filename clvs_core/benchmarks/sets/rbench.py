@@ -40,7 +40,7 @@ def read(
         raise ClvsError(
             f"R-Bench has the subsets 1 to 5 and duplicates official or drop, not {subset} and {duplicates}."
         )
-    found, folder = _table(data, pictures)
+    found, folder = _table(data, pictures=pictures)
     questions = _questions(found)
     if subset is None:
         return list(questions.values())
@@ -63,7 +63,7 @@ def read(
 
 def _table(data: str | Path, pictures: bool) -> tuple[Table, Path | None]:
     """The rows, and the folder where the subsets are."""
-    found = table(data, pictures)
+    found = table(data, pictures=pictures)
     if found is not None:
         near = Path(data)
         return found, near if near.is_dir() else near.parent if near.is_file() else None

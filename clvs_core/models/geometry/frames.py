@@ -42,7 +42,7 @@ class Frame:
             return self.resize(int(edge * self.height / self.width), edge)
         return self.resize(edge, int(edge * self.width / self.height))
 
-    def center_crop(self, height: int, width: int, pil: bool = False) -> Frame:
+    def center_crop(self, height: int, width: int, *, pil: bool = False) -> Frame:
         """A frame smaller than the crop is padded with zeros; the backends round an odd margin unlike."""
         half = math.floor if pil else math.trunc
         return self._window(half((self.width - width) / 2), half((self.height - height) / 2), width, height)
@@ -76,7 +76,7 @@ def processed(image_processor: Any, height: int, width: int) -> Frame:
     if getattr(image_processor, "do_center_crop", None):
         crop = image_processor.crop_size
         pil = type(image_processor).__name__.endswith("Pil")
-        frame = frame.center_crop(crop["height"], crop["width"], pil)
+        frame = frame.center_crop(crop["height"], crop["width"], pil=pil)
     return frame
 
 

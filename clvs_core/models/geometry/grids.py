@@ -146,10 +146,12 @@ class Views:
             ValueError: a field is missing, has the wrong type, or describes an impossible geometry.
         """
         try:
-            found = _Views.model_validate(data)
+            geometry = _Views.model_validate(data)
         except ValidationError as error:
             raise ValueError(f"The geometry of visual tokens {departure(error)}.") from None
-        return cls(found.width, found.height, found.visual, tuple(View(**dict(grid)) for grid in found.grids))
+        return cls(
+            geometry.width, geometry.height, geometry.visual, tuple(View(**dict(grid)) for grid in geometry.grids)
+        )
 
 
 _Size = Annotated[Count, Field(le=1 << 31)]

@@ -63,9 +63,11 @@ class Replaying:
     def open(self, session: Session, event: gr.EventData) -> tuple[Any, Any]:
         """A recording or one of its questions was chosen: desk and viewer."""
         data = events.data(event)
+        choice = events.number(event, "choice")
+        session.choice = max(session.choice, choice)
         recorded = self.recordings.named.get(str(data.get("recording")))
         item = None if recorded is None else recorded.item(data.get("id")) or recorded.items[0]
-        return self._show(session, recorded, item, {})
+        return self._show(session, recorded, item, {}, choice)
 
     def leave(self, session: Session, shown: Shown | None = None) -> tuple[Any, Any]:
         """Back to asking: the visitor's last answer, or what the page began with."""
@@ -82,7 +84,7 @@ class Replaying:
         return *self._show(session, recorded, item, links.view(query)), *events.unchanged(FILLED_IN - 1)
 
     def _show(
-        self, session: Session, recorded: Recorded | None, item: Item | None, view: Mapping[str, Any]
+        self, session: Session, recorded: Recorded | None, item: Item | None, view: Mapping[str, Any], choice: int = 0
     ) -> tuple[Any, Any]:
         if recorded is None or item is None:
             refusal = "There is no such recording here; choose another model in the menu."
@@ -91,6 +93,8 @@ class Replaying:
             payload = self._payload(recorded, item, view)
         except Exception as error:
             return self.state(recorded.name), self.screen.fail(session, error)
+        if choice < session.choice:  # another one was chosen while this one was read
+            return events.unchanged(2)
         session.interrupt()
         session.on = frozenset(entry["name"] for entry in payload["objects"] if entry["on"])
         session.region, session.payload = {}, payload

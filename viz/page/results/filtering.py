@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from viz.labels import name_of
+from clvs_core.labels import name_of
 from viz.page import limits
 from viz.page.results.choice import Choice
 from viz.page.results.opened import CLVS, NEITHER, NO, NONE, READINGS, VANILLA, YES, OpenRun, kind_of, readable

@@ -9,10 +9,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from clvs_core.benchmarks.report import tables as report
+from clvs_core.benchmarks import report
+from clvs_core.benchmarks.report import render
 from clvs_core.errors import ClvsError
+from viz import figures as drawing
 from viz.figures import paper as paper_figures
-from viz.figures import traces as drawing
 from viz.page.results.runs import OpenRun
 
 
@@ -61,11 +62,12 @@ class Made:
         """
 
         def make() -> list[Any]:
-            return [table for paper in (False, True) for table in report.tables([opened.run], paper, parser or None)]
+            both = (report.tables([opened.run], paper=paper, parser=parser or None) for paper in (False, True))
+            return [table for tables in both for table in tables]
 
         tables = self._once(opened, ("tables", parser), make)
-        write = {"md": report.markdown, "tex": report.latex}.get(ending)
-        return report.csv_text(tables) if write is None else "\n".join(map(write, tables))
+        write = {"md": render.markdown, "tex": render.latex}.get(ending)
+        return render.csv_text(tables) if write is None else "\n".join(map(write, tables))
 
 
 def file_name(text: str) -> str:

@@ -18,8 +18,8 @@ from clvs_core.benchmarks.parsers import parser as parser_of
 from clvs_core.benchmarks.question import Question
 from clvs_core.benchmarks.running.folder import RunFolder
 from clvs_core.errors import ClvsError
+from clvs_core.labels import name_of, numbered, run_labels, title
 from clvs_core.text import line
-from viz.labels import labels, name_of, numbered, title
 from viz.page.results.choice import LONGEST
 
 VANILLA, CLVS = "vanilla", "clvs"
@@ -76,18 +76,9 @@ class OpenRun:
 
 
 def labels_of(names: Sequence[str], specs: Sequence[str]) -> list[str]:
-    """What a run's methods are called, no two alike, by the settings in which they differ.
-
-    names: as they were asked for; specs: settings in full. They differ from those of the one that was asked for by its
-    mere name, which keeps it, or else from any other's, as in the tables.
-    """
-    titles = [readable(title(name)) for name in names]
-    mere = {name_of(spec): spec for name, spec in zip(names[::-1], specs[::-1], strict=True) if ":" not in name}
-    texts = labels(specs, titles)
-    for n, (name, spec) in enumerate(zip(names, specs, strict=True)):
-        if base := mere.get(name_of(spec)):
-            texts[n] = titles[n] if ":" not in name else labels([base, spec], ["", titles[n]])[1]
-    return numbered(list(map(readable, texts)))  # a sweep may ask the usual setting twice
+    """What a run's methods are called, no two alike; names: as they were asked for; specs: settings in full."""
+    found = run_labels(names, specs, [readable(title(name)) for name in names])
+    return numbered(list(map(readable, found)))  # a sweep may ask the usual setting twice
 
 
 def readable(text: str, longest: int = LONGEST) -> str:

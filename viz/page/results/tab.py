@@ -83,7 +83,7 @@ class Results:
         if not choice.run and not choice.folder and listed:
             choice = replace(choice, run=listed[0])
         board = {"part": "answers", "runs": listed, "own": owner, "run": choice.run, "folder": choice.folder}
-        board |= {"turn": next(self._turns), "asked": _number(event, "asked")}
+        board |= {"turn": next(self._turns), "asked": events.number(event, "asked")}
         if not choice.run and not choice.folder:
             return board
         try:
@@ -241,12 +241,6 @@ def _word(event: gr.EventData, name: str) -> str:
     data = event._data if isinstance(event._data, Mapping) else {}
     value = data.get(name)
     return value[:200] if isinstance(value, str) else ""
-
-
-def _number(event: gr.EventData, name: str) -> int:
-    """A whole number that the browser is told back, 0 for anything else."""
-    value = event._data.get(name) if isinstance(event._data, Mapping) else 0
-    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
 
 
 def _picked(event: gr.EventData) -> tuple[list[str], bool]:

@@ -1,13 +1,10 @@
 // Suggested questions, the first few of many until asked for more. Text from files and visitors: textContent only.
+
+import { el } from '../../viewer/src/dom.js';
+
 const FEW = 4;
 const box = element.querySelector('.ask-chips');
-const chip = (text, click) => {
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.textContent = text;
-  button.addEventListener('click', click);
-  return button;
-};
+const chip = (text, onclick) => el('button', { type: 'button', text, onclick });
 const draw = () => {
   const questions = Array.isArray(props.value) ? props.value : [];
   const all = questions.map((question) => chip(question, () => trigger('pick', { question })));

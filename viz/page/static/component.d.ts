@@ -1,4 +1,4 @@
-// What the page's scripts find around them: Gradio gives each the first four, Python writes the two tables before it.
+// What the page's scripts find around them: Gradio gives each the first four, Python writes the last before one.
 
 export {};
 
@@ -7,7 +7,6 @@ declare global {
   const props: { value: any };
   function trigger(event: string, data: object): void;
   function watch(name: 'value', hear: () => void): void;
-  const STYLES: { colour: string; dark: string; dash: number[]; mark: string }[];
   const MAX_BYTES: number;
 
   interface Element {

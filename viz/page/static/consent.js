@@ -1,20 +1,17 @@
 // What is to be known before a model is downloaded. The browser's own modal dialog keeps the keyboard inside, closes on
 // Escape and gives the focus back. Names may be those of folders: textContent only.
+
+import { el } from '../../viewer/src/dom.js';
+
 const dialog = element.querySelector('.cs');
 const facts = dialog.querySelector('dl');
 
-function line(name, text) {
-  const term = document.createElement('dt');
-  term.textContent = name;
-  const about = document.createElement('dd');
-  about.textContent = text;
-  return [term, about];
-}
+const line = ([name, text]) => [el('dt', { text: name }), el('dd', { text })];
 
 function draw() {
   if (!props.value?.asked || dialog.open) return;
   dialog.querySelector('h2').textContent = `Download ${props.value.label}?`;
-  facts.replaceChildren(...props.value.facts.flatMap(([name, text]) => line(name, text)));
+  facts.replaceChildren(...props.value.facts.flatMap(line));
   dialog.showModal();
   dialog.querySelector('.cs-no').focus();
 }

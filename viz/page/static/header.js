@@ -1,4 +1,8 @@
 // The page's tools: link, downloads, light or dark. No state of its own beyond the open menu.
+
+import { calm, el } from '../../viewer/src/dom.js';
+import { viewer } from './viewer.js';
+
 const head = element.querySelector('.page-head');
 const said = head.querySelector('.page-said');
 const menu = head.querySelector('.page-items');
@@ -17,16 +21,16 @@ function say(text) {
 function listTraces() {
   const row = menu.querySelector('.page-traces');
   const { methods = [], recorded } = viewer()?.model ?? {};
-  const buttons = (recorded ? [] : methods).map((method) => {
-    // a recording has none
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.setAttribute('role', 'menuitem');
-    button.dataset.kind = `${method.key}.npz`;
-    button.textContent = method.label;
-    button.setAttribute('aria-label', `Full traces, .npz, ${method.label}`);
-    return button;
-  });
+  // a recording has none
+  const buttons = (recorded ? [] : methods).map(({ key, label }) =>
+    el('button', {
+      type: 'button',
+      role: 'menuitem',
+      'data-kind': `${key}.npz`,
+      text: label,
+      'aria-label': `Full traces, .npz, ${label}`,
+    }),
+  );
   row.replaceChildren(row.firstElementChild, ...buttons);
   row.hidden = buttons.length === 0;
 }
@@ -55,8 +59,6 @@ function keptTheme() {
   }
 }
 if (keptTheme()) document.body.classList.toggle('dark', keptTheme() === 'dark');
-
-const viewer = () => document.querySelector('#viewer .cv')?.__clvs;
 
 /** What the viewer shows beyond its starting position, as a link spells it: layers count from 1. */
 function shown() {
@@ -198,7 +200,6 @@ document.addEventListener('click', (event) => {
     )
   )
     return;
-  const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-  document.querySelector('#see')?.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
+  document.querySelector('#see')?.scrollIntoView({ behavior: calm() ? 'auto' : 'smooth', block: 'start' });
 });
 window.addEventListener('clvs-download', (event) => say(event.detail.error || 'Done: see your downloads.'));

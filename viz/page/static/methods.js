@@ -1,6 +1,13 @@
 // The methods to compare: chips pick them, and the settings of one at a time stand below. The server says what there is;
 // what is picked goes back as specs, written as clvs_core.methods.spec writes them. An entry is a list of parts, one of
 // a single method, each with the settings that its spec names; the others are the preset's. Labels may come from anybody's file: textContent only.
+
+import { STYLES } from '../../viewer/src/styles.js';
+import { placeAmong } from '../../viewer/src/twins.js';
+import { el } from '../../viewer/src/dom.js';
+import { dress, make } from './marks.js';
+import { control, fromPaper, usual } from './settings.js';
+
 const root = element.querySelector('.mp');
 const find = (name) => root.querySelector(name);
 const chips = find('.mp-chips');
@@ -34,12 +41,9 @@ const labelOf = (entry) => {
   const again = keyOf(entry).slice(keyName(entry).length + 1);
   return again ? `${label} ${again}` : label;
 };
-/** As viz.scales.places: the reference comes first, then the others in order. */
 const styleOf = (entry) => {
-  const names = entries.map(keyName);
-  const reference = Math.max(0, names.indexOf('vanilla'));
-  const at = entries.indexOf(entry);
-  return STYLES[at === reference ? 0 : at + (at < reference ? 1 : 0)];
+  const reference = Math.max(0, entries.map(keyName).indexOf('vanilla'));
+  return STYLES[placeAmong(entries.indexOf(entry), reference)];
 };
 
 const written = (value) => (Array.isArray(value) ? value.join('-') : String(value));
@@ -92,54 +96,13 @@ function toggle(key) {
 
 // ---- chips and tabs ------------------------------------------------------------------------------------------------
 
-function make(tag, name, text = '') {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  node.textContent = text;
-  if (tag === 'button') node.type = 'button';
-  return node;
-}
-
-const PATHS = {
-  ring: 'M6 2.6a3.4 3.4 0 1 1 0 6.8a3.4 3.4 0 1 1 0-6.8z',
-  dot: 'M6 2.6a3.4 3.4 0 1 1 0 6.8a3.4 3.4 0 1 1 0-6.8z',
-  square: 'M2.9 2.9h6.2v6.2h-6.2z',
-  diamond: 'M6 1.6l4.4 4.4l-4.4 4.4l-4.4-4.4z',
-  plus: 'M6 2.6v6.8M2.6 6h6.8',
-};
-/** The marker of a method's lines, or a plus for one that can be added. */
-function mark(kind) {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 12 12');
-  svg.setAttribute('aria-hidden', 'true');
-  svg.setAttribute('class', `mp-mark mp-mark-${kind}`);
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-  path.setAttribute('d', PATHS[kind]);
-  svg.append(path);
-  return svg;
-}
-function dress(node, style) {
-  node.style.setProperty('--own-light', style?.colour ?? '');
-  node.style.setProperty('--own-dark', style?.dark ?? '');
-  node.querySelector('.mp-mark')?.remove();
-  node.prepend(mark(style?.mark ?? 'plus'));
-}
-
 function chip(key) {
-  let one = [...chips.children].find((node) => node.dataset.key === key);
-  if (!one) {
-    one = make('span', 'mp-one');
-    one.dataset.key = key;
-    const tip = make('span', 'mp-tip');
-    tip.setAttribute('role', 'tooltip');
-    tip.id = `mp-about-${key}`;
-    const button = make('button', 'mp-chip');
-    button.dataset.key = key;
-    button.setAttribute('aria-describedby', tip.id);
-    button.append(make('span', 'mp-name'));
-    one.append(button, tip);
-  }
-  return one;
+  const id = `mp-about-${key}`;
+  const there = [...chips.children].find((node) => node.dataset.key === key);
+  if (there) return there;
+  const button = { class: 'mp-chip', type: 'button', 'data-key': key, 'aria-describedby': id };
+  const tip = el('span', { class: 'mp-tip', role: 'tooltip', id });
+  return el('span', { class: 'mp-one', 'data-key': key }, el('button', button, make('span', 'mp-name')), tip);
 }
 
 function drawChips() {
@@ -169,19 +132,13 @@ function drawTabs() {
   if (!shown.includes(open)) open = shown[0] ?? null;
   find('.mp-set').hidden = open === null;
   const focused = tabs.contains(document.activeElement);
-  tabs.replaceChildren(
-    ...shown.map((entry) => {
-      const tab = make('button', 'mp-tab');
-      tab.dataset.key = keyOf(entry);
-      tab.setAttribute('role', 'tab');
-      tab.setAttribute('aria-selected', String(entry === open));
-      tab.setAttribute('aria-controls', 'mp-panel');
-      tab.tabIndex = entry === open ? 0 : -1;
-      tab.append(make('span', 'mp-name', labelOf(entry)));
-      dress(tab, styleOf(entry));
-      return tab;
-    }),
-  );
+  const tab = (entry) => {
+    const on = entry === open;
+    const about = { role: 'tab', 'aria-selected': String(on), 'aria-controls': 'mp-panel', tabIndex: on ? 0 : -1 };
+    const name = make('span', 'mp-name', labelOf(entry));
+    return el('button', { class: 'mp-tab', type: 'button', 'data-key': keyOf(entry), ...about }, name);
+  };
+  tabs.replaceChildren(...shown.map((entry) => dress(tab(entry), styleOf(entry))));
   if (focused) tabs.querySelector('[aria-selected="true"]')?.focus();
 }
 
@@ -193,10 +150,6 @@ function show(key) {
 
 // ---- settings ------------------------------------------------------------------------------------------------------
 
-const fromPaper = (part) => part.set.preset === 'paper';
-/** What a setting is where it is left out. */
-const usual = (part, field) => (fromPaper(part) ? field.paper : field.value);
-const valueOf = (part, field) => (field.name in part.set ? part.set[field.name] : usual(part, field));
 /** Whether the method's paper and the model's card say different things. */
 const differs = (part) => known(part.name)?.fields.some((field) => !same(field.paper, field.value));
 function change(part, field, value) {
@@ -225,152 +178,6 @@ function drawReset() {
   reset.setAttribute('aria-label', open ? `Reset ${labelOf(open)}` : 'Reset');
 }
 
-/** A number box; people count layers from 1. on: called with a number inside the range, or null once emptied. */
-function numberBox(field, value, on) {
-  const shift = field.kind === 'layer' || field.kind === 'layers' ? 1 : 0;
-  const box = make('input', 'mp-number');
-  box.type = 'number';
-  box.step = 'any';
-  box.placeholder = 'usual';
-  const put = (v) => {
-    box.value = v === null || v === undefined ? '' : String(v + shift);
-  };
-  put(value);
-  box.addEventListener('change', () => {
-    if (box.value === '') {
-      put(value);
-      return on(null);
-    }
-    let v = Number(box.value) - shift;
-    if (field.low !== null) v = Math.max(v, field.low);
-    if (field.high !== null) v = Math.min(v, Math.max(field.high, value ?? field.high));
-    if (field.kind !== 'number') v = Math.round(v);
-    value = v;
-    put(v);
-    return on(v);
-  });
-  return {
-    box,
-    put: (v) => {
-      value = v;
-      put(v);
-    },
-  };
-}
-
-const sliding = (field) =>
-  field.low !== null && field.high !== null && field.step !== null && (field.high - field.low) / field.step <= 1000;
-
-/** A slider with a number box, or the box alone where a range would be endless. */
-function number(part, field, id) {
-  const value = valueOf(part, field);
-  const shift = field.kind === 'layer' ? 1 : 0;
-  let range = null;
-  const fill = () =>
-    range?.style.setProperty('--at', `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
-  const { box, put } = numberBox(field, value, (v) => {
-    const now = v ?? usual(part, field);
-    if (v === null) put(now);
-    if (range && now !== null) {
-      range.value = now + shift;
-      fill();
-    }
-    change(part, field, v);
-  });
-  box.setAttribute('aria-labelledby', id);
-  if (sliding(field)) {
-    range = make('input', 'mp-range');
-    Object.assign(range, { type: 'range', min: field.low + shift, step: field.step });
-    range.max = Math.max(field.high, value ?? field.high) + shift; // a link may hold more
-    range.value = (value ?? field.low) + shift;
-    range.setAttribute('aria-labelledby', id);
-    range.setAttribute('aria-describedby', `${id}-about`);
-    range.addEventListener('input', () => {
-      const v = Number(range.value) - shift;
-      put(v);
-      fill();
-      change(part, field, v);
-    });
-    fill();
-  } else box.setAttribute('aria-describedby', `${id}-about`);
-  return [box, range];
-}
-
-function layerRange(part, field, id) {
-  const pair = [...(valueOf(part, field) ?? [null, null])];
-  const both = make('span', 'mp-pair');
-  const boxes = pair.map((value, at) =>
-    numberBox(field, value, (v) => {
-      pair[at] = v ?? usual(part, field)?.[at] ?? null;
-      if (v === null)
-        pair.splice(0, 2, ...(usual(part, field) ?? [null, null])); // emptied: both are the usual ones again
-      else if (pair[1 - at] === null) pair[1 - at] = v;
-      if (pair[0] > pair[1]) pair[1 - at] = pair[at];
-      boxes.forEach((other, i) => other.put(pair[i]));
-      change(part, field, pair[0] === null ? null : [...pair]);
-    }),
-  );
-  boxes.forEach(({ box }, at) => {
-    box.setAttribute('aria-label', `${field.label}, ${at ? 'last' : 'first'}`);
-    box.setAttribute('aria-describedby', `${id}-about`);
-  });
-  both.append(boxes[0].box, make('span', 'mp-soft', 'to'), boxes[1].box);
-  return [both, null];
-}
-
-function list(part, field, id) {
-  const box = make('input', 'mp-list');
-  Object.assign(box, {
-    type: 'text',
-    value: part.set[field.name] ?? '',
-    placeholder: usual(part, field) ?? 'none',
-    spellcheck: false,
-    maxLength: 1900,
-  });
-  box.setAttribute('aria-labelledby', id);
-  box.setAttribute('aria-describedby', `${id}-about`);
-  box.addEventListener('change', () => {
-    box.value = box.value
-      .trim()
-      .split(/[\s,;/]+/)
-      .filter(Boolean)
-      .join('/');
-    change(part, field, box.value);
-  });
-  return [null, box];
-}
-
-function toggleBox(part, field, id) {
-  const box = make('input', 'mp-check');
-  Object.assign(box, { type: 'checkbox', checked: valueOf(part, field) === true });
-  box.setAttribute('aria-labelledby', id);
-  box.setAttribute('aria-describedby', `${id}-about`);
-  box.addEventListener('change', () => change(part, field, box.checked));
-  return [box, null];
-}
-
-const CONTROLS = { number, integer: number, layer: number, layers: layerRange, list, switch: toggleBox };
-
-/** One setting: its name, three words, its number; then a slider. The meaning opens beside it, or stands below. */
-function control(part, field) {
-  const id = `mp-${part.name}-${field.name}`;
-  const [small, wide] = CONTROLS[field.kind](part, field, id);
-  const block = make('div', 'mp-field');
-  block.dataset.field = field.name;
-  const row = make('div', 'mp-row');
-  const label = make('span', 'mp-label', field.label);
-  label.id = id;
-  if (field.kind === 'switch') label.addEventListener('click', () => small.click());
-  row.append(label, make('span', 'mp-hint', field.hint));
-  if (small) row.append(small);
-  const about = make('span', field.main ? 'mp-tip' : 'mp-about', field.about);
-  about.id = `${id}-about`;
-  block.append(row);
-  if (wide) block.append(wide);
-  if (field.about) block.append(about);
-  return block;
-}
-
 function drawPanel() {
   const at = root.contains(document.activeElement) ? document.activeElement.getAttribute('aria-labelledby') : null;
   const rows = { main: [], rare: [] };
@@ -379,7 +186,7 @@ function drawPanel() {
     for (const kind of ['main', 'rare']) {
       const here = fields.filter((field) => field.main === (kind === 'main'));
       if (open.length > 1 && here.length) rows[kind].push(make('div', 'mp-whose', known(part.name).label));
-      rows[kind].push(...here.map((field) => control(part, field)));
+      rows[kind].push(...here.map((field) => control(part, field, change)));
     }
   }
   find('.mp-main').replaceChildren(...rows.main);

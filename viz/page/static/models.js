@@ -1,11 +1,15 @@
 // The model menu: a button with the chosen model, and under it a list of all. The server alone changes what is chosen.
 // Names may be those of folders: textContent only.
+
+import { el } from '../../viewer/src/dom.js';
+import { viewer } from './viewer.js';
+
 const menu = element.querySelector('.mm');
 const opener = menu.querySelector('.mm-open');
 const list = menu.querySelector('.mm-list');
 const options = () => [...list.querySelectorAll('[role="option"]')];
 /** The name of the recording that is shown in place of a model's answers, if there is one. */
-const shownRecording = () => document.querySelector('#viewer .cv')?.__clvs?.model?.recorded?.name;
+const shownRecording = () => viewer()?.model?.recorded?.name;
 
 function open(on) {
   list.hidden = !on;
@@ -13,41 +17,31 @@ function open(on) {
   if (on) (list.querySelector('[aria-selected="true"]') ?? options()[0])?.focus();
 }
 
-function part(name, text) {
-  const span = document.createElement('span');
-  span.className = name;
-  span.textContent = text;
-  return span;
-}
+const part = (name, text) => el('span', { class: name, text });
 
-/** One model: its name, what it needs, and in grey why it cannot be used. It can be asked for all the same. */
-function option(row, chosen) {
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.tabIndex = -1;
-  button.dataset.name = row.name;
-  button.setAttribute('role', 'option');
-  button.setAttribute('aria-selected', String(row.name === chosen));
-  button.setAttribute('aria-disabled', String(Boolean(row.reason)));
-  button.append(part('mm-label', row.label), part('mm-more', row.reason || row.about));
-  if (row.advice) button.append(part('mm-advice', row.advice));
-  return button;
+/**
+ * One model: its name, what it needs, and in grey why it cannot be used. It can be asked for all the same.
+ *
+ * @param {Record<string, string>} data
+ */
+function option(row, chosen, data = { 'data-name': row.name }) {
+  const state = { 'aria-selected': String(row.name === chosen), 'aria-disabled': String(Boolean(row.reason)) };
+  return el(
+    'button',
+    { type: 'button', tabIndex: -1, role: 'option', ...state, ...data },
+    part('mm-label', row.label),
+    part('mm-more', row.reason || row.about),
+    row.advice && part('mm-advice', row.advice),
+  );
 }
 
 /** Models that cannot be asked here, but have answered elsewhere. */
 function recordings(rows, shown) {
   if (!rows.length) return [];
-  const group = document.createElement('div');
-  group.className = 'mm-recorded';
-  group.setAttribute('role', 'group');
-  group.setAttribute('aria-label', 'Recorded, not asked here');
-  const made = rows.map((row) => option({ ...row, reason: '' }, shown));
-  made.forEach((button) => {
-    button.dataset.recording = button.dataset.name;
-    delete button.dataset.name;
-  });
-  group.append(part('mm-group', 'Recorded, not asked here'), ...made);
-  return [group];
+  const options = rows.map((row) => option({ ...row, reason: '' }, shown, { 'data-recording': row.name }));
+  const title = 'Recorded, not asked here';
+  const about = { class: 'mm-recorded', role: 'group', 'aria-label': title };
+  return [el('div', about, part('mm-group', title), ...options)];
 }
 
 function draw() {

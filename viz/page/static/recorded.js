@@ -1,49 +1,38 @@
 // Recordings: what is shown says whether it is one, so that this desk and the inputs that ask never stand together.
 // All text is from files that may be anybody's: textContent only.
+
+import { el, refill } from '../../viewer/src/dom.js';
+import { viewer } from './viewer.js';
+
 const box = element.querySelector('.rd');
 const desk = box.querySelector('.rd-desk');
-const shown = () => document.querySelector('#viewer .cv')?.__clvs?.model?.recorded ?? null;
+const shown = () => viewer()?.model?.recorded ?? null;
 const open = () => props.value?.open ?? null;
 const strip = box.querySelector('.rd-pictures');
 let at = null; // the picture whose questions are listed
+let choices = 0; // how often something was chosen
 
-function button(text, pressed, click) {
-  const made = document.createElement('button');
-  made.type = 'button';
-  made.textContent = text;
-  if (pressed !== null) made.setAttribute('aria-pressed', String(pressed));
-  made.addEventListener('click', click);
-  return made;
+function button(text, pressed, onclick, ...children) {
+  const state = pressed === null ? null : String(pressed);
+  return el('button', { type: 'button', text, 'aria-pressed': state, onclick }, ...children);
 }
 
 function choose(recording, id = '') {
-  trigger('open', { recording, id });
+  trigger('open', { recording, id, choice: ++choices }); // answers may overtake each other: the last choice is shown
 }
 
 function picture({ name, title, thumbnail }) {
-  const made = button('', name === at, () =>
-    choose(open().name, open().items.find((item) => item.picture === name).id),
-  );
-  const image = document.createElement('img');
-  Object.assign(image, { alt: title, width: 56, height: 56 });
-  if (thumbnail.startsWith('data:image/webp;base64,')) image.src = thumbnail;
-  made.title = title;
+  const on = name === at;
+  const src = thumbnail.startsWith('data:image/webp;base64,') ? thumbnail : null;
+  const show = () => choose(open().name, open().items.find((item) => item.picture === name).id);
+  const made = button('', on, show, el('img', { alt: title, width: 56, height: 56, src }));
   made.dataset.name = name;
-  made.tabIndex = name === at ? 0 : -1;
-  made.append(image);
-  return made;
+  return Object.assign(made, { title, tabIndex: on ? 0 : -1 });
 }
 
 /** Of a sentence, every second part is an option of the app, to be copied. */
 function words(text, place) {
-  return place % 2 ? Object.assign(document.createElement('code'), { textContent: text }) : text;
-}
-
-/** Draws anew without taking the keyboard's place away. */
-function fill(parent, made) {
-  const before = [...parent.children].indexOf(document.activeElement);
-  parent.replaceChildren(...made);
-  parent.children[before]?.focus({ preventScroll: true });
+  return place % 2 ? el('code', { text }) : text;
 }
 
 function drawDesk(recorded) {
@@ -51,17 +40,15 @@ function drawDesk(recorded) {
   const now = items.find((item) => item.id === recorded.id);
   at = now?.picture ?? items[0].picture;
   box.querySelector('.rd-why').replaceChildren(...why.split(/(--model \S+?)(?=[,.]? )/).map(words));
-  fill(strip, pictures.map(picture));
+  refill(strip, pictures.map(picture));
   strip.classList.toggle('rd-few', pictures.length < 6);
   const same = items.filter((item) => item.picture === at);
-  fill(
+  refill(
     box.querySelector('.rd-items'),
     same.map((item) => button(item.question, item === now, () => choose(name, item.id))),
   );
   box.querySelector('.rd-rights').textContent = recorded.rights;
-  box
-    .querySelector('.rd-facts')
-    .replaceChildren(...facts.map((text) => Object.assign(document.createElement('li'), { textContent: text })));
+  box.querySelector('.rd-facts').replaceChildren(...facts.map((text) => el('li', { text })));
 }
 
 function draw() {
@@ -73,7 +60,7 @@ function draw() {
   desk.hidden = !on;
   box.querySelector('.rd-offer').hidden = on;
   const models = (props.value?.recordings ?? []).map((row) => button(row.label, null, () => choose(row.name)));
-  fill(box.querySelector('.rd-models'), models);
+  refill(box.querySelector('.rd-models'), models);
   if (on) drawDesk(recorded);
   if (focused && lost()) (on ? desk.querySelector('[aria-pressed="true"]') : models[0])?.focus({ preventScroll: true });
 }

@@ -1,11 +1,13 @@
 // The results of a run. What is chosen is kept here, the server answers with what to show. Texts come from files:
 // textContent only.
+
+import { el } from '../../viewer/src/dom.js';
+import { figure, heads, row } from './table.js';
+
 const root = element.querySelector('.rs');
 const get = (name) => root.querySelector(name);
 const control = (name) => root.querySelector(`[data-do="${name}"]`);
 const OF_ONE = ['wrong', 'gained', 'lost'];
-const SIGNS = { right: '✓', wrong: '✗', unread: '?', none: '–' };
-const SAID = { right: 'right', wrong: 'wrong', unread: 'not read', none: 'no answer yet' };
 const first = { run: '', folder: '', parser: '', text: '', kind: '', show: 'all', method: '', page: 0, id: '' };
 let choice = { ...first };
 let board = null; // what the server last said of the answers
@@ -15,16 +17,6 @@ let differing = true;
 let asked = 0; // how often the server was asked for answers
 let settled = choice; // what the answers on the page were asked with
 const made = {}; // by part, what it was made for
-
-function make(name, options = {}, ...children) {
-  const node = document.createElement(name);
-  const { data, aria, ...rest } = options;
-  Object.assign(node, rest);
-  Object.assign(node.dataset, data ?? {});
-  for (const [key, value] of Object.entries(aria ?? {})) node.setAttribute(`aria-${key}`, value);
-  node.append(...children);
-  return node;
-}
 
 function look(change = {}) {
   choice = { ...choice, page: 0, id: '', ...change };
@@ -37,7 +29,7 @@ function look(change = {}) {
 function fill(select, options, value) {
   const known = JSON.stringify(options);
   if (select.dataset.known !== known) {
-    select.replaceChildren(...options.map(([key, label]) => make('option', { value: key, textContent: label })));
+    select.replaceChildren(...options.map(([key, label]) => el('option', { value: key, text: label })));
     select.dataset.known = known;
   }
   select.value = value;
@@ -121,87 +113,29 @@ function drawChips() {
   const names = board.methods.map(([name]) => name);
   picked = (picked ?? board.usual).filter((name) => names.includes(name));
   const chips = board.methods.map(([name, label]) =>
-    make('button', {
+    el('button', {
       type: 'button',
-      textContent: label,
-      data: { method: name },
+      text: label,
+      'data-method': name,
       disabled: name === board.vanilla,
-      aria: { pressed: String(name === board.vanilla || picked.includes(name)) },
+      'aria-pressed': String(name === board.vanilla || picked.includes(name)),
     }),
   );
-  const more = make('button', {
+  const more = el('button', {
     type: 'button',
-    className: 'rs-differing',
-    textContent: 'those that differ',
-    aria: { pressed: String(differing) },
+    class: 'rs-differing',
+    text: 'those that differ',
+    'aria-pressed': String(differing),
   });
   get('.rs-chips').replaceChildren(more, ...chips);
 }
 
-/** An answer with its sign; with a second one where the parser reads it and a person would not, or not so. */
-function cell([answer, mark, odd], label) {
-  const sign = (kind, about) => make('b', { className: `rs-${kind}`, textContent: SIGNS[kind], title: about });
-  const signs = [
-    sign(mark, SAID[mark]),
-    ...(odd ? [sign('unread', 'by this parser; a person would not read it so')] : []),
-  ];
-  const said = make('span', { className: 'rs-said', textContent: answer, title: answer });
-  return make('td', { className: 'rs-cell', data: { label } }, ...signs, ' ', said);
-}
-
-/** The end of a long file name, where names of one folder differ. */
-const tail = (name) => (name.length > 18 ? `…${name.slice(-16)}` : name);
-
-function row(question, at) {
-  const thumb = board.thumbs[question.image];
-  const picture = thumb ? make('img', { src: thumb, alt: '' }) : make('span', { className: 'rs-blank' });
-  const open = make('button', {
-    type: 'button',
-    className: 'rs-id',
-    textContent: question.id,
-    title: question.id,
-    tabIndex: at ? -1 : 0,
-    aria: { label: `Question ${question.id}, open in the explorer` },
-  });
-  const cells = question.cells.map((one, n) => cell(one, board.methods[n][1]));
-  return make(
-    'tr',
-    { data: { id: question.id }, className: question.id === board.marked ? 'rs-marked' : '' },
-    make('td', {}, open),
-    make(
-      'td',
-      { className: 'rs-picture', title: question.image },
-      picture,
-      make('span', { textContent: tail(question.image) }),
-    ),
-    make('td', { className: 'rs-question', textContent: question.text }),
-    make('td', { className: 'rs-label', data: { label: 'Label' }, textContent: question.label }),
-    make('td', { className: 'rs-kind', data: { label: 'Kind' }, textContent: question.kind, title: question.kind }),
-    ...cells,
-  );
-}
-
 function drawRows() {
   const names = ['Id', 'Picture', 'Question', 'Label', 'Kind', ...board.methods.map(([, label]) => label)];
-  get('thead tr').replaceChildren(
-    ...names.map((name) =>
-      make(
-        'th',
-        { scope: 'col', title: name, className: name.length > 60 ? 'rs-endless' : name.length > 14 ? 'rs-long' : '' },
-        make('span', { textContent: name }),
-      ),
-    ),
-  );
-  const none = make(
-    'tr',
-    {},
-    make('td', {
-      className: 'rs-nothing',
-      colSpan: names.length,
-      textContent: 'No question is left by these filters.',
-    }),
-  );
-  get('tbody').replaceChildren(...(board.rows.length ? board.rows.map(row) : [none]));
+  get('thead tr').replaceChildren(...heads(names));
+  const nothing = { class: 'rs-nothing', colSpan: names.length, text: 'No question is left by these filters.' };
+  const rows = board.rows.map((question, at) => row(question, at, board));
+  get('tbody').replaceChildren(...(rows.length ? rows : [el('tr', {}, el('td', nothing))]));
   const marked = get('.rs-marked');
   if (marked) marked.scrollIntoView({ block: 'nearest' });
   else get('.rs-scroll').scrollTop = 0;
@@ -257,29 +191,8 @@ function open(name, focus = false) {
 }
 
 function drawFigures(value) {
-  get('.rs-figures').replaceChildren(
-    ...(value.figures ?? []).map(({ name, title, url }) =>
-      make(
-        'figure',
-        {},
-        make('a', { href: url, target: '_blank', rel: 'noopener' }, make('img', { src: url, alt: title })),
-        make(
-          'figcaption',
-          {},
-          make('span', { textContent: title }),
-          ...['png', 'svg'].map((ending) =>
-            make('button', {
-              type: 'button',
-              textContent: ending.toUpperCase(),
-              data: { save: ending, name },
-              aria: { label: `${title}, ${ending.toUpperCase()}` },
-            }),
-          ),
-        ),
-      ),
-    ),
-  );
-  get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => make('li', { textContent: why })));
+  get('.rs-figures').replaceChildren(...(value.figures ?? []).map(figure));
+  get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => el('li', { text: why })));
 }
 
 function drawPart(value) {

@@ -11,7 +11,7 @@ const STAGES = {
 };
 
 /** "layer 3", "layers 3 to 12"; the pair counts from 0. As much room while the depth is not known, which is 0 then. */
-export function layerWords(layers, depth) {
+function layerWords(layers, depth) {
   if (!layers) return depth ? 'in no layer' : 'layers … to …';
   const [first, last] = layers;
   return first === last ? `layer ${first + 1}` : `layers ${first + 1} to ${last + 1}`;
@@ -33,8 +33,8 @@ export function doesWords(card, depth) {
   const rows = alike && parts.length ? ` ${ROWS[parts[0].rows]}` : '';
   const where = several || !edits.length ? '' : `, ${layerWords(card.layers, depth)}`;
   const chances = cardParts(card).some((part) => part.contrast || part.stage === 'logits');
-  const found = [edits.length && `${edits.join(' and ')}${rows}${where}`, chances && CHANCES].filter(Boolean);
-  return `Changes ${found.join('; then ') || 'nothing'}.`;
+  const changes = [edits.length && `${edits.join(' and ')}${rows}${where}`, chances && CHANCES].filter(Boolean);
+  return `Changes ${changes.join('; then ') || 'nothing'}.`;
 }
 
 /** What the stages that a card names are. */
@@ -64,17 +64,17 @@ export function actedWords({ sinks, heads, card }, step, layer, count) {
   return lines.map((line, i) => (i ? line : `Layer ${layer + 1}: ${line}`));
 }
 
-export function headWords(acted, count, card) {
+function headWords(acted, count, card) {
   return `${counted(acted.length, 'head', count)} ${card.acted}`;
 }
 
 /** All heads that a method acted on at a token, by layer: "layer 3: heads 1, 2; layer 5: head 1". */
 export function headsText(acted) {
-  const found = acted.map((heads, layer) => {
+  const layers = acted.map((heads, layer) => {
     const which = heads.map((head) => head + 1).join(', ');
     return which && `layer ${layer + 1}: head${heads.length > 1 ? 's' : ''} ${which}`;
   });
-  return found.filter(Boolean).join('; ') || 'none';
+  return layers.filter(Boolean).join('; ') || 'none';
 }
 
 /** What the contrast's columns are called. */

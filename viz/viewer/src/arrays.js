@@ -11,7 +11,7 @@ export function bytes(text) {
   return out;
 }
 
-export function halfToNumber(bits) {
+function halfToNumber(bits) {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;

@@ -2,18 +2,8 @@
 // The numbers of what is chosen: weights, scales, colours and curves of the current token, each worked out once.
 
 import { row } from './arrays.js';
-import {
-  colour,
-  curve,
-  limits,
-  normalise,
-  placeAmong,
-  regionCoverage,
-  signedLimit,
-  sinks,
-  TABLES,
-  together,
-} from './twins.js';
+import { TABLES } from './tables.js';
+import { colour, curve, limits, normalise, placeAmong, regionCoverage, signedLimit, sinks, together } from './twins.js';
 import { listed } from './words.js';
 
 export class Numbers {

@@ -46,12 +46,6 @@ export interface Contrast {
 }
 
 export interface Method {
-  key: string;
-  name: string;
-  label: string;
-  spec: string;
-  settings: string;
-  card: Card;
   text: string;
   finished: boolean;
   tokens: Token[];
@@ -64,6 +58,12 @@ export interface Method {
   heads: number[][][] | null;
   contrast: Contrast | null;
   memory: 'layers' | 'words' | null;
+  key: string;
+  name: string;
+  label: string;
+  spec: string;
+  settings: string;
+  card: Card;
 }
 
 export interface Object {

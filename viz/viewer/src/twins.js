@@ -2,12 +2,7 @@
 // Twins of Python functions, since an exported page works without Python: viz/scales.py (scales, colours, sink tokens,
 // places) and clvs_core/objects (coverage, together, curves, gains). tests/js compares their numbers.
 
-import { LUTS } from './luts.js';
-import { bytes } from './arrays.js';
 import { CLIP, OPACITY, UNIFORM_HIGH } from './styles.js';
-
-/** By name, 256 colours of three bytes. */
-export const TABLES = Object.fromEntries(Object.entries(LUTS).map(([name, text]) => [name, bytes(text)]));
 
 /** A method's place among the styles: the reference first, then the others in order. */
 export function placeAmong(method, reference) {
@@ -16,7 +11,7 @@ export function placeAmong(method, reference) {
 
 // ---- scales --------------------------------------------------------------------------------------------------------
 
-export function percentile(values, q) {
+function percentile(values, q) {
   const sorted = Float64Array.from(values).sort();
   const at = (q / 100) * (sorted.length - 1);
   const low = Math.floor(at);
@@ -24,7 +19,7 @@ export function percentile(values, q) {
   return sorted[low] + (sorted[high] - sorted[low]) * (at - low);
 }
 
-export function finite(rows) {
+function finite(rows) {
   const out = [];
   for (const values of rows) if (values) for (const v of values) if (Number.isFinite(v)) out.push(v);
   return out;
@@ -113,13 +108,13 @@ export function regionCoverage(region, views, visual) {
   return out;
 }
 
-export function boxShare({ box }, x, y, w, h) {
+function boxShare({ box }, x, y, w, h) {
   const across = Math.min(box[2], x + w) - Math.max(box[0], x);
   const down = Math.min(box[3], y + h) - Math.max(box[1], y);
   return across > 0 && down > 0 ? (across * down) / (w * h) : 0;
 }
 
-export function polygonShare({ polygon }, x, y, w, h) {
+function polygonShare({ polygon }, x, y, w, h) {
   let hits = 0;
   for (let i = 0; i < 64; i++) {
     hits += inside(polygon, x + ((i % 8) + 0.5) * (w / 8), y + (Math.floor(i / 8) + 0.5) * (h / 8));

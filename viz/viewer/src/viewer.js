@@ -4,6 +4,7 @@
 import { calm, el } from './dom.js';
 import { drawSample } from './draw/canvas.js';
 import { Store } from './store.js';
+import { Theme } from './theme.js';
 import { tipText } from './tips.js';
 import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
@@ -80,26 +81,7 @@ export class Viewer {
     };
     this.root.addEventListener('pointerdown', elsewhere, true); // before the map that is tapped shows its numbers
     new ResizeObserver(() => this.measure()).observe(this.root);
-    this.followTheme();
-  }
-
-  /** Gradio puts `dark` on the body; on its own the viewer follows the system. */
-  followTheme() {
-    const media = matchMedia('(prefers-color-scheme: dark)');
-    const apply = () => {
-      if (!this.root.isConnected) return observer.disconnect();
-      const dark =
-        document.querySelector('body.dark, html.dark') ||
-        (!document.querySelector('.gradio-container') && media.matches);
-      this.root.dataset.theme = dark ? 'dark' : 'light';
-      this.styled = null;
-      return this.measure();
-    };
-    const observer = new MutationObserver(apply);
-    for (const node of [document.documentElement, document.body])
-      observer.observe(node, { attributes: true, attributeFilter: ['class'] });
-    media.addEventListener('change', apply);
-    apply();
+    this.theme = new Theme(this.root, () => this.measure());
   }
 
   // ---- payloads ----------------------------------------------------------------------------------------------------
@@ -215,21 +197,7 @@ export class Viewer {
 
   /** Colours of the page's theme. */
   look() {
-    if (this.styled) return this.styled;
-    const style = getComputedStyle(this.root);
-    const read = (name) => style.getPropertyValue(`--cv-${name}`).trim();
-    this.styled = {
-      ink: read('ink'),
-      muted: read('muted'),
-      line: read('line'),
-      axis: read('axis'),
-      paper: read('paper'),
-      more: read('more'),
-      less: read('less'),
-      methods: [0, 1, 2, 3].map((place) => read(`m${place}`)),
-      dark: this.root.dataset.theme === 'dark',
-    };
-    return this.styled;
+    return this.theme.look();
   }
 
   /** The colour of a method. */

@@ -66,7 +66,7 @@ export function sentence({ names, head = null, reference, other }) {
 }
 
 /** What the other method changes at the reference's peak and, on average, after it: both are said, more or less. */
-export function changeWords(a, reference, other, several) {
+function changeWords(a, reference, other, several) {
   const from = a.half >= 0 ? a.half : a.peak + 1;
   const there = gain(other.curve[a.peak], reference[a.peak]);
   const after = from < reference.length ? gain(mean(other.curve.slice(from)), mean(reference.slice(from))) : null;
@@ -82,7 +82,7 @@ export function changeWords(a, reference, other, several) {
   return `; ${other.label} gives ${it} ${here} there${after ? ` and${then === here ? '' : ` ${then}`}${later}` : ''}${stop}`;
 }
 
-export function sizeWords(change) {
+function sizeWords(change) {
   if (Math.abs(change) < 100 * ALIKE) return 'about as much';
   if (change >= 95) return `${(1 + change / 100).toFixed(1)} times as much`;
   return `${Math.round(Math.abs(change))}\u00a0% ${change > 0 ? 'more' : 'less'}`;

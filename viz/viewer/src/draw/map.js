@@ -45,7 +45,7 @@ export function drawMap(ctx, width, height, spec) {
   if (spec.hover) drawPatch(ctx, spec.hover, sx, sy);
 }
 
-export function markClipped(ctx, view, spec, sx, sy) {
+function markClipped(ctx, view, spec, sx, sy) {
   const [x0, y0, x1, y1] = view.region;
   const w = ((x1 - x0) / view.cols) * sx;
   const h = ((y1 - y0) / view.rows) * sy;
@@ -65,7 +65,7 @@ export function markClipped(ctx, view, spec, sx, sy) {
   }
 }
 
-export function shadeUnseen(ctx, image, width, height, sx, sy) {
+function shadeUnseen(ctx, image, width, height, sx, sy) {
   const [x0, y0, x1, y1] = image.seen;
   if (x0 <= 0.5 && y0 <= 0.5 && x1 >= image.w - 0.5 && y1 >= image.h - 0.5) return;
   ctx.save();
@@ -102,7 +102,7 @@ export function outline(ctx, points, sx, sy, stroke, dash) {
   ctx.setLineDash([]);
 }
 
-export function regionLine({ box, polygon }) {
+function regionLine({ box, polygon }) {
   if (!box) return [...polygon, polygon[0]];
   const [a, b, c, d] = box;
   return [
@@ -114,7 +114,7 @@ export function regionLine({ box, polygon }) {
   ];
 }
 
-export function drawPatch(ctx, { row: r, col: c, view }, sx, sy) {
+function drawPatch(ctx, { row: r, col: c, view }, sx, sy) {
   const [x0, y0, x1, y1] = view.region;
   const w = ((x1 - x0) / view.cols) * sx;
   const h = ((y1 - y0) / view.rows) * sy;
@@ -127,7 +127,7 @@ export function drawPatch(ctx, { row: r, col: c, view }, sx, sy) {
 }
 
 /** A ring on a visual token, if one of the grids on the map has it. */
-export function drawRing(ctx, token, views, sx, sy) {
+function drawRing(ctx, token, views, sx, sy) {
   const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
   const col = view && (token - view.start) % view.stride;
   if (!view || col >= view.cols) return;

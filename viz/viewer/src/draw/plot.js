@@ -42,7 +42,7 @@ export function drawPlot(ctx, width, height, spec) {
 }
 
 /** Where uncertainty is looked at first: a line for each such layer, words at the first of them. */
-export function drawFirsts(ctx, at, { firsts = [], look }) {
+function drawFirsts(ctx, at, { firsts = [], look }) {
   const layers = [...firsts].sort((a, b) => a - b);
   for (const first of layers) level(ctx, at.x(first), at.top, at.x(first), at.bottom, look.muted, [2, 3]);
   if (!layers.length) return;
@@ -52,7 +52,7 @@ export function drawFirsts(ctx, at, { firsts = [], look }) {
   else label(ctx, text, at.x(layers[0]) - 6, at.top + 4, look.muted, 'right', look.paper); // no room beside the last
 }
 
-export function drawAxes(ctx, at, spec) {
+function drawAxes(ctx, at, spec) {
   for (const value of spec.marks) {
     level(ctx, at.left, at.y(value), at.right, at.y(value), value === 0 ? spec.look.axis : spec.look.line, []);
     label(ctx, spec.format(value), at.left - 6, at.y(value), spec.look.muted, 'right');
@@ -72,7 +72,7 @@ export function drawAxes(ctx, at, spec) {
   }
 }
 
-export function drawBand(ctx, at, { low, high, more, less }) {
+function drawBand(ctx, at, { low, high, more, less }) {
   for (let i = 0; i + 1 < low.length; i++) {
     if ([low[i], low[i + 1], high[i], high[i + 1]].some((v) => v === null)) continue;
     ctx.fillStyle = high[i] + high[i + 1] >= low[i] + low[i + 1] ? more : less;
@@ -85,7 +85,7 @@ export function drawBand(ctx, at, { low, high, more, less }) {
   }
 }
 
-export function drawLine(ctx, at, line, spec) {
+function drawLine(ctx, at, line, spec) {
   ctx.strokeStyle = line.colour;
   ctx.lineWidth = 1.8;
   ctx.lineJoin = 'round';

@@ -11,7 +11,7 @@ export function headHeight(heads) {
 }
 
 /** Heads by layers: `line` is {acted: [layer][..] heads, count, colour, acts}; the acted ones are filled. */
-export function drawHeads(ctx, line, y, spec) {
+function drawHeads(ctx, line, y, spec) {
   const { column, cell } = spec;
   const h = headHeight(line.count);
   const gap = h > 4 ? 1 : 0.5;
@@ -26,7 +26,7 @@ export function drawHeads(ctx, line, y, spec) {
 }
 
 /** A line below a row of thumbnails, from the first layer to the last in which the method acts. */
-export function drawActs(ctx, line, y, spec) {
+function drawActs(ctx, line, y, spec) {
   const { column, cell } = spec;
   ctx.fillStyle = line.colour;
   for (const [first, last] of line.acts) {

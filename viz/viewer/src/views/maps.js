@@ -7,7 +7,8 @@ import { drawBar, prepare } from '../draw/canvas.js';
 import { drawMap, mutedPicture } from '../draw/map.js';
 import { placeOf } from '../places.js';
 import { DIVERGING } from '../styles.js';
-import { colour, normaliseSigned, TABLES } from '../twins.js';
+import { TABLES } from '../tables.js';
+import { colour, normaliseSigned } from '../twins.js';
 import { percent, share } from '../words.js';
 import { Pointer } from './pointer.js';
 

@@ -6,7 +6,8 @@ import { el } from '../dom.js';
 import { drawMark, prepare } from '../draw/canvas.js';
 import { drawStrip, headHeight } from '../draw/strip.js';
 import { TIPS, tipText } from '../tips.js';
-import { limits, TABLES } from '../twins.js';
+import { TABLES } from '../tables.js';
+import { limits } from '../twins.js';
 import { drag } from './drag.js';
 
 const [TOP, GAP, BOTTOM] = [12, 15, 5]; // pixels above, between and below the rows

@@ -1,4 +1,4 @@
-"""What runs and their settings are called: on the page, in figures and in exports alike.
+"""What runs and their settings are called: on the page, in figures, tables and exports alike.
 
 A method's name is enough while it is there once; runs that share it are told apart by the settings that differ.
 Specs are those of `clvs_core.methods.spec`, methods combined by "+" among them: "pai:alpha=0.2+clvs".
@@ -15,7 +15,7 @@ TITLES = {"vanilla": "Vanilla", "adhh": "AD-HH"}  # of the methods whose name in
 # What a switch is called when it is on and when it is off; "" where that goes without saying.
 SWITCHES = {
     "unified_positions": ("", "no unified positions"),
-    "early_termination": ("", "no early stop"),
+    "early_termination": ("", "no early termination"),
     "lens_norm": ("norm before the lens", ""),
     "paper_convention": ("the paper's convention", ""),
 }
@@ -35,6 +35,19 @@ def labels(specs: Sequence[str], titles: Sequence[str]) -> list[str]:
         said = ", ".join(_words(part for part in own if having[name, part] < alike[name]))
         found.append(f"{title} ({said})" if said else str(title))
     return numbered(found, first=True)
+
+
+def run_labels(names: Sequence[str], specs: Sequence[str], titles: Sequence[str]) -> list[str]:
+    """The labels of a run's methods, which differ from the one that was asked for by its mere name, which keeps it.
+
+    Without such a one they differ from any other. names: as they were asked for; specs: settings in full.
+    """
+    mere = {name: spec for name, spec in zip(names[::-1], specs[::-1], strict=True) if name == name_of(spec)}
+    found = labels(specs, titles)
+    for n, (name, spec) in enumerate(zip(names, specs, strict=True)):
+        if base := mere.get(name_of(spec)):
+            found[n] = titles[n] if name in mere else labels([base, spec], ["", titles[n]])[1]
+    return found
 
 
 def numbered(texts: Sequence[str], *, first: bool = False) -> list[str]:
@@ -101,7 +114,7 @@ def _plain(name: str, value: str) -> str:
         on, off = SWITCHES.get(name, (name.replace("_", " "), f"no {name.replace('_', ' ')}"))
         return on if value == "true" else off
     if name == "heads" and re.fullmatch(r"\d+-\d+(/\d+-\d+)*", value):
-        return _count(value.count("/") + 1, "head")
+        return number_of(value.count("/") + 1, "head")
     if name == "dims" and re.fullmatch(r"\d+(/\d+)*", value):
         dims = value.split("/")
         several = f"sink dimensions {', '.join(dims[:-1])} and {dims[-1]}"
@@ -120,8 +133,9 @@ def _plain(name: str, value: str) -> str:
     return f"{GREEK.get(name, name.replace('_', ' '))} {_short(value)}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def number_of(count: int, what: str) -> str:
+    """(1, "picture") -> "1 picture"; (5449, "question") -> "5,449 questions"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _short(value: str) -> str:

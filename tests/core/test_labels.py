@@ -3,8 +3,8 @@
 import pytest
 
 import clvs_core as clvs
+from clvs_core.labels import labels, name_of, settings_in_words, title
 from clvs_core.methods import METHODS, spec
-from viz.labels import labels, name_of, settings_in_words, title
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from viz.labels import labels, name_of, settings_in_words, title
         ("vanilla", []),
         ("clvs:alpha=0.7,beta=0.8,first_check=7", ["α 0.7", "β 0.8", "first check at layer 8"]),
         ("clvs:alpha=1.0,top_k=5", ["α 1", "top k 5"]),
-        ("clvs:unified_positions=false,early_termination=false", ["no unified positions", "no early stop"]),
+        ("clvs:unified_positions=false,early_termination=false", ["no unified positions", "no early termination"]),
         ("clvs:unified_positions=true,lens_norm=true,lens_norm=false", ["norm before the lens"]),
         ("adhh:threshold=0.4,heads=16-29/26-9", ["threshold 0.4", "2 heads"]),
         ("adhh:heads=16-29", ["1 head"]),
@@ -54,7 +54,7 @@ def test_a_name_is_enough_until_it_repeats():
         "Vanilla",
         "PAI + CLVS",
         "CLVS (α 0.5)",
-        "CLVS (α 0.9, no early stop)",
+        "CLVS (α 0.9, no early termination)",
     ]
 
 
