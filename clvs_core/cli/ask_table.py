@@ -15,16 +15,16 @@ LONG = 48  # characters of a method's settings in a numbered list
 KOA, GAIN, UNCERTAINTY = "key-object attention", "gain (unclipped)", "uncertainty"
 
 
-def table(found: dict[str, Any], step: int) -> str:
+def table(report: dict[str, Any], step: int) -> str:
     """The report for people: answers, then one line a layer for the chosen token."""
-    numbered = {str(n): method for n, method in enumerate(found["methods"], 1)}
-    named = {method["method"]: method for method in found["methods"]}
-    layers = next(len(m["uncertainty"][step]) for m in found["methods"] if step < len(m["tokens"]))
+    numbered = {str(n): method for n, method in enumerate(report["methods"], 1)}
+    named = {method["method"]: method for method in report["methods"]}
+    layers = next(len(m["uncertainty"][step]) for m in report["methods"] if step < len(m["tokens"]))
     groups = _groups(named, step)
     listed = len(named) == len(numbered) and _width(groups) <= WIDE
     methods = named if listed else numbered
     groups = groups if listed else _groups(numbered, step)
-    lines = [*_heading(found), "", *_answers(methods), "", f"Token {step + 1}, layer by layer"]
+    lines = [*_heading(report), "", *_answers(methods), "", f"Token {step + 1}, layer by layer"]
     for block in [groups] if _width(groups) <= WIDE else [{title: group} for title, group in groups.items()]:
         lines += _columns(block, layers)
     if any("*" in cell for cells in groups[UNCERTAINTY].values() for cell in cells):
@@ -35,18 +35,18 @@ def table(found: dict[str, Any], step: int) -> str:
     return "\n".join(lines).rstrip("\n")
 
 
-def _heading(found: dict[str, Any]) -> list[str]:
-    image = found["image"]
+def _heading(report: dict[str, Any]) -> list[str]:
+    image = report["image"]
     x0, y0, x1, y1 = image["seen"]
     part = (x1 - x0) * (y1 - y0) / (image["width"] * image["height"])
     lines = [
         f"Picture     {line(image['file'])}, {image['width']} x {image['height']} pixels, "
         f"{part:.0%} of it seen by the model",
-        f"Question    {line(found['question'])}",
+        f"Question    {line(report['question'])}",
     ]
-    if found["prompt"] != CHAT:
-        lines.append(f"Prompt      {found['prompt']}")
-    key = found["key_object"]
+    if report["prompt"] != CHAT:
+        lines.append(f"Prompt      {report['prompt']}")
+    key = report["key_object"]
     if key:
         where = f"{key['area']:.1%} of the picture, {key['seen']:.0%} of it seen"
         lines.append(f"Key object  {', '.join(map(line, key['names']))} ({where})")
@@ -58,10 +58,10 @@ def _answers(methods: dict[str, dict[str, Any]]) -> list[str]:
     titles = {name: name if name == m["method"] else f"{name}  {_short(m['method'])}" for name, m in methods.items()}
     width = max(map(len, titles.values()))
     lines = []
-    for name, found in methods.items():
-        chances = " ".join(f"{t['probability']:.2f}" for t in found["tokens"])
-        unfinished = "" if found["finished"] else " ..."
-        lines.append(f"{titles[name]:<{width}}  {line(found['text'])}{unfinished}  (probabilities {chances})")
+    for name, answer in methods.items():
+        chances = " ".join(f"{t['probability']:.2f}" for t in answer["tokens"])
+        unfinished = "" if answer["finished"] else " ..."
+        lines.append(f"{titles[name]:<{width}}  {line(answer['text'])}{unfinished}  (probabilities {chances})")
     return lines
 
 
@@ -75,16 +75,16 @@ Groups = dict[str, dict[str, list[str]]]
 def _groups(methods: dict[str, dict[str, Any]], step: int) -> Groups:
     """Title -> method -> one cell a layer."""
     groups: Groups = {KOA: {}, GAIN: {}, UNCERTAINTY: {}}
-    for name, found in methods.items():
-        if step >= len(found["tokens"]):
+    for name, method in methods.items():
+        if step >= len(method["tokens"]):
             continue
-        if "key_object_attention" in found:
-            groups[KOA][name] = [f"{v:.4f}" for v in found["key_object_attention"][step]]
-        if step < len(found.get("relative_gain", [])):
-            gains = found["relative_gain"][step]["unclipped"]
+        if "key_object_attention" in method:
+            groups[KOA][name] = [f"{v:.4f}" for v in method["key_object_attention"][step]]
+        if step < len(method.get("relative_gain", [])):
+            gains = method["relative_gain"][step]["unclipped"]
             groups[GAIN][name] = ["new" if v is None else f"{v:+.1f}%" for v in gains]
-        cells = ["-" if v is None else f"{v:.3f}" for v in found["uncertainty"][step]]
-        stop = found["stop_layer"][step]
+        cells = ["-" if v is None else f"{v:.3f}" for v in method["uncertainty"][step]]
+        stop = method["stop_layer"][step]
         groups[UNCERTAINTY][name] = [f"{c}{'*' if n == stop else ' '}" for n, c in enumerate(cells)]
     return {title: columns for title, columns in groups.items() if columns}
 
@@ -114,31 +114,31 @@ def _columns(groups: Groups, layers: int) -> list[str]:
     return [titles, names, *map(str.rstrip, rows)]
 
 
-def _summary(found: dict[str, Any], step: int) -> str:
+def _summary(method: dict[str, Any], step: int) -> str:
     """Peak and decay of the curve in words, and the mean gain as the paper reports it."""
-    summary = found["summary"][step]
+    summary = method["summary"][step]
     parts = [f"peak {summary['peak']:.4f} at layer {summary['peak_layer'] + 1}"]
     if summary["half_layer"] is not None:
         parts.append(f"less than half from layer {summary['half_layer'] + 1}")
     if summary["decay"] is not None:
         parts.append(f"{summary['decay']:.0%} lost by the last layer")
-    if step < len(found.get("relative_gain", [])):
-        mean = float(np.mean(found["relative_gain"][step]["clipped"]))
+    if step < len(method.get("relative_gain", [])):
+        mean = float(np.mean(method["relative_gain"][step]["clipped"]))
         parts.append(f"mean gain {mean:+.1f}% (each layer clipped at 100%)")
     return ", ".join(parts)
 
 
-def _did(found: dict[str, Any], step: int) -> list[str]:
+def _did(method: dict[str, Any], step: int) -> list[str]:
     """What a method did to this token besides: sinks, heads, the word behind its contrast."""
     lines = []
-    if "sinks" in found:
-        lines.append(_counted(found["sinks"][step], "sink token", "of the picture"))
-    if "acted_heads" in found:
-        what = "gave sinks' attention away" if "sinks" in found else "silenced"
-        lines.append(_counted(found["acted_heads"][step], "head", what))
-    if "contrast" in found:
-        token = found["tokens"][step]["id"]
-        for word in (word for word in found["contrast"][step] if word["id"] == token):
+    if "sinks" in method:
+        lines.append(_counted(method["sinks"][step], "sink token", "of the picture"))
+    if "acted_heads" in method:
+        what = "gave sinks' attention away" if "sinks" in method else "silenced"
+        lines.append(_counted(method["acted_heads"][step], "head", what))
+    if "contrast" in method:
+        token = method["tokens"][step]["id"]
+        for word in (word for word in method["contrast"][step] if word["id"] == token):
             lines.append(
                 f"{line(word['text'])!r} {word['picture']:.2f} likely behind the picture, {word['contrast']:.2f} "
                 f"behind the contrast, {word['outcome']:.2f} in the outcome"

@@ -122,14 +122,14 @@ def sweep(text: str) -> tuple[str, list[float]]:
             raise ValueError
         if ":" in values:
             first, last, step = map(Decimal, values.split(":"))
-            found = [first + step * n for n in range(min(_LONGEST + 1, int((last - first) / step) + 1))]
+            numbers = [first + step * n for n in range(min(_LONGEST + 1, int((last - first) / step) + 1))]
         else:
-            found = list(map(Decimal, values.split(",")))
+            numbers = list(map(Decimal, values.split(",")))
     except (ValueError, ArithmeticError, InvalidOperation):
         raise argparse.ArgumentTypeError(f"{text!r} is not like alpha=0:1:0.1 or beta=0.5,0.7,0.9") from None
-    if not 1 <= len(found) <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} has {len(found)} values; give 1 to {_LONGEST}")
-    return name, list(map(float, found))
+    if not 1 <= len(numbers) <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} has {len(numbers)} values; give 1 to {_LONGEST}")
+    return name, list(map(float, numbers))
 
 
 def gpus(text: str) -> float:
@@ -145,14 +145,14 @@ def gpus(text: str) -> float:
 
 def listed(text: str) -> list[str]:
     """ "vanilla,clvs:alpha=0.7,beta=0.9" -> ["vanilla", "clvs:alpha=0.7,beta=0.9"]"""
-    found: list[str] = []
+    specs: list[str] = []
     for piece in text.split(","):
         # "beta=0.9" goes on with the settings of the method before it
-        if found and re.match(r"\s*\w+\s*=", piece) and ":" in found[-1]:
-            found[-1] += f",{piece}"
+        if specs and re.match(r"\s*\w+\s*=", piece) and ":" in specs[-1]:
+            specs[-1] += f",{piece}"
         elif piece.strip():
-            found.append(piece.strip())
-    return found
+            specs.append(piece.strip())
+    return specs
 
 
 def _texts(options: argparse.Namespace) -> list[str]:
@@ -164,38 +164,38 @@ def methods(options: argparse.Namespace, card: ModelCard) -> dict[str, Method]:
 
     card: what is known of the model before it is loaded. Raises ClvsError for what is no method.
     """
-    target, found = Target.of(card), dict[str, Method]()
+    target, chosen = Target.of(card), dict[str, Method]()
     for text in _texts(options):
         if text == ALL:
-            found |= {name: unset(cls).filled(target) for name, cls in METHODS.items() if _runs(cls, card)}
+            chosen |= {name: unset(cls).filled(target) for name, cls in METHODS.items() if _runs(cls, card)}
             continue
         if text == ABLATION:
-            found |= ablation(target)
+            chosen |= ablation(target)
             continue
         try:
-            wanted = read_method(text)
-            found[wanted] = method(wanted).filled(target)
+            words = read_method(text)
+            chosen[words] = method(words).filled(target)
         except (ValueError, argparse.ArgumentTypeError) as error:
             raise ClvsError(f"{str(error).rstrip('.')}; the command methods lists the names.") from None
     for name, values in options.sweep:
         for value in values:
             try:
-                one = replace(CLVS().filled(target), **{name: value})
+                swept = replace(CLVS().filled(target), **{name: value})
             except ValueError as error:
                 raise ClvsError(f"--sweep {name}: {error}") from None
-            known = [other.resolve(target) for other in found.values() if isinstance(other, CLVS)]
-            if one.resolve(target) not in known:  # two specs may say the same
-                found[spec(one)] = one
-    if not found:
+            others = [other.resolve(target) for other in chosen.values() if isinstance(other, CLVS)]
+            if swept.resolve(target) not in others:  # two specs may say the same
+                chosen[spec(swept)] = swept
+    if not chosen:
         raise ClvsError("There is no method in --methods; name at least one, e.g. vanilla,clvs.")
-    return {name: _seeded(one, options.seed) for name, one in found.items()}
+    return {name: _seeded(choice, options.seed) for name, choice in chosen.items()}
 
 
 def ablation(target: Target) -> dict[str, Method]:
     """The rows of the paper's ablation (table 4)."""
     full = CLVS().filled(target)
     parts = [replace(full, early_termination=False), replace(full, unified_positions=False)]
-    return {"vanilla": Vanilla(), "clvs": full, **{spec(one): one for one in parts}}
+    return {"vanilla": Vanilla(), "clvs": full, **{spec(part): part for part in parts}}
 
 
 def _runs(cls: type[Method], card: ModelCard) -> bool:
@@ -205,12 +205,12 @@ def _runs(cls: type[Method], card: ModelCard) -> bool:
     return not lacking
 
 
-def _seeded(one: Method, seed: int) -> Method:
+def _seeded(chosen: Method, seed: int) -> Method:
     """With the run's seed where the method draws noise and its own is the usual one."""
-    if isinstance(one, Combine):
-        return Combine(*(_seeded(inner, seed) for inner in one.methods))
-    left_out = isinstance(getattr(one, "seed", None), Usual)
-    return replace(one, seed=seed) if left_out else one  # type: ignore[call-arg]
+    if isinstance(chosen, Combine):
+        return Combine(*(_seeded(inner, seed) for inner in chosen.methods))
+    left_out = isinstance(getattr(chosen, "seed", None), Usual)
+    return replace(chosen, seed=seed) if left_out else chosen  # type: ignore[call-arg]
 
 
 def _selected(options: argparse.Namespace, questions: list[Question]) -> list[Question]:
@@ -234,7 +234,7 @@ def run(options: argparse.Namespace) -> None:
     if options.ray is None and options.gpus_per_worker is not None:
         raise ClvsError("--gpus-per-worker is for --ray; leave it out, or give both.")
     chosen = methods(options, card_for(options.model))
-    questions = _selected(options, load(options, options.images or True))
+    questions = _selected(options, load(options, pictures=options.images or True))
     task = Task(
         options.benchmark,
         options.data if str(options.data).startswith("hub:") else str(Path(options.data).resolve()),
@@ -292,17 +292,17 @@ def key_objects_told(run: RunFolder) -> list[str]:
     positive = [answered[q.id] for q in dict.fromkeys(run.questions) if q.label == "yes" and q.id in answered]
     without = [row for row in positive if "attention" not in row]
     doubtful = [row for row in positive if "attention" in row and row.get("mask_note")]
-    told = f"{len(positive) - len(without)} of {len(positive)} positive questions had a key object."
-    found = [told if len(without) < len(positive) else f"Warning: {told} Nothing was recorded of any."]
+    share = f"{len(positive) - len(without)} of {len(positive)} positive questions had a key object."
+    sentences = [share if len(without) < len(positive) else f"Warning: {share} Nothing was recorded of any."]
     for rows, what in ((without, "without one"), (doubtful, "in doubt")):
         if note := next((str(row["mask_note"]) for row in rows if row.get("mask_note")), ""):
-            found.append(f"{what.capitalize()}: {len(rows)}, the first because: {line(note)}")
-    return found
+            sentences.append(f"{what.capitalize()}: {len(rows)}, the first because: {line(note)}")
+    return sentences
 
 
 def _preset(options: argparse.Namespace) -> argparse.Namespace:
     """The options with what --preset says, where nothing else was said."""
-    given = argparse.Namespace(**vars(options))
+    filled = argparse.Namespace(**vars(options))
     if options.preset:
         card = card_for(options.model)
         if card.name not in CARDS and not os.path.isdir(options.model):
@@ -314,16 +314,16 @@ def _preset(options: argparse.Namespace) -> argparse.Namespace:
         if family not in PAPER:
             raise ClvsError(f"The paper has no runs of {family} models; say --prompt and --max-new-tokens yourself.")
         paper = PAPER[family]
-        given.prompt = paper.prompt if options.prompt == prompts.CHAT else options.prompt
-        given.max_new_tokens = options.max_new_tokens or paper.max_new_tokens
-    given.max_new_tokens = given.max_new_tokens or 1
-    return given
+        filled.prompt = paper.prompt if options.prompt == prompts.CHAT else options.prompt
+        filled.max_new_tokens = options.max_new_tokens or paper.max_new_tokens
+    filled.max_new_tokens = filled.max_new_tokens or 1
+    return filled
 
 
 def _plan(options: argparse.Namespace, chosen: Mapping[str, Method]) -> Plan:
     return Plan(
         options.model,
-        {name: spec(one) for name, one in chosen.items()},
+        {name: spec(method) for name, method in chosen.items()},
         options.prompt,
         options.max_new_tokens,
         options.dtype,

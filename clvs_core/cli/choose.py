@@ -145,8 +145,8 @@ def key_objects(options: argparse.Namespace, question: str, size: tuple[int, int
     size: width and height of the picture.
     """
     objects = {item.name: item for item in _annotated(options, size)}
-    wanted = [_category(name, objects) for name in options.object or []]
-    names = wanted or ([] if options.box else ko.mentioned(question, objects))
+    asked = [_category(name, objects) for name in options.object or []]
+    names = asked or ([] if options.box else ko.mentioned(question, objects))
     if not names and not options.box:
         say(
             f"No key object: the question names none of {', '.join(objects)}; choose with --object or --box."

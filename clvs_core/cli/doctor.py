@@ -56,19 +56,19 @@ def run(options: argparse.Namespace) -> int:
     if options.quantization and options.random:
         raise ClvsError("Random weights are not quantized; leave out --quantization or --random.")
     check_options(options.dtype, options.device, options.quantization)
-    found = []
+    findings = []
     with _quiet():
         for finding in _findings(options):
-            found.append(finding)
+            findings.append(finding)
             if options.json:
                 say(f"{finding.name}: {finding.status}")
             else:
                 print("\n".join(_lines(finding)), flush=True)
     if options.json:
-        print(json.dumps(_report(options, found), indent=1))
+        print(json.dumps(_report(options, findings), indent=1))
     else:
-        print(f"\n{_summary(found)}", flush=True)
-    return _code(found)
+        print(f"\n{_summary(findings)}", flush=True)
+    return _code(findings)
 
 
 @contextlib.contextmanager
@@ -102,8 +102,8 @@ def _load(subject: Subject) -> Finding:
         return Finding("loads", RED, public(str(error)), {"error": "ModelError"})
 
 
-def _each(found: Sequence[tuple[str, Check]]) -> Iterator[Finding]:
-    for name, check in found:
+def _each(checks: Sequence[tuple[str, Check]]) -> Iterator[Finding]:
+    for name, check in checks:
         yield examined(name, check)
 
 
@@ -113,26 +113,26 @@ def _model(options: argparse.Namespace) -> Model:
     return load_model(options.model, options.dtype, options.device, options.quantization, image_mode=options.image_mode)
 
 
-def _code(found: Sequence[Finding]) -> int:
-    red = [finding.name for finding in found if finding.status == RED]
+def _code(findings: Sequence[Finding]) -> int:
+    red = [finding.name for finding in findings if finding.status == RED]
     return NO_MODEL if "loads" in red else SOMETHING_RED if red else 0
 
 
-def _report(options: argparse.Namespace, found: Sequence[Finding]) -> dict[str, Any]:
+def _report(options: argparse.Namespace, findings: Sequence[Finding]) -> dict[str, Any]:
     order = (RED, YELLOW, GREEN)
-    worst = next(status for status in order if any(f.status == status for f in found))
+    worst = next(status for status in order if any(f.status == status for f in findings))
     return {
         "format": FORMAT,
         "project": version(),
         "model": public(options.model).rpartition("/")[2] if os.path.isdir(options.model) else public(options.model),
         "random": options.random,
         "status": worst,
-        "findings": [finding.to_json() for finding in found],
+        "findings": [finding.to_json() for finding in findings],
     }
 
 
-def _summary(found: Sequence[Finding]) -> str:
-    counts = {status: sum(f.status == status for f in found) for status in (GREEN, YELLOW, RED, LEFT_OUT)}
+def _summary(findings: Sequence[Finding]) -> str:
+    counts = {status: sum(f.status == status for f in findings) for status in (GREEN, YELLOW, RED, LEFT_OUT)}
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count) + "."
 
 

@@ -83,22 +83,23 @@ def run(options: argparse.Namespace) -> None:
     if not os.path.isdir(folder):
         raise ClvsError(f"{folder} is not a folder; give --images the folder of the pictures.")
     coco = _annotations(options, folder)
-    given = ranking.read_captions(options.captions, folder, coco) if options.captions else None
-    pictures = [] if given is not None else choose.pictures([options.images])
-    if given is None and coco is None:
+    read = ranking.read_captions(options.captions, folder, coco) if options.captions else None
+    pictures = [] if read is not None else choose.pictures([options.images])
+    if read is None and coco is None:
         raise ClvsError(
             "Nothing says what the pictures show; give --coco-annotations, or --captions that list hallucinated words."
         )
     model = load_for_many(options)
-    captions = given if given is not None else _described(options, model, pictures, coco)
-    say(f"{sum(bool(one.hallucinated) for one in captions)} of {len(captions)} captions have a hallucinated word.")
-    found = ranking.find_heads(model, captions, options.question, options.prompt, progress("Ranked by"))
-    listed = found.top(options.top, options.first_layer)
-    report = _report(found, listed)
+    captions = read if read is not None else _described(options, model, pictures, coco)
+    used = [caption for caption in captions if caption.hallucinated]
+    say(f"{len(used)} of {len(captions)} captions have a hallucinated word.")
+    ranked = ranking.find_heads(model, captions, options.question, options.prompt, progress("Ranked by"))
+    listed = ranked.top(options.top, options.first_layer)
+    report = _report(ranked, listed)
     if options.out:
-        full = {**report, "used": [_caption(one) for one in captions if one.hallucinated]}
+        full = {**report, "used": list(map(_caption, used))}
         write(Path(options.out), lambda path: write_whole(path, json.dumps(full, indent=1, allow_nan=False)))
-    print(json.dumps(report, indent=1, allow_nan=False) if options.json else _table(found, listed))
+    print(json.dumps(report, indent=1, allow_nan=False) if options.json else _table(ranked, listed))
 
 
 def _annotations(options: argparse.Namespace, folder: Path) -> ko.CocoInstances | None:
@@ -113,80 +114,80 @@ def _described(
     options: argparse.Namespace, model: Model, pictures: Sequence[Path], coco: ko.CocoInstances | None
 ) -> list[ranking.Caption]:
     """The model's own captions of the annotated pictures."""
-    known = [path for path in pictures if coco is not None and path.name in coco]
-    if not known or coco is None:
+    annotated = [path for path in pictures if coco is not None and path.name in coco]
+    if not annotated or coco is None:
         raise ClvsError("None of the pictures is in the annotations; give those that belong to them.")
-    if len(known) < len(pictures):
-        say(f"{len(pictures) - len(known)} pictures are left out: {coco.path.name} does not know them.")
+    if len(annotated) < len(pictures):
+        say(f"{len(pictures) - len(annotated)} pictures are left out: {coco.path.name} does not know them.")
 
     def objects(path: Path) -> list[str]:
         return [item.name for item in coco.find(path.name)]
 
-    given = model, known, objects, options.question, options.prompt, options.max_new_tokens
-    return list(ranking.describe(*given, progress("Described", every=50)))
+    asked = model, annotated, objects, options.question, options.prompt, options.max_new_tokens
+    return list(ranking.describe(*asked, progress("Described", every=50)))
 
 
 Heads = Sequence[tuple[int, int]]
 
 
-def _report(found: ranking.HeadReport, listed: Heads) -> dict[str, Any]:
+def _report(ranked: ranking.HeadReport, listed: Heads) -> dict[str, Any]:
     """Layers and heads from 0; arrays are [layer][head]."""
     return {
-        "model": found.model,
-        "question": found.question,
-        "prompt": found.prompt,
-        "captions": {"read": found.read, "used": found.captions},
-        "words": {"hallucinated": found.words[0], "grounded": found.words[1]},
-        "halves": found.halves if math.isfinite(found.halves) else None,
+        "model": ranked.model,
+        "question": ranked.question,
+        "prompt": ranked.prompt,
+        "captions": {"read": ranked.read, "used": ranked.captions},
+        "words": {"hallucinated": ranked.words[0], "grounded": ranked.words[1]},
+        "halves": ranked.halves if math.isfinite(ranked.halves) else None,
         "heads": [list(pair) for pair in listed],
         "spec": _spec(listed),
-        "scores": found.scores.tolist(),
-        "errors": found.error.tolist(),
-        "hallucinated": found.hallucinated.tolist(),
-        "grounded": found.grounded.tolist(),
+        "scores": ranked.scores.tolist(),
+        "errors": ranked.error.tolist(),
+        "hallucinated": ranked.hallucinated.tolist(),
+        "grounded": ranked.grounded.tolist(),
     }
 
 
-def _caption(one: ranking.Caption) -> dict[str, Any]:
+def _caption(caption: ranking.Caption) -> dict[str, Any]:
     """As a captions file has it."""
-    said, seen = (list(dict.fromkeys(one.words(spans))) for spans in (one.hallucinated, one.grounded))
-    return {"image": Path(one.picture).name, "caption": one.text, "hallucinated": said, "grounded": seen}
+    said, seen = (list(dict.fromkeys(caption.words(spans))) for spans in (caption.hallucinated, caption.grounded))
+    return {"image": Path(caption.picture).name, "caption": caption.text, "hallucinated": said, "grounded": seen}
 
 
 def _spec(listed: Heads) -> str | None:
     return spec(ADHH(heads=tuple(listed))) if listed else None
 
 
-def _table(found: ranking.HeadReport, listed: Heads) -> str:
+def _table(ranked: ranking.HeadReport, listed: Heads) -> str:
     lines = [
-        f"Model     {line(found.model)}, asked: {line(found.question)}",
-        f"Captions  {found.captions} of {found.read} with hallucinations: {found.words[0]} hallucinated and "
-        f"{found.words[1]} grounded words",
+        f"Model     {line(ranked.model)}, asked: {line(ranked.question)}",
+        f"Captions  {ranked.captions} of {ranked.read} with hallucinations: {ranked.words[0]} hallucinated and "
+        f"{ranked.words[1]} grounded words",
         "",
         f"{'layer-head':>10}{'score':>10}{'+/-':>9}{'hallucinated':>14}{'grounded':>10}",
     ]
     for layer, head in listed:
         at = layer, head
         lines.append(
-            f"{f'{layer}-{head}':>10}{found.scores[at]:>10.4f}{found.error[at]:>9.4f}{found.hallucinated[at]:>14.4f}"
-            f"{found.grounded[at]:>10.4f}"
+            f"{f'{layer}-{head}':>10}{ranked.scores[at]:>10.4f}{ranked.error[at]:>9.4f}{ranked.hallucinated[at]:>14.4f}"
+            f"{ranked.grounded[at]:>10.4f}"
         )
     lines += [
         "By how much a word's probability falls without the head: mean over hallucinated words less mean over grounded "
         "ones; layers and heads from 0; +/- standard error",
-        *_trust(found, listed),
+        *_trust(ranked, listed),
         "",
         _spec(listed) or "No head argues more for hallucinated words than for grounded ones.",
     ]
     return "\n".join(lines)
 
 
-def _trust(found: ranking.HeadReport, listed: Heads) -> list[str]:
+def _trust(ranked: ranking.HeadReport, listed: Heads) -> list[str]:
     """How far the order is chance, and what a list with early heads may do."""
     lines = ["There are too few captions to tell how far the order is chance."]
-    if math.isfinite(found.halves):
-        lines = [f"Scores from one half of the captions correlate with those from the other by {found.halves:.2f}."]
-    if any(layer < len(found.scores) // EARLY for layer, _ in listed):
+    if math.isfinite(ranked.halves):
+        lines = [f"Scores from one half of the captions correlate with those from the other by {ranked.halves:.2f}."]
+    if any(layer < len(ranked.scores) // EARLY for layer, _ in listed):
         lines.append(
             "Some of these heads are in the first layers, where heads may only read the question: try the list on "
             "questions with known answers, or leave those layers out with --first-layer."

@@ -42,75 +42,75 @@ def run(options: argparse.Namespace) -> None:
     choose.check_question(options)
     pictures = choose.pictures(options.images)
     names = [path.name for path in pictures]
-    found = searching.find_sinks(
+    sinks = searching.find_sinks(
         load_for_many(options), pictures, options.question, names, options.prompt, progress("Looked", every=10)
     )
-    print(json.dumps(_report(found), indent=1, allow_nan=False) if options.json else _table(found))
+    print(json.dumps(_report(sinks), indent=1, allow_nan=False) if options.json else _table(sinks))
 
 
-def _report(found: searching.SinkReport) -> dict[str, Any]:
+def _report(sinks: searching.SinkReport) -> dict[str, Any]:
     """Layers from 0; a picture's tokens are those that are sinks in at least half of VAR's layers."""
     return {
-        "model": found.model,
-        "question": found.question,
-        "hidden": found.hidden,
-        "massive": found.massive,
-        "dims": list(found.dims),
-        "tau": found.tau,
-        "spec": found.spec,
-        "reason": _why_tau(found),
-        "dimensions": [asdict(one) for one in found.candidates],
-        "sinks_per_layer": found.per_layer.tolist(),
-        "share": found.share,
-        "attention": found.attention if math.isfinite(found.attention) else None,
+        "model": sinks.model,
+        "question": sinks.question,
+        "hidden": sinks.hidden,
+        "massive": sinks.massive,
+        "dims": list(sinks.dims),
+        "tau": sinks.tau,
+        "spec": sinks.spec,
+        "reason": _why_tau(sinks),
+        "dimensions": [asdict(entry) for entry in sinks.candidates],
+        "sinks_per_layer": sinks.per_layer.tolist(),
+        "share": sinks.share,
+        "attention": sinks.attention if math.isfinite(sinks.attention) else None,
         "pictures": [
             {
-                "name": one.name,
-                "visual": one.sinks.shape[1],
-                "sinks": one.sinks.sum(1).tolist(),
-                "tokens": [{"token": token, "box": list(box)} for token, box in one.boxes()],
+                "name": entry.name,
+                "visual": entry.sinks.shape[1],
+                "sinks": entry.sinks.sum(1).tolist(),
+                "tokens": [{"token": token, "box": list(box)} for token, box in entry.boxes()],
             }
-            for one in found.pictures
+            for entry in sinks.pictures
         ],
     }
 
 
-def _table(found: searching.SinkReport) -> str:
-    layers = len(found.per_layer)
+def _table(sinks: searching.SinkReport) -> str:
+    layers = len(sinks.per_layer)
     lines = [
-        f"Model       {line(found.label)}: {layers} layers, states of {found.hidden} dimensions",
-        f"Pictures    {len(found.pictures)}, asked: {line(found.question)}",
+        f"Model       {line(sinks.label)}: {layers} layers, states of {sinks.hidden} dimensions",
+        f"Pictures    {len(sinks.pictures)}, asked: {line(sinks.question)}",
         "",
-        *_verdict(found),
+        *_verdict(sinks),
         "",
         "dimension  before picture   energy  x median  visual, most  typical  massive",
     ]
-    for one in found.candidates:
-        mark = " *" if one.dimension in found.dims else ""
+    for candidate in sinks.candidates:
+        mark = " *" if candidate.dimension in sinks.dims else ""
         lines.append(
-            f"{one.dimension:>9}{one.first:>16.2f}{one.energy:>9.1%}{one.medians:>10.1f}{one.visual:>14.2f}"
-            f"{one.typical:>9.2f}{one.often:>9.0%}{mark}"
+            f"{candidate.dimension:>9}{candidate.first:>16.2f}{candidate.energy:>9.1%}{candidate.medians:>10.1f}{candidate.visual:>14.2f}"
+            f"{candidate.typical:>9.2f}{candidate.often:>9.0%}{mark}"
         )
     lines += [
         "Sizes in units of a state's root mean square, medians over pictures and layers; massive: in how many of them; "
         "* used",
         "",
         "Visual tokens flagged, by layer (mean of a picture): "
-        + " ".join(f"{number:.1f}" for number in found.per_layer),
+        + " ".join(f"{number:.1f}" for number in sinks.per_layer),
     ]
-    if math.isfinite(found.attention):
+    if math.isfinite(sinks.attention):
         lines.append(
-            f"They get {found.attention:.1f} times as much of the last prompt token's attention as other visual tokens."
+            f"They get {sinks.attention:.1f} times as much of the last prompt token's attention as other visual tokens."
         )
-    lines += ["", *map(_where, found.pictures), "", _why_tau(found), found.spec]
+    lines += ["", *map(_where, sinks.pictures), "", _why_tau(sinks), sinks.spec]
     return "\n".join(lines)
 
 
-def _verdict(found: searching.SinkReport) -> list[str]:
-    if found.massive:
-        where = " and ".join(map(str, found.dims))
-        return [f"Massive activations: dimension{'s' if len(found.dims) > 1 else ''} {where}."]
-    largest = max(found.candidates, key=lambda one: one.first)
+def _verdict(sinks: searching.SinkReport) -> list[str]:
+    if sinks.massive:
+        where = " and ".join(map(str, sinks.dims))
+        return [f"Massive activations: dimension{'s' if len(sinks.dims) > 1 else ''} {where}."]
+    largest = max(sinks.candidates, key=lambda candidate: candidate.first)
     return [
         "This model has no massive activations, so that VAR has no sinks to find by them: the largest dimension on a "
         f"token before the picture, {largest.dimension}, holds {largest.energy:.1%} of the state's energy and is "
@@ -119,29 +119,29 @@ def _verdict(found: searching.SinkReport) -> list[str]:
     ]
 
 
-def _why_tau(found: searching.SinkReport) -> str:
+def _why_tau(sinks: searching.SinkReport) -> str:
     """One sentence on the threshold."""
-    if not found.massive:
+    if not sinks.massive:
         return (
             "Only to see how VAR works: a dimension that stands out on single visual tokens, and a threshold that "
-            f"flags {found.share:.1%} of them (no dimension can be larger than {found.reach:.1f} in {found.hidden}):"
+            f"flags {sinks.share:.1%} of them (no dimension can be larger than {sinks.reach:.1f} in {sinks.hidden}):"
         )
-    if found.tau == searching.TAU:
+    if sinks.tau == searching.TAU:
         return f"The published threshold, {searching.TAU:g}, fits:"
     return (
-        f"The published threshold, {searching.TAU:g}, is out of reach or nearly so in {found.hidden} dimensions (none "
-        f"can be larger than {found.reach:.1f}); {found.tau:g} stands for the same share of a state's energy, "
+        f"The published threshold, {searching.TAU:g}, is out of reach or nearly so in {sinks.hidden} dimensions (none "
+        f"can be larger than {sinks.reach:.1f}); {sinks.tau:g} stands for the same share of a state's energy, "
         f"{searching.ENERGY:.1%}:"
     )
 
 
-def _where(one: searching.Flagged) -> str:
+def _where(picture: searching.Flagged) -> str:
     """ "savanna.jpg: 2 of 144 tokens, at 12 % 88 %, 5 % 5 %": centres from the left and the top."""
-    boxes = one.boxes()
-    places = [_centre(box, one.views) for _, box in boxes[:_PLACES]]
+    boxes = picture.boxes()
+    places = [_centre(box, picture.views) for _, box in boxes[:_PLACES]]
     more = f" and {len(boxes) - _PLACES} more" if len(boxes) > _PLACES else ""
     where = f", at {', '.join(places)}{more}" if boxes else ""
-    return f"{line(one.name)}: {len(boxes)} of {one.views.visual} tokens are sinks in half of the layers{where}"
+    return f"{line(picture.name)}: {len(boxes)} of {picture.views.visual} tokens are sinks in half of the layers{where}"
 
 
 def _centre(box: Sequence[float], views: Views) -> str:

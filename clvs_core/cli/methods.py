@@ -36,13 +36,13 @@ def run(options: argparse.Namespace) -> None:
     try:
         for file in options.file:
             load_method(file)
-        found = [_method_report(cls, card, layers) for cls in METHODS.values()]
+        reports = [_method_report(cls, card, layers) for cls in METHODS.values()]
     except ValueError as error:  # of a file with a method of one's own
         raise ClvsError(str(error)) from error
     if options.json:
-        print(json.dumps({"model": card.name if card else None, "layers": layers, "methods": found}, indent=1))
+        print(json.dumps({"model": card.name if card else None, "layers": layers, "methods": reports}, indent=1))
         return
-    print("\n\n".join("\n".join(_method_lines(one, card)) for one in found))
+    print("\n\n".join("\n".join(_method_lines(report, card)) for report in reports))
 
 
 def _depth(card: ModelCard) -> int | None:
@@ -63,11 +63,11 @@ def _method_report(cls: type[Method], card: ModelCard | None, layers: int | None
     """
     about = schema(cls, card, layers)
     reason = about.pop("reason")
-    known = {**about, "stage": cls.stage, "rows": cls.rows}
+    facts = {**about, "stage": cls.stage, "rows": cls.rows}
     if card is None:
-        return {**known, "runs": None, "reason": "", "recommended": None, "note": ""}
+        return {**facts, "runs": None, "reason": "", "recommended": None, "note": ""}
     return {
-        **known,
+        **facts,
         "runs": not reason,
         "reason": reason,
         "recommended": None if reason else _recommended_settings(cls, card),
@@ -81,17 +81,17 @@ def _recommended_settings(cls: type[Method], card: ModelCard) -> str:
     return spec(replace(unset(cls).filled(Target.of(card)), **only_known))
 
 
-def _method_lines(found: dict[str, Any], card: ModelCard | None) -> list[str]:
+def _method_lines(report: dict[str, Any], card: ModelCard | None) -> list[str]:
     """A heading, the summary, a line a setting, and what a model has to do with it."""
-    lines = [f"{found['name']:<9}{line(found['label'])}  {line(found['paper'])}".rstrip()]
-    lines += _wrapped(line(found["summary"]), " " * 9, " " * 9)
-    for entry in found["fields"]:
+    lines = [f"{report['name']:<9}{line(report['label'])}  {line(report['paper'])}".rstrip()]
+    lines += _wrapped(line(report["summary"]), " " * 9, " " * 9)
+    for entry in report["fields"]:
         value = "by the model" if entry["value"] is None else _shown(entry["value"])
         about = f"{line(entry['about'])} {_range(entry)}".strip()
         lines += _wrapped(f"{entry['name']} = {value}{'.' if about else ''} {about}", " " * 9 + "- ", " " * 11)
     if card is not None:
-        how = f"On {card.label}: {found['recommended']}" if found["runs"] else f"Not on {card.label}: {found['reason']}"
-        lines += _wrapped(line(f"{how} {found['note']}"), " " * 9, " " * 11)
+        how, why = ("On", report["recommended"]) if report["runs"] else ("Not on", report["reason"])
+        lines += _wrapped(line(f"{how} {card.label}: {why} {report['note']}"), " " * 9, " " * 11)
     return lines
 
 

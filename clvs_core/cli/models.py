@@ -27,15 +27,15 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     check_device(options.device)
-    found = memory.places(options.device)
+    places = memory.places(options.device)
     best = _recommended(options.device)
     cards = [_card_report(card, options.device) for card in CARDS.values()]
     if options.json:
-        machine = [{"device": p.device, "name": p.label, "free": p.free, "total": p.total} for p in found]
-        told = best and {"name": best.card.name, "seconds": best.seconds, "reason": best.reason}
-        print(json.dumps({"machine": machine, "recommended": told, "models": cards}, indent=1))
+        machine = [{"device": p.device, "name": p.label, "free": p.free, "total": p.total} for p in places]
+        recommended = best and {"name": best.card.name, "seconds": best.seconds, "reason": best.reason}
+        print(json.dumps({"machine": machine, "recommended": recommended, "models": cards}, indent=1))
         return
-    for place in found:
+    for place in places:
         print(f"{line(place.label)}: {memory.gigabytes(place.free)} of {memory.gigabytes(place.total)} free")
     if best:
         print(f"Recommended here: {best.card.name} ({best.card.label}, {best.card.licence}), {best.reason}")
@@ -50,9 +50,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _recommended(device: str) -> Recommendation | None:
     """The model to use on the roomiest place, as it is kept there by default."""
-    found, kept = memory.places(device), memory.precision("auto", device, None)
-    where = max(found, key=lambda place: place.total).device
-    return recommend(found, CARDS.values(), kept, lambda: measure(where, kept))
+    places, kept = memory.places(device), memory.precision("auto", device, None)
+    where = max(places, key=lambda place: place.total).device
+    return recommend(places, CARDS.values(), kept, lambda: measure(where, kept))
 
 
 def _card_report(card: ModelCard, device: str) -> dict[str, Any]:

@@ -107,8 +107,8 @@ def run(options: argparse.Namespace) -> None:
         about = _asked(options, methods, [entry for entry, _ in entries])
         before = _before(folder)
         _check_same(folder, before, about)
-        for picture, one in {entry["picture"]: one for entry, one in entries}.items():
-            _keep(folder / PICTURES / picture, _open(recorder, library, one).encoded)
+        for picture, row in {entry["picture"]: row for entry, row in entries}.items():
+            _keep(folder / PICTURES / picture, _open(recorder, library, row).encoded)
         missing = [pair for pair in entries if before is None or not _kept(folder, pair[0]["id"])]
         if before is None or missing:
             _ask(recorder, library, folder, options, about, missing)
@@ -137,25 +137,25 @@ def _read_lines(options: argparse.Namespace) -> list[Line]:
         raise ClvsError(f"The questions {path!s:.200} cannot be read ({error.strerror}); check the path.") from None
     except UnicodeDecodeError:
         raise ClvsError(f"The questions {path} are no UTF-8 text; save them as UTF-8.") from None
-    found: dict[Line, None] = {}
+    lines: dict[Line, None] = {}
     for number, text in enumerate(texts, 1):
         if not text.strip():
             continue
         try:
-            found.setdefault(_line(json.loads(text), folder))
+            lines.setdefault(_line(json.loads(text), folder))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             why = error.args[0] if isinstance(error, ClvsError) else "it is not of the form that --help shows"
             raise ClvsError(f"Line {number} of {path.name} cannot be used: {str(why).rstrip('.')}.") from None
-    if not 1 <= len(found) <= MAX_QUESTIONS:
-        raise ClvsError(f"{path.name} has {len(found)} questions; give 1 to {MAX_QUESTIONS} of them.")
-    return list(found)
+    if not 1 <= len(lines) <= MAX_QUESTIONS:
+        raise ClvsError(f"{path.name} has {len(lines)} questions; give 1 to {MAX_QUESTIONS} of them.")
+    return list(lines)
 
 
 def _line(entry: Mapping[str, Any], folder: Path) -> Line:
     """Raises ClvsError, or another ValueError or TypeError, for what is no such line."""
-    known = [field.name for field in fields(Line)]
-    if unknown := [key for key in entry if key not in known]:
-        raise ClvsError(f"{unknown[0]!r:.60} is not among {', '.join(known)}.")
+    names = [field.name for field in fields(Line)]
+    if unknown := [key for key in entry if key not in names]:
+        raise ClvsError(f"{unknown[0]!r:.60} is not among {', '.join(names)}.")
     texts = {key: value for key, value in entry.items() if key not in ("objects", "box", "polygon")}
     if not all(isinstance(value, str) for value in texts.values()):
         raise ClvsError("image, question, title, name, licence and source must be texts.")
@@ -192,40 +192,40 @@ Entry = dict[str, Any]  # of a question, as recording.json has it
 def _prepared(recorder: Any, library: Any, lines: Sequence[Line], licence: str) -> list[tuple[Entry, Line]]:
     """Checks every question; what recording.json says of each, beside its line."""
     pictures: dict[str, str] = {}
-    found: list[tuple[Entry, Line]] = []
-    for one in lines:
+    entries: list[tuple[Entry, Line]] = []
+    for row in lines:
         try:
-            asked = _open(recorder, library, one)
+            asked = _open(recorder, library, row)
         except ClvsError as error:
-            raise ClvsError(f"{Path(one.image).name}, {one.question!r:.80}: {error}") from None
-        if one.image not in pictures:
-            pictures[one.image] = _free_name(Path(one.image).stem, set(pictures.values()))
-        picture = pictures[one.image]
-        number = sum(entry["picture"] == picture for entry, _ in found) + 1
-        found.append((_entry(one, picture, number, asked.question, licence), one))
-    return found
+            raise ClvsError(f"{Path(row.image).name}, {row.question!r:.80}: {error}") from None
+        if row.image not in pictures:
+            pictures[row.image] = _free_name(Path(row.image).stem, set(pictures.values()))
+        picture = pictures[row.image]
+        number = sum(entry["picture"] == picture for entry, _ in entries) + 1
+        entries.append((_entry(row, picture, number, asked.question, licence), row))
+    return entries
 
 
-def _entry(one: Line, picture: str, number: int, question: str, licence: str) -> Entry:
+def _entry(row: Line, picture: str, number: int, question: str, licence: str) -> Entry:
     """number: of the question among those about its picture, from 1."""
-    regions = {key: value for key, value in asdict(one).items() if key in ("objects", "box", "polygon") and value}
+    regions = {key: value for key, value in asdict(row).items() if key in ("objects", "box", "polygon") and value}
     return {
         "id": f"{Path(picture).stem}-{number}",
         "picture": picture,
-        "title": one.title or line(Path(one.image).stem),
+        "title": row.title or line(Path(row.image).stem),
         "question": question,
-        "licence": one.licence or licence,
-        "source": one.source,
-        "picture_sha256": sha256(Path(one.image)),
-        **({"name": one.name} if one.box or one.polygon else {}),
+        "licence": row.licence or licence,
+        "source": row.source,
+        "picture_sha256": sha256(Path(row.image)),
+        **({"name": row.name} if row.box or row.polygon else {}),
         **json.loads(json.dumps(regions)),  # as it is read back: lists, not tuples
     }
 
 
-def _open(recorder: Any, library: Any, one: Line) -> Any:
-    path = Path(one.image)
-    drawn = recorder.region(path, one.name, one.box, one.polygon) if one.box or one.polygon else None
-    return recorder.open_asked(library, path, one.question, one.objects, drawn)
+def _open(recorder: Any, library: Any, row: Line) -> Any:
+    path = Path(row.image)
+    drawn = recorder.region(path, row.name, row.box, row.polygon) if row.box or row.polygon else None
+    return recorder.open_asked(library, path, row.question, row.objects, drawn)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
@@ -308,14 +308,14 @@ def _before(folder: Path) -> dict[str, Any] | None:
 def _check_same(folder: Path, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
     for key, name in _SAME.items():
         if before is not None and key in now and before.get(key) != now[key]:
-            told = apart(before.get(key), now[key])
-            raise ClvsError(f"{folder} holds a recording with other {name}: {told}; name another folder.")
+            difference = apart(before.get(key), now[key])
+            raise ClvsError(f"{folder} holds a recording with other {name}: {difference}; name another folder.")
     asked = {entry["id"]: _settings(entry) for entry in now["questions"]}
     for entry in before["questions"] if before else ():
         if asked.get(entry.get("id")) != _settings(entry):
-            told = f"{entry.get('picture')!s:.60}, {entry.get('question')!r:.80}"
+            other = f"{entry.get('picture')!s:.60}, {entry.get('question')!r:.80}"
             raise ClvsError(
-                f"{folder} holds another question, {told}; lines can only be added at the end, so name another folder."
+                f"{folder} holds another question, {other}; lines can only be added at the end, so name another folder."
             )
 
 

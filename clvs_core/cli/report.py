@@ -82,17 +82,17 @@ def run(options: argparse.Namespace) -> None:
 
 def _found(paths: Sequence[str]) -> list[Path]:
     """The runs; of folders without any, which a pattern such as runs/* may name, stderr says so."""
-    found: dict[Path, None] = {}
+    folders: dict[Path, None] = {}
     for path in paths:
         try:
-            found |= dict.fromkeys(find_runs([path]))
+            folders |= dict.fromkeys(find_runs([path]))
         except ClvsError as error:
             if not os.path.isdir(path):
                 raise
             say(str(error))
-    if not found:
+    if not folders:
         raise ClvsError("There is no run in these folders; name one that the command bench wrote.")
-    return list(found)
+    return list(folders)
 
 
 def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:

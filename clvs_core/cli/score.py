@@ -92,14 +92,14 @@ def run(options: argparse.Namespace) -> None:
     )
     if options.json or options.json_full:
         full = {method: _full(score, changes.get(method)) for method, score in scores.items()}
-        found = full if options.json_full else {method: score.official for method, score in scores.items()}
+        printed = full if options.json_full else {method: score.official for method, score in scores.items()}
         # Official formats know no methods: theirs are the only scores.
-        print(json.dumps(found[""] if answers.official else found))
+        print(json.dumps(printed[""] if answers.official else printed))
     else:
         print("\n\n".join(_table(options.benchmark, m, score, changes.get(m)) for m, score in scores.items()))
 
 
-def load(options: argparse.Namespace, pictures: bool | str = False) -> list[Question]:
+def load(options: argparse.Namespace, *, pictures: bool | str = False) -> list[Question]:
     """The questions that the options name; known faults of their files go to stderr. pictures: see Benchmark.load."""
     with notes(BenchmarkWarning):
         questions: list[Question] = options.benchmark.load(options.data, pictures, **part(options))
@@ -110,13 +110,13 @@ def part(options: argparse.Namespace) -> dict[str, Any]:
     """What the options of `add_part` say, for Benchmark.load. Raises ClvsError for one of another benchmark."""
     name = options.benchmark.name
     owners = {"subset": "rbench", "duplicates": "rbench", "source": "pope", "category": "pope"}
-    given = {key: getattr(options, key) for key in owners if getattr(options, key) is not None}
-    for key in given:
+    chosen = {key: getattr(options, key) for key in owners if getattr(options, key) is not None}
+    for key in chosen:
         if owners[key] != name:
             raise ClvsError(f"--{key} is for {owners[key]}, not {name}; leave it out.")
-    if "subset" in given:
-        given["subset"] = None if given["subset"] == "all" else int(given["subset"])
-    return given
+    if "subset" in chosen:
+        chosen["subset"] = None if chosen["subset"] == "all" else int(chosen["subset"])
+    return chosen
 
 
 def _vanilla(options: argparse.Namespace, questions: Sequence[Question]) -> dict[str, str] | None:
@@ -174,15 +174,15 @@ def _official(benchmark: Benchmark, score: Score) -> Iterator[list[str]]:
     # AMBER's scorer gives percent with one decimal, the others fractions; people read percent.
     digits, percent = (1, 1) if benchmark.name == "amber" else (2, 100)
     keys: list[str] = []
-    for name, found in score.official.items():
-        if not isinstance(found, dict):  # MME's total
-            yield [name, *("" for _ in keys[1:]), f"{found:.{digits}f}"]
+    for name, scores in score.official.items():
+        if not isinstance(scores, dict):  # MME's total
+            yield [name, *("" for _ in keys[1:]), f"{scores:.{digits}f}"]
             continue
         if not keys:
-            keys = list(found)
+            keys = list(scores)
             yield ["official", *(key.replace("_", " ") for key in keys)]
         factors = (1 if key == "score" else percent for key in keys)
-        values = ((found[key], factor) for key, factor in zip(keys, factors, strict=True))
+        values = ((scores[key], factor) for key, factor in zip(keys, factors, strict=True))
         yield [name, *("-" if value is None else f"{value * factor:.{digits}f}" for value, factor in values)]
 
 

@@ -60,19 +60,19 @@ class ADHH(Method):
             object.__setattr__(self, "heads", _pairs(self.heads))
 
     def resolve(self, target: Target) -> ADHH:
-        found = super().resolve(target)
-        if found.heads is None:
+        resolved = super().resolve(target)
+        if resolved.heads is None:
             raise MethodError(
                 f"AD-HH needs a list of heads, and none is known for {target.label}; rank its heads with {HELP} and "
                 "give them as adhh:heads=LAYER-HEAD/LAYER-HEAD/..., or leave AD-HH out."
             )
-        for layer, head in found.heads:
+        for layer, head in resolved.heads:
             if layer >= target.layers or head >= target.heads:
                 raise ValueError(
                     f"heads names layer {layer}, head {head}, but this model has layers 0 to {target.layers - 1} with "
                     f"heads 0 to {target.heads - 1}."
                 )
-        return found
+        return resolved
 
     def touched(self, layers: int) -> Pair | None:
         chosen = [layer for layer, _ in self.heads or ()]
@@ -83,13 +83,13 @@ class ADHH(Method):
         return ADHHEditor(methods, device, dtype)
 
 
-def _pairs(given: Any) -> tuple[Pair, ...]:
+def _pairs(value: Any) -> tuple[Pair, ...]:
     """((16, 29), (26, 9)) of any sequence of pairs, also of one written 16-29. Raises ValueError for anything else."""
-    pairs = (given,) if isinstance(given, Dashed) else given
+    pairs = (value,) if isinstance(value, Dashed) else value
     good = isinstance(pairs, (tuple, list)) and len(pairs) > 0
     good = good and all(isinstance(p, (tuple, list)) and len(p) == 2 and all(map(is_index, p)) for p in pairs)
     if not good:
-        raise ValueError(f"heads must be pairs of layer and head, counted from 0, such as 16-29/26-9, not {given!r}.")
+        raise ValueError(f"heads must be pairs of layer and head, counted from 0, such as 16-29/26-9, not {value!r}.")
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 

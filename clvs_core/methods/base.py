@@ -243,16 +243,16 @@ class Method:
 
         Raises ValueError for settings that this model cannot have, MethodError for a model the method cannot run on.
         """
-        found = self.filled(target)
-        layers = getattr(found, "layers", None)
+        filled = self.filled(target)
+        layers = getattr(filled, "layers", None)
         if isinstance(layers, PaperLayers):
-            return dataclasses.replace(found, layers=layers.scaled(target.layers))  # type: ignore[call-arg]
+            return dataclasses.replace(filled, layers=layers.scaled(target.layers))  # type: ignore[call-arg]
         if layers is not None and layers[1] >= target.layers:
             raise ValueError(
                 f"layers must lie between 0 and {target.layers - 1} in this model of {target.layers} layers, "
                 f"not {layers[0]} to {layers[1]}."
             )
-        return found
+        return filled
 
     def termination(self) -> tuple[float | None, int | None]:
         """(uncertainty threshold, first checked layer) of a method that stops by uncertainty, else (None, None)."""

@@ -78,12 +78,12 @@ class Combine(Method):
         return next((t for m in self.methods if (t := m.termination()) != (None, None)), (None, None))
 
     def touched(self, layers: int) -> Pair | None:
-        found = [pair for m in self.methods if (pair := m.touched(layers))]
-        return (min(first for first, _ in found), max(last for _, last in found)) if found else None
+        ranges = [pair for m in self.methods if (pair := m.touched(layers))]
+        return (min(first for first, _ in ranges), max(last for _, last in ranges)) if ranges else None
 
     def on_questions(self) -> Method | None:
-        found = [part for m in self.methods if (part := m.on_questions())]
-        return Combine(*found) if len(found) > 1 else next(iter(found), None)
+        parts = [part for m in self.methods if (part := m.on_questions())]
+        return Combine(*parts) if len(parts) > 1 else next(iter(parts), None)
 
     def contrasted(self) -> Contrast | None:
         return next((c for m in self.methods if (c := m.contrasted())), None)
@@ -140,8 +140,8 @@ class CombinedEditor(Editor):
         return next(iter(stopped), None)
 
     def recorded(self, layer: int) -> Mapping[str, Tensor]:
-        found: dict[str, Any] = {}
+        records: dict[str, Any] = {}
         for editor in self.editors:
             for name, values in editor.recorded(layer).items():  # heads in which any of them acted
-                found[name] = found[name] | values if name in found else values
-        return found
+                records[name] = records[name] | values if name in records else values
+        return records

@@ -53,16 +53,16 @@ def _is_own(cls: Any, module: str) -> bool:
     return inspect.isclass(cls) and issubclass(cls, Method) and cls.__module__ == module
 
 
-def _register(file: str, found: list[type[Method]]) -> type[Method]:
-    if len(found) != 1:
+def _register(file: str, classes: list[type[Method]]) -> type[Method]:
+    if len(classes) != 1:
         raise ValueError(
-            f"{file} defines {len(found)} methods; let it define one subclass of clvs_core.methods.Method."
+            f"{file} defines {len(classes)} methods; let it define one subclass of clvs_core.methods.Method."
         )
-    cls = found[0]
+    cls = classes[0]
     if not re.fullmatch(r"[a-z][a-z0-9]{0,30}", cls.name):
         raise ValueError(f"The method in {file} is named {cls.name!r}; name it with small letters and digits only.")
-    known = METHODS.get(cls.name)
-    if known is not None and (known.__module__.startswith("clvs_core") or known.__module__ != cls.__module__):
+    taken = METHODS.get(cls.name)
+    if taken is not None and (taken.__module__.startswith("clvs_core") or taken.__module__ != cls.__module__):
         raise ValueError(f"There is a method {cls.name!r} already; give the one in {file} another name.")
     METHODS[cls.name] = cls
     return cls

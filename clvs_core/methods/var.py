@@ -107,17 +107,17 @@ class VAR(Method):
             object.__setattr__(self, "dims", _dims(self.dims))
 
     def resolve(self, target: Target) -> VAR:
-        found = super().resolve(target)
-        if found.dims is None:
+        resolved = super().resolve(target)
+        if resolved.dims is None:
             raise MethodError(
                 f"VAR needs the dimensions in which sink tokens are large, and none are known for {target.label}; find "
                 f"them with {HELP} and give them as var:dims=A/B, or leave VAR out."
             )
-        if max(found.dims) >= target.hidden:
+        if (largest := max(resolved.dims)) >= target.hidden:
             raise ValueError(
-                f"dims names dimension {max(found.dims)}, but this model's hidden states have 0 to {target.hidden - 1}."
+                f"dims names dimension {largest}, but this model's hidden states have 0 to {target.hidden - 1}."
             )
-        return found
+        return resolved
 
     def touched(self, layers: int) -> Pair | None:
         return (FIRST, layers - 1) if layers > FIRST else None
@@ -140,11 +140,11 @@ class VAR(Method):
         return VAREditor(methods, device, dtype)
 
 
-def _dims(given: Any) -> tuple[int, ...]:
-    dims = (given,) if isinstance(given, int) else given
+def _dims(value: Any) -> tuple[int, ...]:
+    dims = (value,) if isinstance(value, int) else value
     good = isinstance(dims, (tuple, list)) and not isinstance(dims, Dashed) and len(dims) > 0
     if not good or not all(map(is_index, dims)):
-        raise ValueError(f"dims must be dimensions counted from 0, such as 1415/2533, not {given!r}.")
+        raise ValueError(f"dims must be dimensions counted from 0, such as 1415/2533, not {value!r}.")
     return tuple(dims)
 
 

@@ -77,7 +77,7 @@ def spec(chosen: Method) -> str:
         if _written(getattr(chosen, f.name), f.default) and (f.name != "preset" or f.name in known)
     ]
     changed.sort(key=lambda f: f.name != "preset")
-    values = (f"{f.name}={_text(getattr(chosen, f.name), f.name == 'layers')}" for f in changed)
+    values = (f"{f.name}={_text(getattr(chosen, f.name), pair=f.name == 'layers')}" for f in changed)
     return chosen.name + (":" + ",".join(values) if changed else "")
 
 
@@ -86,7 +86,7 @@ def _written(value: Any, default: Any) -> bool:
     return value != default or isinstance(default, Usual) is not isinstance(value, Usual)
 
 
-def _text(value: Any, pair: bool = False) -> str:
+def _text(value: Any, *, pair: bool = False) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, tuple):
