@@ -76,7 +76,7 @@ $(BIN)/python:
 # For those who change the page's JavaScript: formatter, linter, type check and tests. Who uses the page needs no Node.
 node_modules/.check: package-lock.json
 	@command -v npm >/dev/null || apt-get install -y -q nodejs npm || sudo apt-get install -y -q nodejs npm || \
-		{ echo "Node.js 20 or newer and npm are missing; run: apt install nodejs npm"; exit 2; }
-	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or newer is needed"; exit 2; }
+		{ echo "Node.js and npm are missing; run: apt install nodejs npm"; exit 2; }
 	npm ci --silent --no-audit --no-fund
+	@node -e 'process.exit(parseInt(process.versions.node) < 20)' || npm install --silent --no-audit --no-fund --no-save node@20
 	@touch $@
