@@ -18,13 +18,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not matrix", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-FAULTS = [  # file, what stands there, what stands there instead, the tests
+FAULTS = [  # file, what stands there, what stands there instead, the tests and options of pytest
     ("clvs_core/methods/clvs.py", "alpha * weights[..., visual] + (1 - alpha) * memory[:, None]",
      "(1 - alpha) * weights[..., visual] + alpha * memory[:, None]", "methods/test_methods_golden.py"),
     ("clvs_core/methods/clvs.py", "amax(dim=-2)", "mean(dim=-2)", "methods/test_methods_golden.py"),
     ("clvs_core/methods/clvs.py", "layers // 2 + 1)", "layers // 2)", "methods engine/test_equality.py"),
     ("clvs_core/methods/clvs.py", "return mixed / mixed.sum(dim=-1, keepdim=True)", "return mixed",
      "methods/test_methods_golden.py"),
+    ("clvs_core/engine/lens.py", "/ k.to(share.dtype).log()", "", "engine/test_equality.py"),
+    ("clvs_core/engine/lens.py", "rank >= k[:, None]", "rank > k[:, None]", "engine/test_equality.py"),
+    ("clvs_core/engine/questions.py", "rows[:, None] - keys >= window", "rows[:, None] - keys > window",
+     "engine/test_families.py -m=matrix"),
+    ("clvs_core/engine/decode.py", "return logits.argmax(-1)", "return logits.argmin(-1)", "engine/test_equality.py"),
+    ("clvs_core/engine/cache.py", "self._images.move_to_end(key)", "pass", "engine/test_room.py engine/test_api.py"),
     ("clvs_core/methods/pai.py", "gamma * (seen - blind) + blind", "gamma * (seen - blind) + seen",
      "methods/test_methods_golden.py"),
     ("clvs_core/methods/pai.py", "alpha * scores[..., visual].abs()", "alpha * scores[..., visual]",
@@ -63,7 +69,7 @@ def noticed(tree: Path, tests: str) -> bool:
     os.chdir(tree)
     sys.path[0] = str(tree)
     sys.modules.pop("tests", None)  # of the tree that this file is of
-    where = [f"tests/{place}" for place in tests.split()]
+    where = [word if word.startswith("-") else f"tests/{word}" for word in tests.split()]
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
