@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
 
 import clvs_core
+from clvs_core.methods import METHODS
 from tests import tiny
 
 HERE = Path(__file__).parent
@@ -41,6 +43,20 @@ def _small_heap():
     """Garbage is looked for among what a module's tests make, not in all of torch and every test that was collected."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _known_methods():
+    """Methods of one's own that a module's tests load are forgotten with it."""
+    with patch.dict(METHODS):
+        yield
+
+
+@pytest.fixture
+def registry():
+    """The methods by name; what a test loads is forgotten after it."""
+    with patch.dict(METHODS):
+        yield METHODS
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from clvs_core.benchmarks.running import folder as runs
 from clvs_core.cli import bench as bench_command
 from clvs_core.cli.bench import gpus, listed, methods, sweep
 from clvs_core.cli.main import main
-from clvs_core.methods import METHODS
 from clvs_core.models.registry import card_for
 from tests.benchmarks import made, scenes
 from tests.benchmarks.test_workers import Blind
@@ -298,9 +297,8 @@ def test_a_run_folder_is_scored_like_any_answers(data, tmp_path, capsys, blind):
     assert runs.read_run(out).complete
 
 
-def test_a_method_of_ones_own_in_a_file(data, tmp_path, monkeypatch):
+def test_a_method_of_ones_own_in_a_file(data, tmp_path, monkeypatch, registry):
     """A gain of 1 changes nothing."""
-    monkeypatch.setattr("clvs_core.methods.METHODS", dict(METHODS))
     monkeypatch.chdir(ROOT / "docs")
     more = ["--methods", "vanilla,examples/gain.py:strength=1,start_layer=0,clvs", "--limit", 1]
     assert bench(data, tmp_path / "out", *more) == 0
@@ -349,9 +347,7 @@ def asked(tmp_path_factory):
     """The options that name the methods, of which the last can be slow."""
     path = tmp_path_factory.mktemp("slow") / "slow.py"
     path.write_text(SLOW)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clvs_core.methods.METHODS", dict(METHODS))
-        yield "--methods", f"{FOUR},{path}"
+    return "--methods", f"{FOUR},{path}"
 
 
 @pytest.fixture(scope="module")
@@ -395,16 +391,7 @@ def test_killed_with_its_workers_it_loses_no_answer(larger, asked, uninterrupted
     assert (out / runs.ANSWERS).read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
 
 
-@pytest.fixture
-def no_new_methods():
-    """What a test loads is forgotten after it: other tests load their own of the same name."""
-    before = dict(METHODS)
-    yield
-    for name in METHODS.keys() - before.keys():
-        del METHODS[name]
-
-
-def test_other_masks_or_another_method_file_are_another_run(data, tmp_path, capsys, no_new_methods):
+def test_other_masks_or_another_method_file_are_another_run(data, tmp_path, capsys, registry):
     """Both are known by what is in them, not by their names."""
     masks, gain = tmp_path / "masks.json", tmp_path / "own.py"
     masks.write_bytes(scenes.INSTANCES.read_bytes())

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from clvs_core.methods import METHODS
 from clvs_core.models import memory
 from clvs_core.models.registry import CARDS
 from tests.browser.conftest import drawn
@@ -35,7 +34,6 @@ def url(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("methods")
     own = folder / "mine.py"
     own.write_text(GAIN.read_text().replace('label = "Gain"', """label = "<b>Gain</b> ${1} {{x}}\""""))
-    before = dict(METHODS)
     place = memory.Place("cuda:0", "GPU", 24 * 10**9, 24 * 10**9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "places", lambda device="auto": [place])
@@ -49,8 +47,6 @@ def url(model, tmp_path_factory):
         page = build.build(models, library, record.make(models, library))
         yield launch(page)
         page.close()
-    METHODS.clear()
-    METHODS.update(before)
 
 
 def pressed(page):

@@ -319,14 +319,6 @@ class Mine(Method):
 """
 
 
-@pytest.fixture
-def registry():
-    before = dict(METHODS)
-    yield METHODS
-    METHODS.clear()
-    METHODS.update(before)
-
-
 def test_a_method_of_one_s_own_is_read_from_a_file(tmp_path, registry):
     file = tmp_path / "mine.py"
     file.write_text(OWN)

@@ -36,15 +36,6 @@ def fields(found):
     return {entry["name"]: entry for entry in found["fields"]}
 
 
-@pytest.fixture
-def forget():
-    """Methods of one's own are forgotten after the test."""
-    before = dict(METHODS)
-    yield
-    METHODS.clear()
-    METHODS.update(before)
-
-
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("layers", [None, 8, 40])
 def test_every_setting_has_a_control_with_a_name_a_range_and_a_sentence(name, layers):
@@ -186,7 +177,7 @@ def test_metadata_that_make_no_sense_are_told(metadata, told):
     assert str(caught.value).count(".") == 1
 
 
-def test_a_method_of_ones_own_stands_beside_the_others(forget, library, first_answer):
+def test_a_method_of_ones_own_stands_beside_the_others(registry, library, first_answer):
     assert main.parse(["--method", str(GAIN), "--method", str(GAIN)]).method == [str(GAIN)] * 2
     main.offer_method(str(GAIN))
     main.offer_method(str(GAIN))  # once more is no harm
@@ -215,7 +206,7 @@ def test_a_method_of_ones_own_stands_beside_the_others(forget, library, first_an
      "class Odd(Method):\n    name = 'odd'\n    s: float = field(default=1.0, metadata={'low': 2, 'high': 1})\n",
      "has no range"),
 ])  # fmt: skip
-def test_a_wrong_file_ends_the_command_with_one_sentence(forget, capsys, tmp_path, code, told):
+def test_a_wrong_file_ends_the_command_with_one_sentence(registry, capsys, tmp_path, code, told):
     path = tmp_path / "mine.py"
     path.write_text(code)
     assert main.main(["--method", str(path)]) == main.EXIT_INPUT
@@ -233,5 +224,5 @@ def test_every_models_page_can_be_made():
             assert found["reason"] == "" or cls.name in ("var", "adhh")
 
 
-def test_gain_is_the_documented_example(forget):
+def test_gain_is_the_documented_example(registry):
     assert spec(load_method(GAIN)(strength=2)) == "gain:strength=2"
