@@ -20,7 +20,7 @@ os.environ.setdefault("GRADIO_SSR_MODE", "False")
 ROOT = "document.querySelector('.cv')"
 APP = f"{ROOT}.__clvs"
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def browser():
     """One headless Chromium for all tests."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        message = f"no {' or '.join(NAMES)} on this machine: install Debian's chromium to run the browser tests"
+        message = f"no {' or '.join(NAMES)} on this machine: install Debian's chromium-headless-shell to run the browser tests"
         if os.environ.get("CLVS_REQUIRE_BROWSER") == "1":
             pytest.fail(message)
         pytest.skip(message)
