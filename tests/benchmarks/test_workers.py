@@ -395,6 +395,7 @@ def test_workers_that_die_while_they_load_are_one_sentence(monkeypatch):
 @pytest.mark.ray
 def test_ray_answers_the_same_also_when_a_worker_is_killed(task, tmp_path, loaded):
     ray = pytest.importorskip("ray")
+    on_terminate = signal.getsignal(signal.SIGTERM)
     plan = Plan("scenes", scenes.ALL, device="cpu")
     run(task, plan, tmp_path / "here", InProcess(plan))
     cluster = RayCluster(plan, "local", count=2)
@@ -415,6 +416,7 @@ def test_ray_answers_the_same_also_when_a_worker_is_killed(task, tmp_path, loade
     finally:
         cluster.close()
     assert not ray.is_initialized()
+    assert signal.getsignal(signal.SIGTERM) is on_terminate  # whoever ends this process later does not end a cluster
     each = QUESTIONS * len(scenes.ALL)
     assert seen == [0, each, 2 * each, 3 * each]
     here, there = ((tmp_path / name / runs.ANSWERS).read_text().splitlines() for name in ("here", "ray"))

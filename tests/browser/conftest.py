@@ -28,7 +28,7 @@ def browser():
     """One headless Chromium for all tests."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        message = f"no {' or '.join(NAMES)} on this machine: install Debian's chromium-headless-shell to run the browser tests"
+        message = f"no {' or '.join(NAMES)} here: install Debian's chromium-headless-shell for the browser tests"
         if os.environ.get("CLVS_REQUIRE_BROWSER") == "1":
             pytest.fail(message)
         pytest.skip(message)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,9 +33,10 @@ class RayCluster:
     def __init__(self, plan: Plan, address: str, gpus: float | None = None, count: int | None = None):
         self.ray = _ray()
         self.own = not self.ray.is_initialized()
-        if self.own:
-            _join(self.ray, address)
+        self._on_terminate = signal.getsignal(signal.SIGTERM)
         try:
+            if self.own:
+                _join(self.ray, address)
             self.workers = self._hired(plan, gpus, count)
             told = self._told([worker.about.remote() for worker in self.workers])
         except BaseException:
@@ -91,6 +94,8 @@ class RayCluster:
     def close(self) -> None:
         if self.own:
             self.ray.shutdown()
+            if threading.current_thread() is threading.main_thread():  # Ray leaves a handler of its own
+                signal.signal(signal.SIGTERM, self._on_terminate or signal.SIG_DFL)
 
 
 def _ray() -> Any:
