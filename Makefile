@@ -6,8 +6,9 @@ PYTHON ?= python3
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 ARGS ?=
-# Tests: a worker for each core, whoever is done early takes over what others have left
-PARALLEL ?= -n logical --maxprocesses 4 --dist worksteal
+# Tests: one worker more than there are cores, since browsers keep some waiting; who is done early takes over from others
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() + 1, 5))")
+PARALLEL ?= -n $(WORKERS) --dist worksteal
 NUMBERS := $(addprefix tests/engine/test_,equality.py families.py roots.py streams.py) \
 	$(addprefix tests/methods/test_,methods.py methods_golden.py methods_literal.py)
 
