@@ -9,8 +9,9 @@ ARGS ?=
 # Tests: one worker more than there are cores, since browsers keep some waiting; who is done early takes over from others
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() + 1, 5))")
 PARALLEL ?= -n $(WORKERS) --dist worksteal
-NUMBERS := $(addprefix tests/engine/test_,equality.py families.py roots.py streams.py) \
-	$(addprefix tests/methods/test_,methods.py methods_golden.py methods_literal.py)
+NUMBERS := $(addprefix tests/engine/test_,equality.py roots.py streams.py) \
+	$(addprefix tests/methods/test_,methods.py methods_golden.py)
+MATRIX := tests/engine/test_families.py tests/methods/test_methods_literal.py
 
 .PHONY: app test test-elsewhere check format bench paper scenes-report scenes-model clean
 
@@ -20,9 +21,11 @@ app: .venv/.app
 test: .venv/.test check
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-# The engine's numbers as another processor computes them: plain instructions, two threads where the others have one.
+# The engine's numbers as another processor computes them: plain instructions, and two threads where the others have one.
+test-elsewhere: export ATEN_CPU_CAPABILITY = default
 test-elsewhere: .venv/.test
-	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(PARALLEL) $(NUMBERS) $(ARGS)
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(NUMBERS) $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(MATRIX) $(ARGS)
 
 check: .venv/.test node_modules/.check
 	$(BIN)/ruff format --check .
