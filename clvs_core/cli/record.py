@@ -1,7 +1,7 @@
 """The command `record`: asks a list of questions and keeps what the page shows of each answer in a folder.
 
 The page offers such a folder under its model's name to people who cannot run the model; docs/recording.md says what is
-in it. Whatever is shown is the page's own business: its handlers make the payloads, this file keeps them.
+in it. Whatever is shown is the page's own business: its desks make the payloads, this file keeps them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
 import time
@@ -20,6 +22,12 @@ os.environ.setdefault("GRADIO_SSR_MODE", "False")
 ROOT = "document.querySelector('.cv')"
 APP = f"{ROOT}.__clvs"
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# The viewer draws what has changed with its next frame
+DRAWN = f"""() => new Promise((done) => {{
+    const look = () => ({ROOT}?.__clvs?.frame ? requestAnimationFrame(look) : done());
+    look();
+}})"""
+READS = ("all_inner_texts", "get_attribute", "inner_text", "text_content")
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
@@ -37,6 +45,26 @@ def browser():
         chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_when_drawn():
+    """No test reads what the viewer is about to draw anew."""
+    api = pytest.importorskip("playwright.sync_api")
+
+    def after_drawing(read):
+        @functools.wraps(read)
+        def reading(locator, *arguments, **options):
+            with contextlib.suppress(api.Error):  # the page is on its way to another address: then there is no viewer
+                locator.page.evaluate(DRAWN)
+            return read(locator, *arguments, **options)
+
+        return reading
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in READS:
+            patch.setattr(api.Locator, name, after_drawing(getattr(api.Locator, name)))
+        yield
 
 
 @pytest.fixture(scope="session")

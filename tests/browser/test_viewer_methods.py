@@ -9,7 +9,7 @@ import pytest
 import clvs_core as clvs
 from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
-from tests.browser.conftest import APP, SETTLED, until
+from tests.browser.conftest import APP, SETTLED
 from tests.browser.test_viewer import goto, patch_centre, pixel, state
 from viz import scales
 from viz.viewer.payload import Comparison, build
@@ -94,10 +94,10 @@ def test_only_vanilla_is_the_model_as_it_is(show, names):
 def test_the_compared_method_can_be_chosen_without_vanilla_too(show):
     page = show(payload(*ALL))
     page.locator("[data-focus='3']").click()
-    until(page, lambda: "; TARAC gives" in page.locator(".cv-summary").inner_text())  # drawn with the next frame
     assert page.locator("[data-focus='3']").get_attribute("aria-pressed") == "true"
     assert "TARAC − VAR" in page.locator(".cv-map").last.inner_text()
     assert "TARAC looks more" in page.locator(".cv-key").inner_text()
+    assert "; TARAC gives" in page.locator(".cv-summary").inner_text()
 
 
 CLIPPED = """() => {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pkgutil
 import re
-import subprocess
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -24,9 +23,8 @@ def text(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def tracked(*paths):
-    listed = subprocess.run(["git", "ls-files", *paths], cwd=ROOT, capture_output=True, text=True, check=True)
-    return listed.stdout.splitlines()
+def files(*patterns):
+    return [path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)]
 
 
 def test_every_command_option_and_endpoint_is_told(monkeypatch):
@@ -38,7 +36,7 @@ def test_every_command_option_and_endpoint_is_told(monkeypatch):
 def test_every_variable_that_is_read_is_told():
     found = {
         name
-        for path in tracked("app.py", "clvs_core/*.py", "viz/*.py")
+        for path in files("app.py", "clvs_core/**/*.py", "viz/**/*.py")
         for name in re.findall(r"(?:environ(?:\.get\()?\[?|_listed\()\"([A-Z_]+)\"", text(path))
     }
     assert {"CLVS_MODELS", "CLVS_PUBLIC", "HF_HOME"} & found
@@ -79,7 +77,7 @@ def test_the_commands_of_a_page_are_there(page):
 
 
 def test_every_folder_of_the_architecture_is_told_in_a_sentence():
-    packages = {str(Path(path).parent) for path in tracked("clvs_core/*/__init__.py", "viz/*/__init__.py")}
+    packages = {str(Path(path).parent) for path in files("clvs_core/*/**/__init__.py", "viz/*/**/__init__.py")}
     told = re.findall(r"^\| `([\w/]+)` \|", text("docs/architecture.md"), re.M)
     assert packages - set(told) == set()
 
