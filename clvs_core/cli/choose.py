@@ -83,7 +83,7 @@ def add_token(parser: argparse.ArgumentParser) -> None:
 def _picture(text: str) -> str:
     """The bundled scene of this name, where there is no such file."""
     scene = SCENES / f"{text.removesuffix('.jpg')}.jpg"
-    is_scene = not os.path.exists(text) and scene.parent == SCENES and scene.is_file()
+    is_scene = not os.path.exists(text) and scene.parent == SCENES and os.path.isfile(scene)
     return str(scene) if is_scene else text
 
 

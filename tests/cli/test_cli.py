@@ -13,6 +13,7 @@ from PIL import Image
 from clvs_core import key_objects as ko
 from clvs_core.cli import ask, choose, models
 from clvs_core.cli import main as cli
+from clvs_core.cli.main import parser
 from clvs_core.cli.trace import file_names
 from clvs_core.methods import METHODS, method
 from clvs_core.models import memory
@@ -707,3 +708,24 @@ def test_image_mode_decides_what_of_a_wide_picture_is_seen(run):
     x0, _, x1, _ = seen["crop"]
     assert (x0, x1) != (0, WIDTH)
     assert seen["pad"] == [0, 0, WIDTH, HEIGHT]
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("kite-weather", str(choose.SCENES / "kite-weather.jpg")),
+        ("kite-weather.jpg", str(choose.SCENES / "kite-weather.jpg")),
+        ("own", "own"),
+        ("../scenes/kite-weather", "../scenes/kite-weather"),
+        ("x" * 5000, "x" * 5000),
+        ("\0", "\0"),
+    ],
+    ids=lambda text: text[-12:],
+)
+def test_a_bundled_scene_has_a_name_and_files_come_first(text, image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ask = ["ask", "--question", "Why?", "--image"]
+    assert parser().parse_args([*ask, text]).image == image
+    if "/" not in text and len(text) < 100 and text.isprintable():
+        (tmp_path / text).touch()
+        assert parser().parse_args([*ask, text]).image == text
