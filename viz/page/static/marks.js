@@ -3,9 +3,6 @@ import { el } from '../../viewer/src/dom.js';
 /** An element by tag, class and text; text may come from anybody's file. */
 export const make = (tag, name, text = '') => el(tag, { class: name, text, type: tag === 'button' ? 'button' : null });
 
-/** How many pictures stand above each other in each column of a strip. */
-export const rowsOf = (strip) => getComputedStyle(strip).gridTemplateRows.split(' ').length;
-
 const PATHS = {
   ring: 'M6 2.6a3.4 3.4 0 1 1 0 6.8a3.4 3.4 0 1 1 0-6.8z',
   dot: 'M6 2.6a3.4 3.4 0 1 1 0 6.8a3.4 3.4 0 1 1 0-6.8z',

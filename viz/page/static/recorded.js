@@ -1,9 +1,8 @@
 // Recordings: what is shown says whether it is one, so that this desk and the inputs that ask never stand together.
 // All text is from files that may be anybody's: textContent only.
 
-import { arrows, stopAt } from '../../viewer/src/arrows.js';
+import { arrows, rowsOf, stopAt } from '../../viewer/src/arrows.js';
 import { el, refill } from '../../viewer/src/dom.js';
-import { rowsOf } from './marks.js';
 import { viewer } from './viewer.js';
 
 const box = element.querySelector('.rd');

@@ -1,7 +1,6 @@
 // The strip of example pictures: one button is pressed at a time, the value says which.
 
-import { arrows, stopAt } from '../../viewer/src/arrows.js';
-import { rowsOf } from './marks.js';
+import { arrows, rowsOf, stopAt } from '../../viewer/src/arrows.js';
 
 const strip = element.querySelector('.ex-strip');
 const pictures = [...strip.children];
