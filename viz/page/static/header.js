@@ -1,6 +1,8 @@
 // The page's tools: link, downloads, light or dark. No state of its own beyond the open menu.
 
 import { calm, el } from '../../viewer/src/dom.js';
+import { folding } from './fold.js';
+import { keep, kept } from './keep.js';
 import { viewer } from './viewer.js';
 
 const head = element.querySelector('.page-head');
@@ -42,23 +44,11 @@ function open(on) {
   if (on) menu.querySelector('button').focus();
 }
 
-// The choice of light or dark outlives a reload, where the browser lets a page keep anything at all.
-function keepTheme(dark) {
-  try {
-    localStorage.setItem('clvs-theme', dark ? 'dark' : 'light');
-  } catch {
-    /* private window: until the reload */
-  }
-}
-function keptTheme() {
-  if (new URLSearchParams(location.search).has('__theme')) return null;
-  try {
-    return localStorage.getItem('clvs-theme');
-  } catch {
-    return null;
-  }
-}
-if (keptTheme()) document.body.classList.toggle('dark', keptTheme() === 'dark');
+// The choice of light or dark outlives a reload, but not an address that says which.
+const ofAddress = new URLSearchParams(location.search).has('__theme');
+const keptTheme = ofAddress ? null : kept('clvs-theme');
+if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
+folding(head.querySelector('.page-fold'));
 
 /** What the viewer shows beyond its starting position, as a link spells it: layers count from 1. */
 function shown() {
@@ -160,7 +150,7 @@ head.addEventListener('click', (event) => {
     trigger('export', { kind: button.dataset.kind, view: shown(), ...followed() });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
-  else keepTheme(document.body.classList.toggle('dark'));
+  else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
 head.addEventListener('keydown', (event) => {
   if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key))
