@@ -137,6 +137,12 @@ export interface Recorded {
   rights: string;
 }
 
+export interface Expected {
+  answer: string;
+  note: string;
+  less: boolean;
+}
+
 export interface PagePayload {
   v: 1;
   id: string;
@@ -163,4 +169,5 @@ export interface PagePayload {
   recorded?: Recorded;
   link?: string;
   run?: string;
+  expected?: Expected | null;
 }
