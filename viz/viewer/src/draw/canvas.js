@@ -92,7 +92,8 @@ export function level(ctx, x0, y0, x1, y1, stroke, dash) {
 }
 
 export function label(ctx, text, x, y, fill, align, halo) {
-  ctx.font = `11px ${getComputedStyle(ctx.canvas).fontFamily}`;
+  const { fontSize, fontFamily } = getComputedStyle(ctx.canvas);
+  ctx.font = `${fontSize} ${fontFamily}`;
   ctx.fillStyle = fill;
   ctx.textAlign = align;
   ctx.textBaseline = 'middle';
