@@ -62,7 +62,9 @@ export class Readings {
   drawStats(curves) {
     const column = (text) => el('th', { text, scope: 'col' });
     const here = `Layer ${this.store.state.layer + 1}`;
-    const terms = [this.viewer.term('th', 'Left at the end', 'left'), this.viewer.term('th', 'Gain here', 'gain')];
+    const terms = Object.entries({ left: 'Left at the end', gain: 'Gain here' }).map(([tip, text]) =>
+      el('th', { scope: 'col' }, this.viewer.term(text, tip)),
+    );
     const head = el('tr', {}, ...['Method', here, 'Peak'].map(column), ...terms);
     const rows = this.store.model.methods.map((_, i) => this.statsRow(curves, i));
     refill(this.viewer.$('stats'), [el('thead', {}, head), el('tbody', {}, ...rows)]);
