@@ -1,4 +1,4 @@
-// What the page's scripts find around them: Gradio gives each the first four, Python writes the last before one.
+// What the page's scripts find around them: Gradio gives each the first four, Python writes the last two before one.
 
 export {};
 
@@ -8,6 +8,7 @@ declare global {
   function trigger(event: string, data: object): void;
   function watch(name: 'value', hear: () => void): void;
   const MAX_BYTES: number;
+  const MAX_PIXELS: number;
 
   interface Element {
     __clvs?: any; // the viewer, on `.cv`
@@ -16,6 +17,8 @@ declare global {
   }
   interface DocumentEventMap {
     'clvs-address': CustomEvent<void>;
+    'clvs-bring': CustomEvent<File>;
+    'clvs-own': CustomEvent<File>;
     'clvs-record': CustomEvent<string | undefined>;
     'clvs-shown': CustomEvent<void>;
     'clvs-view': CustomEvent<string>;
