@@ -7,7 +7,15 @@ const head = element.querySelector('.page-head');
 const said = head.querySelector('.page-said');
 const menu = head.querySelector('.page-items');
 const opener = head.querySelector('[data-do="menu"]');
+const languages = head.querySelector('.page-language');
+const { clvsLanguage: language } = window;
 let hush = 0;
+
+// Each by its own name, for whoever cannot read the page's.
+const tongue = ([value, { name, lang }]) => el('option', { value, text: name, lang, translate: 'no' });
+languages.replaceChildren(...Object.entries(language.names).map(tongue));
+languages.value = language.code;
+languages.addEventListener('change', () => language.choose(languages.value));
 
 function say(text) {
   said.textContent = text;
@@ -134,6 +142,7 @@ function address() {
   if (!link) return null;
   const query = new URLSearchParams(link);
   for (const [name, value] of Object.entries(shown())) query.set(name, value);
+  if (language.code !== 'en') query.set('lang', language.code);
   return `${location.origin}${location.pathname}?${query}`;
 }
 
