@@ -116,6 +116,7 @@ export interface Payload {
   heads: number;
   methods: Method[];
   objects: Object[];
+  absent?: string[];
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
@@ -152,6 +153,7 @@ export interface PagePayload {
   heads: number;
   methods: Method[];
   objects: Object[];
+  absent?: string[];
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];

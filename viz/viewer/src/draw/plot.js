@@ -4,9 +4,9 @@
 import { STYLES } from '../styles.js';
 import { label, level, marker, stopMark } from './canvas.js';
 
-/** Axis geometry of a plot of `layers` points: functions from layer and value to pixels. */
-export function frame(width, height, layers, high) {
-  const box = { left: 38, right: width - 12, top: 16, bottom: height - 22 };
+/** Axis geometry of a plot of `layers` points, `left` pixels for its labels: functions from layer and value to pixels. */
+export function frame(width, height, layers, high, left) {
+  const box = { left, right: width - 12, top: 16, bottom: height - 22 };
   const span = layers > 1 ? (box.right - box.left - 16) / (layers - 1) : 0;
   return {
     ...box,
@@ -18,7 +18,7 @@ export function frame(width, height, layers, high) {
 
 /** Axes, band, lines and markers; gives the axis geometry, by which the page turns a pointer into a layer. */
 export function drawPlot(ctx, width, height, spec) {
-  const at = frame(width, height, spec.layers, spec.high);
+  const at = frame(width, height, spec.layers, spec.high, spec.left);
   drawAxes(ctx, at, spec);
   if (spec.band) drawBand(ctx, at, spec.band);
   drawFirsts(ctx, at, spec);
@@ -38,6 +38,9 @@ export function drawPlot(ctx, width, height, spec) {
     if (value !== null && value !== undefined)
       stopMark(ctx, at.x(line.stop), at.y(value) - 6, line.colour, spec.look.paper);
   }
+  (spec.remarks || []).forEach(({ text, colour }, i) =>
+    label(ctx, text, at.right, at.top + 6 + 15 * i, colour, 'right', spec.look.paper),
+  );
   return at;
 }
 
