@@ -11,6 +11,7 @@ from PIL import Image, ImageFile
 
 from clvs_core.errors import ClvsError, ImageError, QuestionError
 from viz.page import limits
+from viz.viewer.standalone import jpeg
 
 
 def save(tmp_path, name, picture, **options):
@@ -128,8 +129,8 @@ def test_exif_orientation_is_followed_and_exif_is_dropped(tmp_path, orientation)
     dark = np.asarray(opened.convert("L")) < 128
     rows, columns = np.nonzero(dark)
     assert (columns.mean() > opened.width / 2, rows.mean() > opened.height / 2) == tuple(map(bool, corner))
-    assert b"secret" not in limits.jpeg(opened)
-    assert not Image.open(io.BytesIO(limits.jpeg(opened))).getexif()
+    assert b"secret" not in jpeg(opened)
+    assert not Image.open(io.BytesIO(jpeg(opened))).getexif()
 
 
 def test_cmyk_grey_palette_and_16_bits_become_rgb(tmp_path):

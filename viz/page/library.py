@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from clvs_core.bundled import ASSETS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 from clvs_core.pictures import FORMATS, stored_orientation
+from viz.viewer.contract import Expected
 
 SCENES = ASSETS / "scenes"
 FIRST = ASSETS / "traces" / "first.json"
@@ -34,11 +35,15 @@ def file_url(path: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Scene:
-    """An example picture: its file, what to call it, and questions worth asking."""
+    """An example picture: its file, what to call it, and questions worth asking.
+
+    expected: what is true of those whose answer is known (`viz.viewer.contract.Expected`).
+    """
 
     path: Path
     title: str
     questions: tuple[str, ...]
+    expected: Mapping[str, Expected] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -118,6 +123,11 @@ class Library:
         uploaded = file.is_relative_to(Path(get_upload_folder()).resolve())
         return file if uploaded or self.at(file) else None
 
+    def expected(self, path: str | Path | None, question: str) -> Expected | None:
+        """What is true of a question about a picture, where exactly this one is known."""
+        scene = self.at(path)
+        return None if scene is None else scene.expected.get(question)
+
     def is_bundled(self, path: str | Path | None) -> bool:
         return bool(path) and self.at(path) in self.scenes
 
@@ -194,9 +204,15 @@ def _scenes(folder: Path) -> tuple[Scene, ...]:
     listing = folder / "questions.json"
     try:
         entries: Sequence[Any] = json.loads(listing.read_text(encoding="utf-8"))
-        scenes = tuple(
-            Scene(folder / e["file_name"], e["title"], tuple(q["question"] for q in e["questions"])) for e in entries
-        )
+        scenes = tuple(_scene(folder, entry) for entry in entries)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ClvsError(f"The example scenes in {str(folder)!r} cannot be read ({error}); reinstall the app.") from None
     return scenes
+
+
+def _scene(folder: Path, entry: Mapping[str, Any]) -> Scene:
+    asked: dict[str, Expected] = {
+        q["question"]: {"answer": q["answer"], "note": q["note"], "less": q.get("less", False)}
+        for q in entry["questions"]
+    }
+    return Scene(folder / entry["file_name"], entry["title"], tuple(asked), asked)

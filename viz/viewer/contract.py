@@ -201,9 +201,17 @@ class Recorded(TypedDict):
     rights: str
 
 
+class Expected(TypedDict):
+    """What is true of a bundled question: its answer, a remark or "", and whether CLVS looks less at what it names."""
+
+    answer: Text
+    note: Text
+    less: bool
+
+
 class PagePayload(Payload):
     """With what the page adds, which no file is asked for. stays: see `viz.viewer.payload`; halts: Stop is offered;
-    link: a permalink's query; run: by which the page names the answer."""
+    link: a permalink's query; run: by which the page names the answer; expected: None where the answer is not known."""
 
     stays: NotRequired[list[str]]
     halts: NotRequired[bool]
@@ -211,6 +219,7 @@ class PagePayload(Payload):
     recorded: NotRequired[Recorded]
     link: NotRequired[str]
     run: NotRequired[str]
+    expected: NotRequired[Expected | None]
 
 
 PARTS = (
@@ -228,6 +237,7 @@ PARTS = (
     Payload,
     Offer,
     Recorded,
+    Expected,
     PagePayload,
 )
 WORDS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", Any: "any"}

@@ -228,13 +228,6 @@ def _is_near(address: str) -> bool:
     return False
 
 
-def jpeg(picture: Image.Image) -> bytes:
-    """What the browser shows of an uploaded picture: re-encoded, so nothing hidden in the file is passed on."""
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=92)
-    return out.getvalue()
-
-
 def refuse_addresses() -> None:
     """Makes Gradio refuse files that a request names by web address.
 

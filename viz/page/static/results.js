@@ -203,6 +203,14 @@ function drawPart(value) {
   if (value.part === 'figures') drawFigures(value);
 }
 
+/** A table that is wider than the page can be scrolled by keyboard. */
+function reachTables() {
+  for (const table of document.querySelectorAll('#tables table'))
+    if (table.scrollWidth > table.clientWidth) table.setAttribute('tabindex', '0');
+    else table.removeAttribute('tabindex');
+}
+new ResizeObserver(reachTables).observe(document.querySelector('#results'));
+
 // --- events ----------------------------------------------------------------------------------------------
 
 function ask(id) {

@@ -138,6 +138,12 @@ export interface Recorded {
   rights: string;
 }
 
+export interface Expected {
+  answer: string;
+  note: string;
+  less: boolean;
+}
+
 export interface PagePayload {
   v: 1;
   id: string;
@@ -165,4 +171,5 @@ export interface PagePayload {
   recorded?: Recorded;
   link?: string;
   run?: string;
+  expected?: Expected | null;
 }

@@ -4,6 +4,7 @@
 import { el } from '../dom.js';
 import { labelsWidth, prepare } from '../draw/canvas.js';
 import { drawPlot } from '../draw/plot.js';
+import { t } from '../language.js';
 import { gain } from '../twins.js';
 import { endedText, gainText, share, ticks } from '../words.js';
 import { drag } from './drag.js';
@@ -15,9 +16,10 @@ export class Plots {
   constructor(viewer) {
     this.viewer = viewer;
     this.store = viewer.store;
-    for (const name of ['curve', 'unsure']) {
+    const labels = { curve: t('Attention by layer'), unsure: t('Uncertainty by layer') };
+    for (const [name, label] of Object.entries(labels)) {
       const box = viewer.$(name);
-      box.replaceChildren(el('canvas', { role: 'img' }));
+      box.replaceChildren(el('canvas', { role: 'img', 'aria-label': label }));
       const move = (x) => box.at && this.store.goto(box.at.layer(x));
       drag(box, viewer.player, move, (x) => this.readLayer(name, box, x));
     }
