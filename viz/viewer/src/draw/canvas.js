@@ -91,7 +91,10 @@ export function level(ctx, x0, y0, x1, y1, stroke, dash) {
   ctx.setLineDash([]);
 }
 
-const font = (ctx) => `11px ${getComputedStyle(ctx.canvas).fontFamily}`;
+function font(ctx) {
+  const { fontSize, fontFamily } = getComputedStyle(ctx.canvas);
+  return `${fontSize} ${fontFamily}`;
+}
 
 /** Pixels that the widest of some labels takes. */
 export function labelsWidth(ctx, texts) {

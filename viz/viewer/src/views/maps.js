@@ -66,8 +66,7 @@ export class Maps {
   figure(map) {
     const { w, h } = this.store.model.image;
     const canvas = el('canvas', { role: 'img', 'aria-label': map.name });
-    canvas.style.aspectRatio = `${w} / ${h}`;
-    canvas.style.width = `min(100%, calc(${(46 * w) / h} * var(--cv-vh, 1vh)))`; // a tall picture leaves the layers in sight
+    canvas.style.setProperty('--cv-shape', String(w / h)); // a tall picture leaves the layers in sight
     const bar = el('canvas', { class: 'cv-bar', 'aria-hidden': 'true' });
     const [low, middle, high] = [el('span'), el('span'), el('span')];
     const detail = map.detail && el('small', { text: map.detail });

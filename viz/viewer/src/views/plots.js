@@ -9,7 +9,7 @@ import { gain } from '../twins.js';
 import { endedText, gainText, share, ticks } from '../words.js';
 import { drag } from './drag.js';
 
-const [LEAST, GAP] = [38, 12]; // pixels: left of the axes, and between its labels and them
+const [LEAST, GAP] = [40, 12]; // pixels: left of the axes, and between its labels and them
 
 export class Plots {
   /** @param {import('../viewer.js').Viewer} viewer */
