@@ -86,8 +86,9 @@ export function sentence({ names, absent = [], head = null, reference, other }) 
 
 /** "cat", "cat, dog or bird". */
 function either(names) {
-  const last = names[names.length - 1];
-  return names.length < 2 ? last : t('{names} or {last}', { names: names.slice(0, -1).join(t(', ')), last });
+  const [last, ...before] = [...names].reverse();
+  const first = before.reverse().reduce((some, name) => (some && t('{some}, {name}', { some, name })) || name, '');
+  return first ? t('{first} or {last}', { first, last }) : last;
 }
 
 function peakWords(a, names, { label, curve }) {
