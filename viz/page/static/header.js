@@ -1,5 +1,6 @@
 // The page's tools: link, downloads, light or dark. No state of its own beyond the open menu.
 
+import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
@@ -86,7 +87,7 @@ function view(name, focus = false) {
   for (const tab of tabs) {
     const on = tab.dataset.view === name;
     tab.setAttribute('aria-selected', String(on));
-    tab.tabIndex = on ? 0 : -1;
+    if (on) stopAt(tabs, tab);
     if (on && focus) tab.focus();
     const panel = document.getElementById(tab.dataset.view);
     panel?.setAttribute('role', 'tabpanel');
@@ -162,18 +163,12 @@ head.addEventListener('click', (event) => {
   else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
 head.addEventListener('keydown', (event) => {
-  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key))
-    return go(tabs.find((tab) => tab !== event.target).dataset.view);
-  const items = [...menu.querySelectorAll('button')];
-  const at = items.indexOf(document.activeElement);
-  if (event.key === 'Escape' && !menu.hidden) {
-    open(false);
-    opener.focus();
-  } else if (at >= 0 && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
-    items[(at + (event.key === 'ArrowDown' ? 1 : items.length - 1)) % items.length].focus();
-    event.preventDefault();
-  }
+  if (event.key !== 'Escape' || menu.hidden) return;
+  open(false);
+  opener.focus();
 });
+arrows(head.querySelector('.page-views'), () => tabs, { along: 'x', round: true, go: (tab) => go(tab.dataset.view) });
+arrows(menu, () => [...menu.querySelectorAll('button')], { along: 'y', round: true });
 document.addEventListener('click', (event) => {
   if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false);
 });
