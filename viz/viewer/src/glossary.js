@@ -36,10 +36,7 @@ export const GLOSSARY = {
     'Smoothing',
     'CLVS mixes where the model looked in the layers before into where it looks now, so that it lets go of an object less suddenly.',
   ],
-  memory: [
-    'Vision memory',
-    'What a method keeps of where the model has looked so far, and mixes into the next look.',
-  ],
+  memory: ['Vision memory', 'What a method keeps of where the model has looked so far, and mixes into the next look.'],
   unsure: [
     'Uncertainty',
     'How undecided the model would be if it had to answer at this layer: the entropy of its 10 likeliest words, from 0 (certain) to 1 (all alike).',
@@ -48,7 +45,7 @@ export const GLOSSARY = {
     'Sink',
     'A token that draws much attention whatever the question is. It says little about what the model is looking for.',
   ],
-  gain: ['Gain', 'How much more (or less) than the reference at this layer, clipped at 100 % as in the CLVS paper.'],
+  gain: ['Gain', 'How much more (or less) than the reference at this layer: +79 %, or 2.8 × from double on.'],
   left: [
     'Left at the end',
     'What remains at the last layer of the attention at the peak. Fading is not a fault in itself: it is called attention decay.',

@@ -9,7 +9,6 @@ export const TIPS = {
     'Every layer of the network, first to last, on the same scale. Click or drag to move to a layer. A line below a row marks the layers in which the method acts.',
   scale:
     'Shared: one range for all methods and layers, so that maps can be compared. Per layer: methods can be compared within a layer. Per map: shows the shape only. × uniform: 1 is an evenly spread look.',
-  head: 'Each layer has several attention heads that look at different things. The CLVS paper averages them.',
   noHead: 'Single heads are not at hand: they come with a finished answer, unless they are too large to send.',
   sinks:
     'Some tokens draw attention in every layer whatever the question (sinks). Hiding the strongest lets the rest be seen; the curves keep them.',
@@ -39,7 +38,8 @@ export function tipText(tip, methods) {
   const who = stopping.join(' and ');
   if (tip === 'strip' && who) return `${TIPS.strip} ▼ is the layer after which ${who} stopped smoothing.`;
   const stop = stopping.length > 1 ? 'stop' : 'stops';
-  if (tip === 'unsure' && who) return `${GLOSSARY.unsure[1]} Once it falls below the threshold, ${who} ${stop} smoothing.`;
+  if (tip === 'unsure' && who)
+    return `${GLOSSARY.unsure[1]} Once it falls below the threshold, ${who} ${stop} smoothing.`;
   if (tip !== 'memory') return TIPS[tip] ?? GLOSSARY[tip][1];
   return [...methods.filter((method) => method.memory).map(memoryOf), TIPS.memory].join(' ');
 }

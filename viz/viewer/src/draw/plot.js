@@ -6,10 +6,10 @@ import { label, level, marker, stopMark } from './canvas.js';
 
 const TYPE = 12; // pixels high on a usual screen
 
-/** Axis geometry of a plot of `layers` points: functions from layer and value to pixels. type: height of its words. */
-export function frame(width, height, layers, high, type = TYPE) {
+/** Axis geometry of a plot: functions from layer and value to pixels. left: room for labels; type: height of its words. */
+export function frame(width, height, { layers, high, left }, type) {
   const u = type / TYPE;
-  const box = { left: 40 * u, right: width - 12, top: 16 * u, bottom: height - 22 * u };
+  const box = { left, right: width - 12, top: 16 * u, bottom: height - 22 * u };
   const span = layers > 1 ? (box.right - box.left - 16) / (layers - 1) : 0;
   return {
     ...box,
@@ -22,7 +22,7 @@ export function frame(width, height, layers, high, type = TYPE) {
 
 /** Axes, band, lines and markers; gives the axis geometry, by which the page turns a pointer into a layer. */
 export function drawPlot(ctx, width, height, spec) {
-  const at = frame(width, height, spec.layers, spec.high, parseFloat(getComputedStyle(ctx.canvas).fontSize));
+  const at = frame(width, height, spec, parseFloat(getComputedStyle(ctx.canvas).fontSize));
   drawAxes(ctx, at, spec);
   if (spec.band) drawBand(ctx, at, spec.band);
   drawFirsts(ctx, at, spec);
@@ -42,6 +42,9 @@ export function drawPlot(ctx, width, height, spec) {
     if (value !== null && value !== undefined)
       stopMark(ctx, at.x(line.stop), at.y(value) - 6, line.colour, spec.look.paper);
   }
+  (spec.remarks || []).forEach(({ text, colour }, i) =>
+    label(ctx, text, at.right, at.top + (6 + 15 * i) * at.u, colour, 'right', spec.look.paper),
+  );
   return at;
 }
 

@@ -43,7 +43,7 @@ export class Tools {
 
   heads(many) {
     const options = [['', 'Mean of heads'], ...Array.from({ length: many }, (_, i) => [String(i), `Head ${i + 1}`])];
-    const head = this.select('Head', 'head', options, many ? TIPS.head : TIPS.noHead);
+    const head = this.select('Head', 'head', options, many ? tipText('head', []) : TIPS.noHead);
     head.lastElementChild.disabled = !many; // it keeps its place
     return head;
   }
