@@ -13,11 +13,11 @@ export const GLOSSARY = {
   ],
   map: [
     'Attention map',
-    'Each square is one visual token: a patch of the picture. Its colour is the share of its attention that the answering position gives it in this layer; the rest goes to other patches and to the words. A white corner marks a weight beyond the scale.',
+    'Each square is a patch of the picture. Its colour says how much of its attention the model gives to that patch in this layer; the rest goes to other patches and to the words. A white corner marks more than the scale can show.',
   ],
   curve: [
     'Attention on an object',
-    'How much of all its attention, on picture and words, the model spends on the chosen objects while it writes this token, layer by layer. Each patch counts by the share of it that they cover; shares of several objects in one patch add up, to the whole patch at most.',
+    'How much of all its attention, on picture and words, the model gives to the chosen objects while it writes this token, layer by layer. A patch counts by the share of it that they cover.',
   ],
   decay: [
     'Attention decay',
@@ -39,7 +39,7 @@ export const GLOSSARY = {
   memory: ['Vision memory', 'What a method keeps of where the model has looked so far, and mixes into the next look.'],
   unsure: [
     'Uncertainty',
-    'How undecided the model would be if it had to answer at this layer: the entropy of its 10 likeliest words, from 0 (certain) to 1 (all alike).',
+    'How undecided the model would be if it had to answer at this layer: 0 is certain, 1 a guess among its 10 likeliest words (their entropy).',
   ],
   sink: [
     'Sink',
@@ -52,6 +52,6 @@ export const GLOSSARY = {
   ],
   contrast: [
     'Contrast',
-    'A contrasting method works out the next word twice, with the picture and with a noised one or none. Words that are likely without seeing lose; what comes out is its outcome. Words that are far from likely with the picture are ruled out.',
+    'The method works out the next word twice, with the picture and with a noised one or none. Words that are likely without seeing lose; words that are far from likely with the picture are ruled out.',
   ],
 };

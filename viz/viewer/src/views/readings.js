@@ -12,6 +12,7 @@ export class Readings {
     this.viewer = viewer;
     this.store = viewer.store;
     this.numbers = viewer.numbers;
+    this.places = ['layer', 'token', 'head'].map((about) => viewer.term('', about)); // where one is
     viewer.$('numbers').addEventListener('toggle', () => viewer.invalidate('words'));
   }
 
@@ -24,18 +25,28 @@ export class Readings {
     if (this.viewer.$('numbers').open) this.drawTable(curves);
   }
 
+  /** Where one is, in words that can be asked about; while a region is drawn, how. */
   drawContext() {
-    this.viewer.$('context').textContent = this.viewer.chips.hint() || this.context();
+    const node = this.viewer.$('context');
+    const hint = this.viewer.chips.hint() || (this.store.model.layers ? '' : 'Waiting for the first token');
+    if (hint) {
+      if (node.textContent !== hint) node.textContent = hint;
+      return;
+    }
+    if (!node.contains(this.places[0]))
+      node.replaceChildren(...this.places.flatMap((place, i) => (i ? [' · ', place] : [place])));
+    this.context().forEach((text, i) => {
+      if (this.places[i].textContent !== text) this.places[i].textContent = text;
+    });
   }
 
   context() {
     const { model, state } = this.store;
-    if (!model.layers) return 'Waiting for the first token';
     const text = model.methods[model.reference]?.tokens[state.step]?.text;
     const named = text === '' ? ' (end)' : text ? ` “${text.trim()}”` : '';
     const mean = this.numbers.head() === null;
     const heads = mean ? `mean of ${model.heads || ''} heads` : `head ${state.head + 1} of ${model.heads}`;
-    return `Layer ${state.layer + 1} of ${model.layers} · token ${state.step + 1}${named} · ${heads}`;
+    return [`Layer ${state.layer + 1} of ${model.layers}`, `token ${state.step + 1}${named}`, heads];
   }
 
   /** For screen readers, once the cursor has rested. */

@@ -2,6 +2,7 @@
 // The controls above the maps: scale, head, grid, display, keys.
 
 import { el } from '../dom.js';
+import { GLOSSARY } from '../glossary.js';
 import { MAPS } from '../styles.js';
 import { KEYS, SCALES, TIPS, tipText } from '../tips.js';
 
@@ -67,9 +68,16 @@ export class Tools {
   }
 
   help() {
-    const words = KEYS.flatMap(([keys, what]) => [el('dt', { text: keys }), el('dd', { text: what })]);
-    const summary = el('summary', { text: '?', 'aria-label': 'Keys' });
-    return el('details', { class: 'cv-pop cv-help' }, summary, el('dl', {}, ...words));
+    const list = (pairs) => pairs.flatMap(([term, about]) => [el('dt', { text: term }), el('dd', { text: about })]);
+    const parts = [
+      el('h3', { text: 'Keys' }),
+      el('dl', {}, ...list(KEYS)),
+      el('h3', { text: 'Words' }),
+      el('dl', { class: 'cv-words' }, ...list(Object.values(GLOSSARY))),
+    ];
+    const about = { tabindex: '0', role: 'group', 'aria-label': 'Keys and words' };
+    const summary = el('summary', { text: '?', 'aria-label': 'Keys and words' });
+    return el('details', { class: 'cv-pop cv-help' }, summary, el('div', about, ...parts));
   }
 
   // ---- kinds of controls -------------------------------------------------------------------------------------------
