@@ -1,6 +1,7 @@
 // @ts-check
 // Numbers in words: shares, curves, and what one method changes of another's.
 
+import { t } from './language.js';
 import { gain, summarise } from './twins.js';
 
 const ALIKE = 0.02; // smaller changes are not worth a word
@@ -8,7 +9,7 @@ const END = /^(<\/s>|<eos>|<end_of_turn>|<\|(im_end|endoftext|eot_id)\|>)$/; // 
 
 /** A token's text for people. */
 export function tokenWord(word) {
-  return END.test(word) ? 'end' : word.trim() || '␣';
+  return END.test(word) ? t('end') : word.trim() || '␣';
 }
 
 /** Index of the first token in which two answers differ, or -1. */
@@ -36,9 +37,12 @@ export function share(value) {
   return `${value < 0 ? '−' : ''}${size >= 1 ? size.toFixed(1) : Number(size.toPrecision(2))}\u00a0%`;
 }
 
+/** "the dog, the car and your region": names of what is followed, which are labels here. */
 export function listed(names) {
-  const the = names.map((name) => (name === 'your region' ? name : `the ${name}`));
-  return the.length < 2 ? the.join('') : `${the.slice(0, -1).join(', ')} and ${the[the.length - 1]}`;
+  const [first, ...rest] = names.map((name) => (name === 'your region' ? t(name) : t('the {name}', { name: t(name) })));
+  const last = rest.pop();
+  const before = rest.reduce((some, name) => t('{before}, {name}', { before: some, name }), first ?? '');
+  return last ? t('{before} and {last}', { before, last }) : before;
 }
 
 /** The layer to open at: where the other curve lies farthest above the reference after its peak, else that peak. */
@@ -54,15 +58,31 @@ export function startLayer(reference, other) {
 export function sentence({ names, head = null, reference, other }) {
   const a = reference && summarise(reference.curve);
   if (!a) return '';
-  const what = names.length ? listed(names) : 'the picture';
-  const alone = head === null ? '' : `In head ${head + 1}, `;
-  const last = a.peak === reference.curve.length - 1;
-  let text = `${alone}${reference.label} gives ${percent(a.value)} of its attention to ${what} at layer ${a.peak + 1}`;
-  text += last ? ', its peak and its last layer' : ', its peak,';
-  if (a.half >= 0) text += ` and has let go of half by layer ${a.half + 1}`;
-  else if (!last) text += ` and still keeps ${percent(a.left)} of that at the last layer`;
-  if (other && !other.curve.some((v) => v === null)) text += changeWords(a, reference.curve, other, names.length > 1);
-  return `${text}.`;
+  const clauses = [lookWords(names, head, reference, a)];
+  if (other && !other.curve.some((v) => v === null)) {
+    clauses.push(changeWords(a, reference.curve, other, names.length > 1));
+  }
+  const [first, second] = clauses;
+  return second ? t('{first}; {second}.', { first, second }) : t('{first}.', { first });
+}
+
+/** Where the reference looks, and how fast it lets go; a: its `summarise`. */
+function lookWords(names, head, { label, curve }, a) {
+  const what = names.length ? listed(names) : t('the picture');
+  const values = { label, what, share: percent(a.value), layer: a.peak + 1, half: a.half + 1, left: percent(a.left) };
+  const looks =
+    a.half >= 0
+      ? t(
+          '{label} gives {share} of its attention to {what} at layer {layer}, its peak, and has let go of half by layer {half}',
+          values,
+        )
+      : a.peak === curve.length - 1
+        ? t('{label} gives {share} of its attention to {what} at layer {layer}, its peak and its last layer', values)
+        : t(
+            '{label} gives {share} of its attention to {what} at layer {layer}, its peak, and still keeps {left} of that at the last layer',
+            values,
+          );
+  return head === null ? looks : t('In head {head}, {looks}', { head: head + 1, looks });
 }
 
 /** What the other method changes at the reference's peak and, on average, after it: both are said, more or less. */
@@ -72,20 +92,37 @@ function changeWords(a, reference, other, several) {
   const after = from < reference.length ? gain(mean(other.curve.slice(from)), mean(reference.slice(from))) : null;
   if (!there) return '';
   const [p, q] = [there.unclipped, after?.unclipped ?? 0];
-  const later = after ? ` from layer ${from + 1} on` : '';
-  const stop = other.stop >= 0 ? `, and stops smoothing after layer ${other.stop + 1}` : '';
-  if (p <= -100 * ALIKE && q >= 100 * ALIKE) {
-    return `; ${other.label} spreads that peak: ${sizeWords(p)} at layer ${a.peak + 1}, ${sizeWords(q)}${later}${stop}`;
-  }
-  const it = several ? 'them' : 'it';
   const [here, then] = [sizeWords(p), sizeWords(q)];
-  return `; ${other.label} gives ${it} ${here} there${after ? ` and${then === here ? '' : ` ${then}`}${later}` : ''}${stop}`;
+  const values = { label: other.label, here, then, layer: a.peak + 1, from: from + 1 };
+  const gives = after ? laterWords(values, several) : hereWords(values, several);
+  const spreads = p <= -100 * ALIKE && q >= 100 * ALIKE;
+  const change = spreads
+    ? t('{label} spreads that peak: {here} at layer {layer}, {then} from layer {from} on', values)
+    : gives;
+  if (other.stop < 0) return change;
+  return t('{change}, and stops smoothing after layer {stop}', { change, stop: other.stop + 1 });
+}
+
+function hereWords(values, several) {
+  return several ? t('{label} gives them {here} there', values) : t('{label} gives it {here} there', values);
+}
+
+function laterWords(values, several) {
+  if (values.here === values.then) {
+    return several
+      ? t('{label} gives them {here} there and from layer {from} on', values)
+      : t('{label} gives it {here} there and from layer {from} on', values);
+  }
+  return several
+    ? t('{label} gives them {here} there and {then} from layer {from} on', values)
+    : t('{label} gives it {here} there and {then} from layer {from} on', values);
 }
 
 function sizeWords(change) {
-  if (Math.abs(change) < 100 * ALIKE) return 'about as much';
-  if (change >= 95) return `${(1 + change / 100).toFixed(1)} times as much`;
-  return `${Math.round(Math.abs(change))}\u00a0% ${change > 0 ? 'more' : 'less'}`;
+  if (Math.abs(change) < 100 * ALIKE) return t('about as much');
+  if (change >= 95) return t('{times} times as much', { times: (1 + change / 100).toFixed(1) });
+  const size = Math.round(Math.abs(change));
+  return change > 0 ? t('{size}\u00a0% more', { size }) : t('{size}\u00a0% less', { size });
 }
 
 export function mean(values) {
