@@ -1,4 +1,4 @@
-"""What the page can say, read out of the code: literals of its JavaScript, text of its templates, sentences of its Python."""
+"""What the page can say, read out of the code: literals of JavaScript, text of templates, sentences of Python."""
 
 from __future__ import annotations
 
