@@ -157,6 +157,12 @@ class Library:
         except ClvsError:  # somebody's own picture that happens to have a COCO name
             return []
 
+    def categories(self, path: str | Path) -> tuple[str, ...]:
+        """What an object of this picture could be called: the categories of its annotation, () where there is none."""
+        if self.is_bundled(path):
+            return self._bundled.categories
+        return self._coco.categories if self._coco is not None and Path(path).name in self._coco else ()
+
     def _coco_scenes(self) -> tuple[Scene, ...]:
         if self.coco_folder is None:
             return ()

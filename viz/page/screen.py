@@ -103,6 +103,7 @@ class Screen:
             label=self.models.cards[result.settings.model].label,
             question=result.question,
             notes=self._notes_of_all(result),
+            absent=objects.absent(result, self.library.categories(result.picture.path)),
             **more,
         )
 
