@@ -13,7 +13,7 @@ import numpy as np
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import gains, object_curves, together
 from viz import figures
-from viz.page import events, limits, links, objects
+from viz.page import events, links, objects
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, result, with_objects
 from viz.page.recorded.replaying import Replaying
@@ -89,7 +89,7 @@ class Exports:
             for item in (*result.seen.objects, *drawn)
         ]
         payload = build(self.screen.comparison(result, objects=drawn_on, view=view))
-        return _exported(payload, ending, limits.jpeg(result.picture.image))
+        return _exported(payload, ending, export.jpeg(result.picture.image))
 
     def _of_recording(
         self, session: Session, recorded: Recorded, item: Item, name: str, ending: str, view: Mapping[str, Any]
@@ -101,7 +101,7 @@ class Exports:
         picture = recorded.picture(item, payload)
         if ending in ("html", "csv"):
             followed = {**with_objects(payload, session.on or (), session.region), "view": view}
-            return _exported(followed, ending, limits.jpeg(picture))
+            return _exported(followed, ending, export.jpeg(picture))
         return self._figure(session, result(payload, picture), name, ending, view)
 
     def _first(self, ending: str, view: Mapping[str, Any]) -> bytes:

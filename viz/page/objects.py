@@ -6,7 +6,7 @@ The browser draws both by itself; the session remembers them for the next answer
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import gradio as gr
@@ -62,6 +62,15 @@ def switched_on(session: Session, result: Result) -> frozenset[str]:
 def named(result: Result) -> frozenset[str]:
     """Names of the objects that the question names."""
     return frozenset(mentioned(result.question, [item.name for item in result.seen.objects]))
+
+
+def absent(result: Result, categories: Collection[str]) -> list[str]:
+    """Those of an annotation's categories that the question names and of which the picture has no object.
+
+    Of a picture without annotations nothing is known.
+    """
+    there = {item.name for item in result.picture.objects}
+    return [name for name in mentioned(result.question, categories) if name not in there] if there else []
 
 
 def _region(data: Any) -> dict[str, Any]:

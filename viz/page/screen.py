@@ -90,7 +90,8 @@ class Screen:
         # without its region, what the question names is on again
         on = objects.named(result) if session.region else objects.switched_on(session, result)
         more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
-        return add(build(comparison), result.seen, on) | more
+        expected = self.library.expected(result.picture.path, result.question)
+        return add(build(comparison), result.seen, on) | more | {"expected": expected}
 
     def comparison(self, result: Result, **more: Any) -> Comparison:
         """What the viewer is to show of a result. more: further parts of the comparison."""
@@ -102,6 +103,7 @@ class Screen:
             label=self.models.cards[result.settings.model].label,
             question=result.question,
             notes=self._notes_of_all(result),
+            absent=objects.absent(result, self.library.categories(result.picture.path)),
             **more,
         )
 

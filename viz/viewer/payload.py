@@ -67,7 +67,8 @@ class Comparison:
 
     runs: engine runs, whole or partial (their traces may hold fewer steps); empty while nothing has come yet, then
     `views` (and `methods`, for the headings) must be given. image_url: of the picture. label: the model's name for
-    people. progress, error: plain sentences. view: sets the controls of a new `id`, for permalinks: layer, step, scale,
+    people. absent: names of objects that the question names and the picture does not have. progress, error: plain
+    sentences. view: sets the controls of a new `id`, for permalinks: layer, step, scale,
     power, cmap, smooth, contours, sinks, head, memory. heads: whether single heads may be sent, where they fit. id: a
     new one where it is None. ValueError for more than four methods, or when neither runs nor views are given.
     """
@@ -75,6 +76,7 @@ class Comparison:
     runs: Sequence[Any]
     image_url: str
     objects: Sequence[MapObject] = ()
+    absent: Sequence[str] = ()
     views: Any = None
     methods: Sequence[Any] = ()
     label: str = ""
@@ -124,6 +126,7 @@ def build(comparison: Comparison) -> Payload:
         "heads": int(shape[2]),
         "methods": entries,
         "objects": [_object(item, views) for item in comparison.objects],
+        "absent": [str(name) for name in comparison.absent],
         "arrays": layout,
         "blob": blob,
         "notes": [str(note) for note in comparison.notes],
