@@ -210,7 +210,7 @@ class EncodedImage:
             return image._branches([(question, resolved[n]) for n in numbers], {question: tail}, prompt, blinds)
 
         def log(method: Method) -> BranchLog:
-            return BranchLog(method, about(method, **facts), self.model.tokenizer, image.views, steps)
+            return BranchLog(method, about(method, **facts), self.model.tokenizer, image.views, steps, self._picture)
 
         both = list(zip(methods, resolved, strict=True))
         return KnockoutRun(self.model, image.segment, plan, both, grow, len(tail), log).results()
