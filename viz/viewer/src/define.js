@@ -19,7 +19,7 @@ function made() {
     asked.setAttribute('aria-expanded', String(newState === 'open'));
     if (newState === 'open' && asked.matches(':focus-visible')) note.focus(); // then it is read out
   });
-  window.addEventListener('scroll', ({ target }) => note.contains(target) || note.hidePopover(), true);
+  for (const name of ['scroll', 'resize']) window.addEventListener(name, () => asked.isConnected && place(asked), true);
   document.body.append(note);
 }
 

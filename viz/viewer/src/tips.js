@@ -3,6 +3,7 @@
 
 import { memoryOf } from './acts.js';
 import { GLOSSARY } from './glossary.js';
+import { t } from './language.js';
 
 export const TIPS = {
   strip:
@@ -34,12 +35,17 @@ export const SCALES = { shared: 'Shared scale', layer: 'Per layer', map: 'Per ma
 
 /** The text of a tip or of a term: what it says of a stop or a memory is about the methods that have one. */
 export function tipText(tip, methods) {
+  const text = t(TIPS[tip] ?? GLOSSARY[tip][1]);
   const stopping = methods.filter((method) => method.threshold > 0).map((method) => method.label);
-  const who = stopping.join(' and ');
-  if (tip === 'strip' && who) return `${TIPS.strip} ▼ is the layer after which ${who} stopped smoothing.`;
-  const stop = stopping.length > 1 ? 'stop' : 'stops';
-  if (tip === 'unsure' && who)
-    return `${GLOSSARY.unsure[1]} Once it falls below the threshold, ${who} ${stop} smoothing.`;
-  if (tip !== 'memory') return TIPS[tip] ?? GLOSSARY[tip][1];
-  return [...methods.filter((method) => method.memory).map(memoryOf), TIPS.memory].join(' ');
+  const who = stopping.reduce((before, last) => (before ? t('{before} and {last}', { before, last }) : last), '');
+  if (tip === 'strip' && who) return `${text} ${t('▼ is the layer after which {who} stopped smoothing.', { who })}`;
+  if (tip === 'unsure' && who) {
+    const stops =
+      stopping.length > 1
+        ? t('Once it falls below the threshold, {who} stop smoothing.', { who })
+        : t('Once it falls below the threshold, {who} stops smoothing.', { who });
+    return `${text} ${stops}`;
+  }
+  if (tip !== 'memory') return text;
+  return [...methods.filter((method) => method.memory).map(memoryOf), text].join(' ');
 }
