@@ -60,26 +60,6 @@ function keptTheme() {
 }
 if (keptTheme()) document.body.classList.toggle('dark', keptTheme() === 'dark');
 
-/** What the viewer shows beyond its starting position, as a link spells it: layers count from 1. */
-function shown() {
-  const state = viewer()?.state;
-  if (!state) return {};
-  const view = { layer: String(state.layer + 1), step: String(state.step) };
-  if (state.scale !== 'shared') view.scale = state.scale;
-  if (state.cmap !== 'magma') view.cmap = state.cmap;
-  return view;
-}
-
-/** Which objects and which region the curves follow: a download follows the same. */
-function followed() {
-  const app = viewer();
-  if (!app?.model) return {};
-  return {
-    on: app.model.objects.filter((object) => app.isOn(object)).map((object) => object.name),
-    region: app.state.region ?? {},
-  };
-}
-
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
 const tabs = [...head.querySelectorAll('[data-view]')];
 function view(name, focus = false) {
@@ -132,9 +112,7 @@ function address() {
   }
   const link = viewer()?.model?.link;
   if (!link) return null;
-  const query = new URLSearchParams(link);
-  for (const [name, value] of Object.entries(shown())) query.set(name, value);
-  return `${location.origin}${location.pathname}?${query}`;
+  return `${location.origin}${location.pathname}?${[link, viewer().spelled()].filter(Boolean).join('&')}`;
 }
 
 async function copy() {
@@ -157,7 +135,7 @@ head.addEventListener('click', (event) => {
     open(false);
     opener.focus();
     say('Preparing the file…');
-    trigger('export', { kind: button.dataset.kind, view: shown(), ...followed() });
+    trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
   else keepTheme(document.body.classList.toggle('dark'));
