@@ -1,5 +1,6 @@
 """CLVS Explorer's engine: how a vision-language model looks at a picture, layer by layer, and what methods change."""
 
+from .drawing import show
 from .engine.images import EncodedImage
 from .engine.model import Model
 from .engine.runs import Run, Step, Token
@@ -39,4 +40,5 @@ __all__ = [
     "key_object_attention",
     "load_model",
     "method",
+    "show",
 ]

@@ -3,6 +3,12 @@
 from .examples import Example
 
 UNSEEN = "Most of it is outside the square that the model sees: its processor crops the picture's middle."
+SHOWN = (  # in this order the page offers them: those that show the decay most clearly first
+    "Desk", "Breakfast", "Reading corner", "Skate park", "Holiday luggage", "Savanna", "Kite weather", "Birthday",
+    "Wide kitchen table", "Vegetables", "Tall sky", "Toolbox", "Two cats", "In the snow", "Three apples", "At the sea",
+    "Evening train", "Red car", "City traffic", "Farmyard", "Five donuts", "Umbrella row", "Wine at dusk",
+    "Living room", "Bedroom", "Wide meadow", "Fast food", "Beach day",
+)  # fmt: skip
 EXAMPLES = (
     Example(
         "Kite weather", "meadow",
@@ -12,11 +18,11 @@ EXAMPLES = (
         ),
         {
             "Is there a ball in the picture?": "",
-            "Is there a dog in the picture?": "",
             "Is there a cat in the picture?": "",
             "Where is the kite?": "",
             "Is the dog to the right of the person?": "",
             "Is there direct contact between the person and the ball?": "",
+            "Is there a dog in the picture?": "",
         },
     ),
     Example(
@@ -37,18 +43,18 @@ EXAMPLES = (
             ("sheep", 0, 28, 22, 66), ("sheep", 0, 28, 60, 66, None, True),
         ),
         {
-            "How many sheep are there?": "The shipped model counts one: two alike are hard for it.",
             "Is there a cow in the picture?": "",
             "Is there a dog in the picture?": "",
             "What color is the horse?": "",
+            "How many sheep are there?": "The shipped model counts one: two alike are hard for it.",
         },
     ),
     Example(
         "Red car", "road",
         (("car", 0, 44, 8, 46), ("bus", 0, 40, 52, 30), ("traffic light", 0, 28, 20, 6)),
         {
-            "What color is the car?": "",
             "Is there a red car in the picture?": "",
+            "What color is the car?": "",
             "Is there a red bus in the picture?": "The bus is there and something red is there, but not a red bus.",
             "Where is the traffic light?": "",
         },
@@ -60,11 +66,11 @@ EXAMPLES = (
             ("bicycle", 0, 28, 84, 66), ("traffic light", 0, 32, 52, 4), ("car", 1, 28, 10, 66),
         ),
         {
-            "Is there a truck in the picture?": "",
             "What color is the motorcycle?": "",
             "Is there a bicycle in the picture?": "",
             "How many trucks are there?": "",
             "Is there direct contact between the truck and the bicycle?": "",
+            "Is there a truck in the picture?": "",
         },
         width=128,
     ),
@@ -72,8 +78,8 @@ EXAMPLES = (
         "At the sea", "sea",
         (("boat", 0, 44, 8, 26), ("boat", 1, 36, 54, 52), ("bird", 0, 28, 60, 8)),
         {
-            "How many boats are there?": "",
             "Is there a boat in the picture?": "",
+            "How many boats are there?": "",
             "Is there a bird in the picture?": "",
             "Is there an airplane in the picture?": "",
         },
@@ -85,10 +91,10 @@ EXAMPLES = (
             ("dog", 0, 32, 40, 62), ("boat", 0, 28, 8, 26),
         ),
         {
+            "Where is the boat?": "",
             "What color is the umbrella?": "",
             "Is the ball orange?": "",
             "Is there a kite in the picture?": "",
-            "Where is the boat?": "",
         },
     ),
     Example(
@@ -106,8 +112,8 @@ EXAMPLES = (
         "Three apples", "mint table",
         (("apple", 0, 32, 8, 44), ("apple", 1, 32, 38, 24), ("apple", 0, 32, 60, 54)),
         {
-            "How many apples are there?": "",
             "Is there a green apple in the picture?": "",
+            "How many apples are there?": "",
             "Is there a banana in the picture?": "",
             "How many bananas are there?": "",
         },
@@ -137,11 +143,11 @@ EXAMPLES = (
         "Living room", "room",
         (("couch", 0, 52, 4, 34), ("tv", 0, 32, 60, 18), ("cat", 0, 28, 60, 60), ("potted plant", 0, 28, 34, 4)),
         {
-            "Is there a cat in the picture?": "",
-            "Where is the cat?": "",
             "Is the tv to the right of the couch?": "",
+            "Where is the cat?": "",
             "What is below the couch?": "",
             "Is there a chair in the picture?": "",
+            "Is there a cat in the picture?": "",
         },
     ),
     Example(
@@ -161,16 +167,16 @@ EXAMPLES = (
             "Is there a bed in the picture?": "",
             "Is the teddy bear to the left of the bed?": "",
             "Is there direct contact between the bed and the clock?": "",
-            "What color is the bed?": "",
             "Is there a couch in the picture?": "",
+            "What color is the bed?": "",
         },
     ),
     Example(
         "Holiday luggage", "lilac",
         (("suitcase", 0, 44, 10, 36), ("backpack", 0, 40, 48, 42, "green"), ("airplane", 0, 40, 48, 2)),
         {
-            "What color is the backpack?": "",
             "Is there a suitcase in the picture?": "",
+            "What color is the backpack?": "",
             "Is the airplane above the backpack?": "",
             "What is above the suitcase?": "",
             "Is the suitcase red?": "",
@@ -191,8 +197,8 @@ EXAMPLES = (
         "Two cats", "room",
         (("cat", 0, 40, 8, 34), ("cat", 0, 36, 52, 50, "black", True), ("vase", 0, 32, 58, 6)),
         {
-            "How many cats are there?": "",
             "Is there a black cat in the picture?": "",
+            "How many cats are there?": "",
             "Is there a white cat in the picture?": "",
             "Is there a vase in the picture?": "",
         },
@@ -204,18 +210,18 @@ EXAMPLES = (
             ("umbrella", 0, 36, 6, 54, "blue"), ("umbrella", 0, 36, 54, 54, "green"),
         ),
         {
-            "How many umbrellas are there?": "The shipped model counts three: many alike are hard for it.",
             "Is there a yellow umbrella in the picture?": "",
             "Is there a pink umbrella in the picture?": "",
             "What is in the picture?": "",
+            "How many umbrellas are there?": "The shipped model counts three: many alike are hard for it.",
         },
     ),
     Example(
         "Vegetables", "mint table",
         (("broccoli", 0, 44, 6, 16), ("carrot", 0, 40, 48, 22), ("carrot", 0, 32, 34, 58, None, True)),
         {
-            "How many carrots are there?": "",
             "Is there a broccoli in the picture?": "",
+            "How many carrots are there?": "",
             "Is there an apple in the picture?": "",
         },
     ),
@@ -234,8 +240,8 @@ EXAMPLES = (
         "In the snow", "snow",
         (("bear", 0, 44, 10, 32, "white"), ("dog", 1, 36, 56, 44), ("bird", 0, 28, 58, 6)),
         {
-            "What color is the bear?": "",
             "Is there a dog in the picture?": "",
+            "What color is the bear?": "",
             "Is there a brown bear in the picture?": "There is a bear, but a white one.",
             "What color is the bird?": "",
         },
@@ -280,8 +286,8 @@ EXAMPLES = (
         "Reading corner", "blue room",
         (("chair", 0, 48, 8, 30), ("book", 0, 28, 44, 60), ("potted plant", 0, 44, 56, 20)),
         {
-            "What color is the chair?": "",
             "Is there a book in the picture?": "",
+            "What color is the chair?": "",
             "Is the book to the left of the potted plant?": "",
             "Is there a bed in the picture?": "",
         },
@@ -306,8 +312,8 @@ EXAMPLES = (
             ("donut", 0, 32, 4, 62, "blue"), ("donut", 0, 32, 60, 62),
         ),
         {
-            "How many donuts are there?": "",
             "Is there a pink donut in the picture?": "",
+            "How many donuts are there?": "",
             "Is there a cake in the picture?": "",
         },
     ),

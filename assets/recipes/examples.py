@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,8 +157,10 @@ def annotations(owner: np.ndarray, scene: Scene, image: int, first: int) -> list
     return found
 
 
-def write(examples: tuple[Example, ...], artwork: Artwork, folder: Path = FOLDER) -> None:
-    """Pictures, instances.json and questions.json."""
+def write(
+    examples: tuple[Example, ...], artwork: Artwork, folder: Path = FOLDER, shown: Sequence[str] | None = None
+) -> None:
+    """Pictures, instances.json and questions.json, which lists the titles in `shown` in that order."""
     folder.mkdir(parents=True, exist_ok=True)
     images, marks, asked = [], [], []
     for number, example in enumerate(examples, 1):
@@ -170,6 +173,8 @@ def write(examples: tuple[Example, ...], artwork: Artwork, folder: Path = FOLDER
             {"question": text, "answer": true_answer(scene, text), "note": note} for text, note in example.asked.items()
         ]
         asked.append({"file_name": example.file_name, "title": example.title, "questions": questions})
+    if shown is not None:
+        asked.sort(key=lambda entry: shown.index(entry["title"]))
     categories = [{"id": c.coco_id, "name": c.name, "supercategory": "object"} for c in CATEGORIES]
     info = {"description": "CLVS Explorer's example scenes, rendered from Fluent Emoji (MIT)", "version": "1"}
     instances = {"info": info, "images": images, "annotations": marks, "categories": categories}
@@ -178,9 +183,9 @@ def write(examples: tuple[Example, ...], artwork: Artwork, folder: Path = FOLDER
 
 
 def main() -> None:
-    from .compositions import EXAMPLES
+    from .compositions import EXAMPLES, SHOWN
 
-    write(EXAMPLES, Artwork(fetch()))
+    write(EXAMPLES, Artwork(fetch()), shown=SHOWN)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import key_objects as ko
+from ..drawing import part_of_viz
 from ..errors import ClvsError
 from ..pictures import read_picture
 from ..terminal import notes
 from ..trace import Trace
 from . import choose
 from .ask import answer
-from .options import drawing, write
+from .options import write
 
 
 def add(commands: Any) -> None:
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
         raise ClvsError("A figure is drawn either from trace files or from --image and --question; give one of them.")
     if not options.image and (options.question or options.kind == "heatmaps"):
         raise ClvsError("The picture is needed too; give --image.")
-    figures = drawing("figures")
+    figures = part_of_viz("figures")
     out = Path(options.out)
     if out.suffix.lower().removeprefix(".") not in figures.FORMATS:
         raise ClvsError(f"{out.name} must end in .{', .'.join(figures.FORMATS)}.")
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         raise
     except ValueError as error:
         raise ClvsError(str(error)) from error
-    with notes(drawing("figures.fonts").FontWarning):
+    with notes(part_of_viz("figures.fonts").FontWarning):
         write(out, lambda path: figures.save(figure, path))
     print(out)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -93,14 +92,3 @@ def write(path: Path, save: Callable[[Path], Any]) -> None:
         save(path)
     except OSError as error:
         raise ClvsError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error
-
-
-def drawing(module: str) -> Any:
-    """A module of `viz`, which this package must not need: for figures, and for what the page shows."""
-    try:
-        return importlib.import_module(f"viz.{module}")
-    except ImportError as error:
-        raise ClvsError(
-            f"This needs the project's viz folder and what that is built on ({error}); "
-            f"run from the project's folder after pip install -r requirements.txt."
-        ) from error

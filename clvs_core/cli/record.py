@@ -20,6 +20,7 @@ from typing import Any
 
 from ..benchmarks.running.job import apart, hold
 from ..benchmarks.running.provenance import device_name, model_facts, sha256, versions
+from ..drawing import part_of_viz
 from ..errors import ClvsError
 from ..files import sweep, unwritten, write_whole
 from ..methods import spec
@@ -28,7 +29,7 @@ from ..recordings import ABOUT, FORMAT, MAX_QUESTIONS, MAX_TEXT, MAX_UNPACKED, P
 from ..terminal import say
 from ..text import line
 from . import choose
-from .options import add_model, add_prompt, drawing, load, positive
+from .options import add_model, add_prompt, load, positive
 
 _LOCK = ".lock"
 _QUESTIONS = """\
@@ -92,7 +93,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """What is wrong with options, questions or pictures costs no model."""
-    recorder = drawing("page.recorded.recorder")
+    recorder = part_of_viz("page.recorded.recorder")
     prompts.parse(options.prompt)
     methods = [spec(method) for method in choose.chosen_methods(options)]
     recorder.check(methods, options.max_new_tokens)

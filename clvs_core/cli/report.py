@@ -14,10 +14,10 @@ from ..benchmarks.report.paper_numbers import MODEL, paper_models
 from ..benchmarks.report.render import csv_text, latex, markdown
 from ..benchmarks.report.table import Table
 from ..benchmarks.running.folder import RunFolder, find_runs, read_run
+from ..drawing import part_of_viz
 from ..errors import ClvsError
 from ..files import write_whole
 from ..terminal import notes, say
-from .options import drawing
 
 Form = Callable[[Sequence[Table]], str]
 # By --format: the ending of its files, and the text of several tables.
@@ -97,11 +97,11 @@ def _found(paths: Sequence[str]) -> list[Path]:
 
 def _draw(runs: Sequence[RunFolder], folder: Path) -> list[Path]:
     """Every figure that the runs hold data for; what they do not hold, and why, is on stderr."""
-    figures = drawing("figures.paper")
+    figures = part_of_viz("figures.paper")
     for name, reason in figures.missing(runs).items():
         say(f"No figure {name}: {reason}")
     try:
-        with notes(drawing("figures.fonts").FontWarning):
+        with notes(part_of_viz("figures.fonts").FontWarning):
             saved: list[Path] = figures.save_all(runs, folder)
     except OSError as error:
         raise ClvsError(

@@ -161,7 +161,7 @@ class EncodedImage:
         asked = [(q, m) for q in questions for m in resolved]
         facts = {q: self._facts(q, prompt) for q in tails}
         logs = [
-            BranchLog(method, about(m, **facts[q]), model.tokenizer, image.views, steps)
+            BranchLog(method, about(m, **facts[q]), model.tokenizer, image.views, steps, self._picture)
             for (q, m), method in zip(asked, [*methods] * len(questions), strict=True)
         ]
         branches = model.room.within(lambda: image._branches(asked, tails, prompt))

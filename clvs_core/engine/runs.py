@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..methods import Method, spec
 from ..models.geometry.grids import Views
@@ -40,6 +41,7 @@ class Run:
 
     logits: (steps, vocab) float32 (float64 in a float64 model), or None; of methods that contrast, those that they make
     of both, -inf where a word is ruled out.
+    picture: what was asked about, upright; None where the run was put together from what another process sent.
     """
 
     method: Method
@@ -48,6 +50,7 @@ class Run:
     logits: np.ndarray | None
     trace: Trace
     finished: bool
+    picture: Image.Image | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class RunLog:
 
     def __init__(self, method: Method, views: Views, steps: int):
         self.method, self.views, self.steps = method, views, steps
+        self.picture: Image.Image | None = None
         self.meta: dict[str, Any] = {}
         self.tokens: list[Token] = []
         self.texts: list[str] = []
@@ -139,7 +143,7 @@ class RunLog:
             **kept,
         )
         done = self.finished and count == len(self.tokens)
-        return Run(self.method, text, tokens, logits, trace, done)
+        return Run(self.method, text, tokens, logits, trace, done, self.picture)
 
     def _words(self, ids: np.ndarray) -> list[str]:
         return [self.words[token] for token in ids.tolist()]
@@ -148,9 +152,11 @@ class RunLog:
 class BranchLog(RunLog):
     """The log that the engine keeps: makes text of tokens."""
 
-    def __init__(self, method: Method, meta: dict[str, Any], tokenizer: Any, views: Views, steps: int):
+    def __init__(
+        self, method: Method, meta: dict[str, Any], tokenizer: Any, views: Views, steps: int, picture: Image.Image
+    ):
         super().__init__(method, views, steps)
-        self.meta, self.tokenizer = meta, tokenizer
+        self.meta, self.tokenizer, self.picture = meta, tokenizer, picture
 
     def add(self, row: dict[str, np.ndarray], token: int, probability: float, *, end: bool) -> Token:
         before = self.texts[-1] if self.texts else ""

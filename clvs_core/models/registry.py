@@ -417,6 +417,11 @@ def card_for(name: str) -> ModelCard:
     return ModelCard(name, Path(name).name or name, name, family, settings, note)
 
 
+def label_of(name: str) -> str:
+    """What people call the model of this name, as a trace has it: "Scenes 8M"; of a folder its own name."""
+    return CARDS[name].label if name in CARDS else Path(name).name or name
+
+
 def _family(folder: Path) -> str:
     """The model_type of a folder's configuration, or "" where there is none that can be read."""
     try:

@@ -10,10 +10,12 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
 from assets.recipes.categories import BY_NAME
-from assets.recipes.compositions import EXAMPLES
+from assets.recipes.compositions import EXAMPLES, SHOWN
 from assets.recipes.examples import true_answer
+from assets.recipes.looks import looks
 from assets.recipes.render import Background, Scene, Thing
 from assets.recipes.tokenizer import build_tokenizer
+from clvs_core import load_model
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "scenes"
 ENTRIES = json.loads((FOLDER / "questions.json").read_text())
@@ -58,12 +60,32 @@ def test_pictures_are_large_light_and_some_are_not_square(coco):
 
 def test_every_question_is_known_answered_and_fits_the_recipe():
     tokenizer = build_tokenizer()
-    assert [entry["file_name"] for entry in ENTRIES] == [example.file_name for example in EXAMPLES]
+    assert [entry["title"] for entry in ENTRIES] == list(SHOWN)
+    examples = {example.file_name: example for example in EXAMPLES}
     for entry in ENTRIES:
+        remarks = {question["question"]: question["note"] for question in entry["questions"]}
+        assert list(remarks.items()) == list(examples.pop(entry["file_name"]).asked.items())
         assert len(entry["questions"]) >= 3
         for question in entry["questions"]:
             assert tokenizer.unk_token_id not in tokenizer(question["question"])["input_ids"], question
             assert question["answer"], question
+    assert not examples
+
+
+@pytest.fixture(scope="module")
+def seen():
+    return list(looks(load_model("scenes")))
+
+
+def test_where_clvs_looks_less_is_labelled(seen):
+    marked = {(e["file_name"], q["question"]) for e in ENTRIES for q in e["questions"] if q["less"]}
+    assert marked == {(look.file_name, look.question) for look in seen if look.less}
+    assert 0 < len(marked) < len(seen) / 4
+
+
+def test_every_scene_begins_with_a_question_that_shows_the_decay(seen):
+    first = {look.file_name: look for look in reversed(seen)}
+    assert [name for name, look in first.items() if not look.clear] == []
 
 
 def _scene():

@@ -198,7 +198,7 @@ def test_four_methods_take_the_room_of_waiting_and_do_not_jump(show):
     page.evaluate(SETTLED)
     assert page.evaluate(places) == before
     assert page.locator(".cv-contrast td").first.inner_text() == "waiting for the first word …"
-    assert page.locator(".cv-does").nth(1).inner_text().endswith("layers … to ….")
+    assert page.locator(".cv-does").nth(1).text_content().endswith("layers … to ….")
 
 
 def test_nothing_jumps_while_layers_are_scrubbed(show):
@@ -251,13 +251,13 @@ def test_scrubbing_four_methods_with_everything_is_fast(show):
         ),
     ],
 )
-def test_a_card_says_in_one_line_what_changes_of_which_words_and_where(show, name, text):
-    assert card(show(payload(name)), 0).locator(".cv-does").inner_text() == text
+def test_a_card_says_what_changes_of_which_words_and_where(show, name, text):
+    assert card(show(payload(name)), 0).locator(".cv-does").text_content() == text
 
 
 def test_a_combined_method_that_edits_different_rows_says_so_for_each(show):
     both = clvs.Combine(clvs.VAR(dims=(3,)), clvs.CLVS())
-    assert card(show(fakes.payload([fakes.run(both)])), 0).locator(".cv-does").inner_text() == (
+    assert card(show(fakes.payload([fakes.run(both)])), 0).locator(".cv-does").text_content() == (
         "Changes the attention weights of every word after the picture (layers 3 to 8) and the attention weights of "
         "the word being written (layers 1 to 8)."
     )

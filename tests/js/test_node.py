@@ -10,11 +10,12 @@ import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from clvs_core.key_objects import coverage, region_mask, relative_gain, summarise, together
+from clvs_core.key_objects import coverage, key_object_attention, region_mask, relative_gain, summarise, together
 from clvs_core.models.geometry.grids import View, Views
 from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
@@ -54,6 +55,12 @@ def some_maps():
     return (random.gamma(0.3, 0.02, (2, 5, 144)) + random.random((2, 5, 1)) * 1e-3).astype(np.float16).astype(float)
 
 
+class Traced(NamedTuple):
+    """The part of a trace that a curve needs."""
+
+    attention: np.ndarray
+
+
 def calls():
     """Functions of twins.js with arguments, and what their Python twins give for these."""
     maps, random = some_maps(), np.random.default_rng(1)
@@ -68,8 +75,9 @@ def calls():
     yield "sinks", [maps[0], 5], scales.sinks(maps[0], 5)
     shares = np.array([[0.25, 1.0, 0.0], [0.5, 0.75, 0.125]])
     yield "together", [shares], together(shares)
-    yield "curve", [maps[0], share], maps[0] @ share
-    yield "curve", [maps[0], None], maps[0].sum(axis=1)
+    trace = Traced(maps[:1, :, None])  # some layers' weights add up to more than 1, as rounded ones may
+    yield "curve", [maps[0], share], key_object_attention(trace, share)[0]
+    yield "curve", [maps[0], None], key_object_attention(trace, np.ones(144))[0]
     vanilla, other = np.array([0.1, 0.4, 0.3, 0.19, 0.05]), np.array([0.1, 0.5, 0.45, 0.4, 0.3])
     peak, value, lost, half = summarise(vanilla)
     yield "summarise", [vanilla], {"peak": peak, "value": value, "left": 1 - lost, "half": half}

@@ -33,6 +33,18 @@ def test_an_answer_arrives_token_by_token(desks):
     assert len({p["id"] for p in payloads[2:]}) == 1
 
 
+def test_what_is_true_of_a_bundled_question_comes_with_its_answer(desks, tmp_path):
+    first = pictures.QUESTIONS["street"][0]
+    known = {"answer": "yes", "note": "", "less": False}
+    assert [p["expected"] for p in run(desks, Session(), question=first)[1:]] == [known] * 4
+    assert run(desks, Session(), question=f"  {first} ")[-1]["expected"] == known, "as it is asked"
+    assert run(desks, Session(), question=first.replace("car", "bus"))[-1]["expected"] is None
+    own = tmp_path / "own.png"
+    Image.new("RGB", (60, 40)).save(own)
+    assert run(desks, Session(), path=str(own), question=first)[-1]["expected"] is None
+    assert desks.first.payload["expected"] == known
+
+
 def test_a_setting_asks_only_the_changed_method_again(desks, fake):
     session = Session()
     before = run(desks, session)[-1]

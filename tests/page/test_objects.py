@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from PIL import Image
+
 from tests.page.acts import controls, run
 from viz.page import objects
 from viz.page.session import Session
@@ -25,3 +28,21 @@ def test_the_page_alone_knows_what_is_followed(desks):
     assert [item.name for item in objects.followed(result, View(on=("dog",), region=region))] == ["dog", "region"]
     moved = desks.answering.adjust(session, *controls(clvs="alpha=0.5"))
     assert {item["name"] for item in moved["objects"] if item["on"]} == {"dog"}
+
+
+@pytest.mark.parametrize(("question", "absent"), [
+    ("Is there a car?", []),
+    ("Are there any apples above the dog?", ["apple"]),
+    ("Is there a zebra?", []),  # of which the annotation says nothing
+])  # fmt: skip
+def test_what_the_picture_does_not_have_is_known_of_annotated_pictures(desks, question, absent):
+    assert run(desks, Session(), question=question)[-1]["absent"] == absent
+
+
+def test_nothing_is_said_to_be_absent_from_a_picture_that_nobody_annotated(desks, tmp_path):
+    own = tmp_path / "own.png"
+    Image.new("RGB", (32, 32)).save(own)
+    payload = run(
+        desks, Session(), path=str(desks.pictures.files.put(own.read_bytes(), "own.png")), question="An apple?"
+    )
+    assert payload[-1]["absent"] == []

@@ -159,6 +159,7 @@ class Asker:
             count = _affordable(model, image.views, [*call.methods, *call.beside], call.tokens)
             runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
             unknown = model.unknown_words(call.question, call.prompt)
+        runs = [replace(run, picture=None) for run in runs]  # the page keeps a picture once, and no copy has to cross
         yield Answer(image.views, runs, model.layers, unknown, count)
 
     def _open(self, model: Any, call: Call) -> Any:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gradio as gr
 
+from viz import languages
 from viz.page import api, limits
 from viz.page import zerogpu as border
 from viz.page.desks import Desks
 from viz.page.explore import explore
-from viz.page.library import FirstAnswer, Library
+from viz.page.library import FirstAnswer, Library, file_url
 from viz.page.limits import KEEP_SECONDS, gate
 from viz.page.limits.listeners import ListenedQueue
 from viz.page.models import Models
@@ -34,7 +36,7 @@ def build(
     """
     limits.refuse_addresses()
     desks = Desks(models, library, first or library.first_answer())
-    gr.set_static_paths([library.folder, *(scene.path for scene in library.coco_scenes)])
+    gr.set_static_paths([library.folder, *languages.files(), *(scene.path for scene in library.coco_scenes)])
     with gr.Blocks(
         title="CLVS Explorer", analytics_enabled=False, delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS), fill_width=True
     ) as page:
@@ -51,7 +53,18 @@ def build(
 
 def launch_settings() -> dict[str, Any]:
     """Keyword arguments of `launch`: limits, theme and style sheet."""
-    return {**gate.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD}
+    return {**gate.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD + _language()}
+
+
+def _language() -> str:
+    """The script that decides on the language of the page; it has to run before all others."""
+    urls = {path.stem: file_url(path) for path in languages.files()}
+    tags = languages.tags()
+    offered = {
+        code: {"name": name, "lang": tags[code], "url": urls.get(code)} for code, name in languages.names().items()
+    }
+    known = json.dumps(offered).replace("<", "\\u003c")
+    return f"<script>(() => {{\nconst LANGUAGES = {known};\n{static('language.js')}}})();</script>"
 
 
 HEAD = (

@@ -13,7 +13,7 @@ import numpy as np
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import gains, object_curves, together
 from viz import figures
-from viz.page import events, limits, links, objects
+from viz.page import events, links, objects
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, result, with_objects
 from viz.page.recorded.replaying import Replaying
@@ -87,7 +87,7 @@ class Exports:
             for item in (*result.seen.objects, *drawn)
         ]
         payload = build(self.screen.comparison(result, objects=drawn_on, view=_baked(view)))
-        return _exported(payload, ending, limits.jpeg(result.picture.image))
+        return _exported(payload, ending, export.jpeg(result.picture.image))
 
     def _of_recording(
         self, session: Session, recorded: Recorded, item: Item, name: str, ending: str, view: View
@@ -101,7 +101,7 @@ class Exports:
             on = view.on if view.on is not None else [item["name"] for item in payload["objects"] if item["on"]]
             baked = with_objects(payload, () if view.region and view.on is None else on, view.region or {})
             followed = {**baked, "view": _baked(view).chosen()}
-            return _exported(followed, ending, limits.jpeg(picture))
+            return _exported(followed, ending, export.jpeg(picture))
         return self._figure(result(payload, picture), name, ending, view)
 
     def _first(self, ending: str, view: View) -> bytes:

@@ -196,7 +196,7 @@ def _connect_questions(page: Page, desks: Desks, replaying: Replaying) -> None:
     model, methods, *_ = page.controls
     run.then(desks.choosing.fit, [session, model, methods], methods, **QUICK)
     page.stop.click(answering.stop, [session], page.viewer, cancels=[run], **QUICK)
-    uploaded = [page.viewer, page.picture, page.chips, page.strip, page.ticket, session]
+    uploaded = [page.viewer, page.picture, page.question, page.chips, page.strip, page.ticket, session]
     shown = [session, page.picture, page.question]
     page.picture.upload(keeping(arriving.new_picture), shown, uploaded, trigger_mode="multiple", **QUICK)
 

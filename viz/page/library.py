@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,17 @@ from clvs_core.bundled import ASSETS
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import CocoInstances
 from clvs_core.pictures import FORMATS, stored_orientation
+from viz.viewer.contract import Expected
 
 SCENES = ASSETS / "scenes"
 FIRST = ASSETS / "traces" / "first.json"
 SHOWN_COCO = 24
-ANYTHING = ("Is there a person in the image?", "Is there a dog in the image?", "What color is the car?")
+ANYTHING = (  # questions about any picture
+    "What is in the picture?",
+    "Is there a person in the picture?",
+    "Is there a dog in the picture?",
+    "What color is the car?",
+)
 
 
 def file_url(path: str | Path) -> str:
@@ -34,11 +40,15 @@ def file_url(path: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Scene:
-    """An example picture: its file, what to call it, and questions worth asking."""
+    """An example picture: its file, what to call it, and questions worth asking.
+
+    expected: what is true of those whose answer is known (`viz.viewer.contract.Expected`).
+    """
 
     path: Path
     title: str
     questions: tuple[str, ...]
+    expected: Mapping[str, Expected] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -118,6 +128,15 @@ class Library:
         uploaded = file.is_relative_to(Path(get_upload_folder()).resolve())
         return file if uploaded or self.at(file) else None
 
+    def expected(self, path: str | Path | None, question: str) -> Expected | None:
+        """What is true of a question about a picture, where exactly this one is known."""
+        scene = self.at(path)
+        return None if scene is None else scene.expected.get(question)
+
+    def suggests(self, question: str) -> bool:
+        """Whether the page, and not a visitor, thought of a question."""
+        return question in ANYTHING or any(question in scene.questions for scene in self.examples)
+
     def is_bundled(self, path: str | Path | None) -> bool:
         return bool(path) and self.at(path) in self.scenes
 
@@ -147,6 +166,12 @@ class Library:
         except ClvsError:  # somebody's own picture that happens to have a COCO name
             return []
 
+    def categories(self, path: str | Path) -> tuple[str, ...]:
+        """What an object of this picture could be called: the categories of its annotation, () where there is none."""
+        if self.is_bundled(path):
+            return self._bundled.categories
+        return self._coco.categories if self._coco is not None and Path(path).name in self._coco else ()
+
     def _coco_scenes(self) -> tuple[Scene, ...]:
         if self.coco_folder is None:
             return ()
@@ -168,7 +193,7 @@ class Library:
             names = [item.name for item in self._coco.look(str(path)).objects][:2]
         except ClvsError:  # several pictures have this name
             names = []
-        return (*(f"Is there {_article(name)} {name} in the image?" for name in names), ANYTHING[1])
+        return (*(f"Is there {_article(name)} {name} in the image?" for name in names), ANYTHING[2])
 
 
 def _orientation(path: Path) -> int:
@@ -188,9 +213,15 @@ def _scenes(folder: Path) -> tuple[Scene, ...]:
     listing = folder / "questions.json"
     try:
         entries: Sequence[Any] = json.loads(listing.read_text(encoding="utf-8"))
-        scenes = tuple(
-            Scene(folder / e["file_name"], e["title"], tuple(q["question"] for q in e["questions"])) for e in entries
-        )
+        scenes = tuple(_scene(folder, entry) for entry in entries)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ClvsError(f"The example scenes in {str(folder)!r} cannot be read ({error}); reinstall the app.") from None
     return scenes
+
+
+def _scene(folder: Path, entry: Mapping[str, Any]) -> Scene:
+    asked: dict[str, Expected] = {
+        q["question"]: {"answer": q["answer"], "note": q["note"], "less": q.get("less", False)}
+        for q in entry["questions"]
+    }
+    return Scene(folder / entry["file_name"], entry["title"], tuple(asked), asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import clvs_core as clvs
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from viz.page.session import Result
@@ -28,3 +30,12 @@ def switched_on(result: Result, view: View) -> frozenset[str]:
 def named(result: Result) -> frozenset[str]:
     """Names of the objects that the question names."""
     return frozenset(mentioned(result.question, [item.name for item in result.seen.objects]))
+
+
+def absent(result: Result, categories: Collection[str]) -> list[str]:
+    """Those of an annotation's categories that the question names and of which the picture has no object.
+
+    Of a picture without annotations nothing is known.
+    """
+    there = {item.name for item in result.picture.objects}
+    return [name for name in mentioned(result.question, categories) if name not in there] if there else []

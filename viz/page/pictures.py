@@ -14,6 +14,7 @@ from viz.page import limits
 from viz.page.library import Library
 from viz.page.limits.store import Store
 from viz.page.session import Picture, Session
+from viz.viewer.standalone import jpeg
 
 
 class Pictures:
@@ -48,7 +49,7 @@ class Pictures:
         if scene is not None:
             return self._examples.setdefault(scene.name, Picture(path, image, scene.url, objects))
         self.files.keep_for(session, path)
-        return Picture(path, image, self.publish(limits.jpeg(image), "picture.jpg"), objects)
+        return Picture(path, image, self.publish(jpeg(image), "picture.jpg"), objects)
 
     def publish(self, content: bytes, name: str) -> str:
         """The address of a file that Gradio serves and that is deleted after a while. DiskFull without room for it."""

@@ -88,7 +88,8 @@ class Screen:
         id = result.id if result.runs else f"{result.id}-waiting"  # a link's layer is set once there are layers
         comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
         more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
-        return add(build(comparison), result.seen, objects.named(result)) | more
+        expected = self.library.expected(result.picture.path, result.question)
+        return add(build(comparison), result.seen, objects.named(result)) | more | {"expected": expected}
 
     def comparison(self, result: Result, **more: Any) -> Comparison:
         """What the viewer is to show of a result. more: further parts of the comparison."""
@@ -100,6 +101,7 @@ class Screen:
             label=self.models.cards[result.settings.model].label,
             question=result.question,
             notes=self._notes_of_all(result),
+            absent=objects.absent(result, self.library.categories(result.picture.path)),
             **more,
         )
 

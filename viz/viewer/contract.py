@@ -158,7 +158,8 @@ class Place(TypedDict):
 @with_config(ConfigDict(strict=True, allow_inf_nan=False))
 class Payload(TypedDict):
     """Everything that the viewer shows. arrays: attention/KEY, memory/KEY (token, layer, visual), heads/KEY (token,
-    layer, head, visual), coverage (object, visual), all in the blob."""
+    layer, head, visual), coverage (object, visual), all in the blob. absent: objects that the question names and that
+    the picture is known not to have."""
 
     v: Literal[1]
     id: str
@@ -174,6 +175,7 @@ class Payload(TypedDict):
     heads: Annotated[int, Field(ge=0, le=MAX_WEIGHTS)]
     methods: Annotated[list[Method], Field(max_length=MAX_METHODS)]
     objects: Annotated[list[Object], Field(max_length=MAX_OBJECTS)]
+    absent: NotRequired[Annotated[list[Name], Field(max_length=MAX_OBJECTS)]]
     arrays: dict[str, Place]
     blob: str
     notes: list[Text]
@@ -199,9 +201,17 @@ class Recorded(TypedDict):
     rights: str
 
 
+class Expected(TypedDict):
+    """What is true of a bundled question: its answer, a remark or "", and whether CLVS looks less at what it names."""
+
+    answer: Text
+    note: Text
+    less: bool
+
+
 class PagePayload(Payload):
     """With what the page adds, which no file is asked for. stays: see `viz.viewer.payload`; halts: Stop is offered;
-    link: a permalink's query; run: by which the page names the answer."""
+    link: a permalink's query; run: by which the page names the answer; expected: None where the answer is not known."""
 
     stays: NotRequired[list[str]]
     halts: NotRequired[bool]
@@ -209,6 +219,7 @@ class PagePayload(Payload):
     recorded: NotRequired[Recorded]
     link: NotRequired[str]
     run: NotRequired[str]
+    expected: NotRequired[Expected | None]
 
 
 PARTS = (
@@ -226,6 +237,7 @@ PARTS = (
     Payload,
     Offer,
     Recorded,
+    Expected,
     PagePayload,
 )
 WORDS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", Any: "any"}

@@ -68,14 +68,16 @@ class Comparison:
 
     runs: engine runs, whole or partial (their traces may hold fewer steps); empty while nothing has come yet, then
     `views` (and `methods`, for the headings) must be given. image_url: of the picture. label: the model's name for
-    people. progress, error: plain sentences. view: sets the controls of a new `id`, for permalinks: a
-    `viz.viewer.view.View`, or some of its parts by name. heads: whether single heads may be sent, where they fit. id: a
-    new one where it is None. ValueError for more than four methods, or when neither runs nor views are given.
+    people. absent: names of objects that the question names and the picture does not have. progress, error: plain
+    sentences. view: sets the controls of a new `id`, for permalinks: a `viz.viewer.view.View`, or some of its parts by
+    name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError for more
+    than four methods, or when neither runs nor views are given.
     """
 
     runs: Sequence[Any]
     image_url: str
     objects: Sequence[MapObject] = ()
+    absent: Sequence[str] = ()
     views: Any = None
     methods: Sequence[Any] = ()
     label: str = ""
@@ -125,6 +127,7 @@ def build(comparison: Comparison) -> Payload:
         "heads": int(shape[2]),
         "methods": entries,
         "objects": [_object(item, views) for item in comparison.objects],
+        "absent": [str(name) for name in comparison.absent],
         "arrays": layout,
         "blob": blob,
         "notes": [str(note) for note in comparison.notes],

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from clvs_core.key_objects import together
 from viz.viewer import script, static
@@ -63,10 +64,13 @@ window.__clvsViewer.mount(document.querySelector('.cv'), {payload});
 """
 
 
-def page(payload: Mapping[str, Any], picture: bytes | str | os.PathLike[str] | None = None) -> str:
+def page(
+    payload: Mapping[str, Any], picture: bytes | str | os.PathLike[str] | None = None, template: str = PAGE
+) -> str:
     """The viewer with this payload as one self-contained HTML page that opens from a file, without a network.
 
     picture: the encoded picture (PNG, JPEG, WebP) or its path; not needed when the payload's image is a data URL.
+    template: what stands around the viewer.
     Raises ValueError when the payload has nothing to show, or refers to a picture that is not given.
     """
     if payload.get("status") == "empty":
@@ -79,7 +83,7 @@ def page(payload: Mapping[str, Any], picture: bytes | str | os.PathLike[str] | N
     # A picture's or a question's text may hold "</script>": inside a string, \u003c means the same to JSON.
     data = json.dumps({**payload, "image": image}).replace("<", "\\u003c")
     labels = ", ".join(method["label"] for method in payload["methods"])
-    return PAGE.format(
+    return template.format(
         title=html.escape(payload["question"] or "CLVS Explorer"),
         about=html.escape(f"{labels} · {payload['model']['label'] or 'model'} · made with CLVS Explorer"),
         css=static("viewer.css"),
@@ -87,6 +91,13 @@ def page(payload: Mapping[str, Any], picture: bytes | str | os.PathLike[str] | N
         script=script(),
         payload=data,
     )
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """A picture as the browser gets it: encoded anew, so nothing hidden in its file is passed on."""
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=92)
+    return out.getvalue()
 
 
 def data_url(encoded: bytes) -> str:
@@ -134,7 +145,7 @@ def _lines(
     attention = np.asarray(arrays[f"attention/{method['key']}"], dtype=np.float64)
     carried = arrays.get(f"memory/{method['key']}")
     memory = None if carried is None else np.asarray(carried, dtype=np.float64) @ shares[-1]
-    for step, layers in enumerate(attention @ shares.T):
+    for step, layers in enumerate(np.minimum(attention @ shares.T, 1.0)):  # sums of rounded weights
         token = method["tokens"][step]
         start = [step, _cell(token["text"]), token["probability"], _cell(method["label"]), _cell(method["spec"])]
         for layer, values in enumerate(layers):

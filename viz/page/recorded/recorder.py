@@ -21,6 +21,7 @@ from viz.page.session import Picture, Session, Settings
 from viz.viewer import received
 from viz.viewer.contract import Payload
 from viz.viewer.payload import empty
+from viz.viewer.standalone import jpeg
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Asked:
     @property
     def encoded(self) -> bytes:
         """The picture as the page shows it: a JPEG file without metadata."""
-        return limits.jpeg(self.picture.image)
+        return jpeg(self.picture.image)
 
 
 def check(methods: Sequence[str], tokens: int) -> None:

@@ -15,11 +15,12 @@ import gradio as gr
 
 from clvs_core.errors import ClvsError
 from clvs_core.models.prompts import CHAT
-from viz.page import events, limits, links
+from viz.page import events, links
 from viz.page.arriving import FILLED_IN, pairs
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, Recordings
 from viz.page.session import Session, Shown
+from viz.viewer.standalone import jpeg
 from viz.viewer.view import View
 
 
@@ -102,7 +103,7 @@ class Replaying:
     def _payload(self, recorded: Recorded, item: Item, view: View) -> dict[str, Any]:
         """The recorded payload with what only this page can say: addresses, the view, and that it is recorded."""
         payload = recorded.payload(item)
-        url = self.pictures.publish(limits.jpeg(recorded.picture(item, payload)), "picture.jpg")
+        url = self.pictures.publish(jpeg(recorded.picture(item, payload)), "picture.jpg")
         scene = Path(item.picture).stem
         return {
             **payload,

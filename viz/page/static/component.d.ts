@@ -1,4 +1,4 @@
-// What the page's scripts find around them: Gradio gives each the first four, Python writes the last before one.
+// What the page's scripts find around them: Gradio gives each the first four, Python writes the others before one.
 
 export {};
 
@@ -8,6 +8,13 @@ declare global {
   function trigger(event: string, data: object): void;
   function watch(name: 'value', hear: () => void): void;
   const MAX_BYTES: number;
+  const MAX_PIXELS: number;
+  const LANGUAGES: Record<string, { name: string; lang: string; url: string | null }>;
+
+  interface Window {
+    clvsLanguage: { code: string; names: typeof LANGUAGES; choose(code: string): void };
+    clvsWords?: Record<string, string>; // see viz/viewer/src/language.js
+  }
 
   interface Element {
     __clvs?: any; // the viewer, on `.cv`
@@ -16,6 +23,8 @@ declare global {
   }
   interface DocumentEventMap {
     'clvs-address': CustomEvent<void>;
+    'clvs-bring': CustomEvent<File>;
+    'clvs-own': CustomEvent<File>;
     'clvs-record': CustomEvent<string | undefined>;
     'clvs-shown': CustomEvent<void>;
     'clvs-view': CustomEvent<string>;

@@ -1,13 +1,24 @@
 // The page's tools: link, downloads, light or dark. No state of its own beyond the open menu.
 
+import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
+import { folding } from './fold.js';
+import { keep, kept } from './keep.js';
 import { viewer } from './viewer.js';
 
 const head = element.querySelector('.page-head');
 const said = head.querySelector('.page-said');
 const menu = head.querySelector('.page-items');
 const opener = head.querySelector('[data-do="menu"]');
+const languages = head.querySelector('.page-language');
+const { clvsLanguage: language } = window;
 let hush = 0;
+
+// Each by its own name, for whoever cannot read the page's.
+const tongue = ([value, { name, lang }]) => el('option', { value, text: name, lang, translate: 'no' });
+languages.replaceChildren(...Object.entries(language.names).map(tongue));
+languages.value = language.code;
+languages.addEventListener('change', () => language.choose(languages.value));
 
 function say(text) {
   said.textContent = text;
@@ -42,23 +53,11 @@ function open(on) {
   if (on) menu.querySelector('button').focus();
 }
 
-// The choice of light or dark outlives a reload, where the browser lets a page keep anything at all.
-function keepTheme(dark) {
-  try {
-    localStorage.setItem('clvs-theme', dark ? 'dark' : 'light');
-  } catch {
-    /* private window: until the reload */
-  }
-}
-function keptTheme() {
-  if (new URLSearchParams(location.search).has('__theme')) return null;
-  try {
-    return localStorage.getItem('clvs-theme');
-  } catch {
-    return null;
-  }
-}
-if (keptTheme()) document.body.classList.toggle('dark', keptTheme() === 'dark');
+// The choice of light or dark outlives a reload, but not an address that says which.
+const ofAddress = new URLSearchParams(location.search).has('__theme');
+const keptTheme = ofAddress ? null : kept('clvs-theme');
+if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
+folding(head.querySelector('.page-fold'));
 
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
 const tabs = [...head.querySelectorAll('[data-view]')];
@@ -68,7 +67,7 @@ function view(name, focus = false) {
   for (const tab of tabs) {
     const on = tab.dataset.view === name;
     tab.setAttribute('aria-selected', String(on));
-    tab.tabIndex = on ? 0 : -1;
+    if (on) stopAt(tabs, tab);
     if (on && focus) tab.focus();
     const panel = document.getElementById(tab.dataset.view);
     panel?.setAttribute('role', 'tabpanel');
@@ -112,7 +111,8 @@ function address() {
   }
   const link = viewer()?.model?.link;
   if (!link) return null;
-  return `${location.origin}${location.pathname}?${[link, viewer().spelled()].filter(Boolean).join('&')}`;
+  const parts = [link, viewer().spelled(), language.code === 'en' ? '' : `lang=${language.code}`];
+  return `${location.origin}${location.pathname}?${parts.filter(Boolean).join('&')}`;
 }
 
 async function copy() {
@@ -138,21 +138,15 @@ head.addEventListener('click', (event) => {
     trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
-  else keepTheme(document.body.classList.toggle('dark'));
+  else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
 head.addEventListener('keydown', (event) => {
-  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key))
-    return go(tabs.find((tab) => tab !== event.target).dataset.view);
-  const items = [...menu.querySelectorAll('button')];
-  const at = items.indexOf(document.activeElement);
-  if (event.key === 'Escape' && !menu.hidden) {
-    open(false);
-    opener.focus();
-  } else if (at >= 0 && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
-    items[(at + (event.key === 'ArrowDown' ? 1 : items.length - 1)) % items.length].focus();
-    event.preventDefault();
-  }
+  if (event.key !== 'Escape' || menu.hidden) return;
+  open(false);
+  opener.focus();
 });
+arrows(head.querySelector('.page-views'), () => tabs, { along: 'x', round: true, go: (tab) => go(tab.dataset.view) });
+arrows(menu, () => [...menu.querySelectorAll('button')], { along: 'y', round: true });
 document.addEventListener('click', (event) => {
   if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false);
 });

@@ -1,9 +1,38 @@
 // @ts-check
-// Text in the language of the page. English is the key of every dictionary, so a sentence that has no translation yet
-// stays English.
+// Text in the language of the page. English is the key of every dictionary (viz/languages), so what has no translation
+// stays English. What is put together is asked for with `t`; all other text is translated where it stands, by `speak`,
+// also what comes from Python and from Gradio. User text is inside translate="no".
+
+const HOLE = /\{(\w+)\}/g;
+const ATTRIBUTES = [
+  'alt',
+  'aria-description',
+  'aria-label',
+  'aria-valuetext',
+  'data-tip',
+  'label',
+  'placeholder',
+  'title',
+];
+const UNTOUCHED = '[translate="no"], code, pre, script, style, textarea, noscript';
+const MANY = 4000; // texts to remember; the numbers of a scrub would fill any room
+
+/** @type {Map<string, string>} texts that were looked for, and translations, which are not looked for again */
+const found = new Map();
+/** @type {{shape: RegExp, names: string[], text: string}[]} the dictionary's texts with holes, the longest first */
+let shapes = null;
 
 /** The page's dictionary: English text with {holes} to its translation. Empty on an English page. */
 const dictionary = () => /** @type {any} */ (globalThis).clvsWords ?? {};
+const has = (text) => Object.hasOwn(dictionary(), text);
+
+function remember(text, said) {
+  if (found.size > MANY) found.clear();
+  found.set(text, said);
+  return said;
+}
+
+const fill = (text, values) => text.replace(HOLE, (hole, name) => String(values[name] ?? hole));
 
 /**
  * A text with its holes filled: t('Layer {layer} of {layers}', { layer: 3, layers: 12 }).
@@ -11,6 +40,86 @@ const dictionary = () => /** @type {any} */ (globalThis).clvsWords ?? {};
  * @param {Record<string, string | number>} [values]
  */
 export function t(text, values = {}) {
-  const words = dictionary()[text] ?? text;
-  return words.replace(/\{(\w+)\}/g, (hole, name) => String(values[name] ?? hole));
+  const said = fill(has(text) ? dictionary()[text] : text, values);
+  return has(text) ? remember(said, said) : said;
+}
+
+/** A text as a pattern, whose holes match anything. */
+function shapeOf(text) {
+  const parts = text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return {
+    shape: new RegExp(`^${parts.join('(.+?)')}$`, 's'),
+    names: [...text.matchAll(HOLE)].map(([, name]) => name),
+    text,
+  };
+}
+
+/** Texts with more than holes and marks between them: any text at all would fit those. */
+const telling = (text) => /\p{L}{3}/u.test(text.replace(HOLE, ''));
+
+/** A text that is there already, whoever wrote it, in the language of the page: found whole, or by its shape. */
+export function translated(text) {
+  if (has(text)) return dictionary()[text];
+  if (found.has(text)) return found.get(text);
+  if (!/\p{L}{2}/u.test(text)) return text;
+  shapes ??= Object.keys(dictionary())
+    .filter((key) => key.includes('{') && telling(key))
+    .sort((a, b) => b.length - a.length)
+    .map(shapeOf);
+  for (const { shape, names, text: key } of shapes) {
+    const match = shape.exec(text);
+    if (match)
+      return remember(text, t(key, Object.fromEntries(names.map((name, i) => [name, translated(match[i + 1])]))));
+  }
+  return remember(text, text);
+}
+
+/** The same for text with room around it. */
+function spoken(text) {
+  const bare = text.trim().replace(/\s*\n\s*/g, ' ');
+  const said = bare && translated(bare);
+  return said === bare ? text : text.replace(text.trim(), () => said);
+}
+
+function speakText(node) {
+  if (node.parentElement?.closest(UNTOUCHED)) return;
+  const said = spoken(node.data);
+  if (said !== node.data) node.data = said;
+}
+
+function speakAttribute(node, name) {
+  const text = node.getAttribute(name);
+  if (!text || node.closest(UNTOUCHED)) return;
+  const said = spoken(text);
+  if (said !== text) node.setAttribute(name, said);
+}
+
+function speakAll(root) {
+  if (root.nodeType === Node.TEXT_NODE) return speakText(root);
+  if (root.nodeType !== Node.ELEMENT_NODE) return undefined;
+  const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
+  for (let node = /** @type {any} */ (root); node; node = walk.nextNode()) {
+    if (node.nodeType === Node.TEXT_NODE) speakText(node);
+    else for (const name of ATTRIBUTES) if (node.hasAttribute(name)) speakAttribute(node, name);
+  }
+  return undefined;
+}
+
+/** Has everything below an element in the language of the page, now and whenever it changes: before it is painted. */
+export function speak(root) {
+  if (!Object.keys(dictionary()).length) return;
+  speakAll(root);
+  new MutationObserver((changes) => {
+    for (const { type, target, attributeName, addedNodes } of changes) {
+      if (type === 'characterData') speakText(target);
+      else if (type === 'attributes') speakAttribute(target, attributeName);
+      else addedNodes.forEach(speakAll);
+    }
+  }).observe(root, {
+    attributes: true,
+    attributeFilter: ATTRIBUTES,
+    characterData: true,
+    childList: true,
+    subtree: true,
+  });
 }

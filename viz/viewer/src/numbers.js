@@ -171,6 +171,12 @@ export class Numbers {
     return this.store.model.methods[method].stop[this.store.state.step] ?? -1;
   }
 
+  /** Whether a method's answer has no such token: it is finished, and shorter. */
+  ended(method) {
+    const { finished, tokens } = this.store.model.methods[method];
+    return finished && this.store.state.step >= tokens.length;
+  }
+
   /** Methods that found sink tokens in some layer. */
   sinkMethods() {
     return this.store.model.methods.filter(({ sinks: layers }) => layers?.some((tokens) => tokens.length));

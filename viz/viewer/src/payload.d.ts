@@ -116,6 +116,7 @@ export interface Payload {
   heads: number;
   methods: Method[];
   objects: Object[];
+  absent?: string[];
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
@@ -137,6 +138,12 @@ export interface Recorded {
   rights: string;
 }
 
+export interface Expected {
+  answer: string;
+  note: string;
+  less: boolean;
+}
+
 export interface PagePayload {
   v: 1;
   id: string;
@@ -152,6 +159,7 @@ export interface PagePayload {
   heads: number;
   methods: Method[];
   objects: Object[];
+  absent?: string[];
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
@@ -163,4 +171,5 @@ export interface PagePayload {
   recorded?: Recorded;
   link?: string;
   run?: string;
+  expected?: Expected | null;
 }

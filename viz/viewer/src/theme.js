@@ -1,5 +1,6 @@
 // @ts-check
-// Light or dark, and the colours to draw with: Gradio puts `dark` on the body; on its own the viewer follows the system.
+// Light or dark, and the colours to draw with: Gradio and notebooks put `dark` on the body; on its own the viewer follows the
+// system.
 
 export class Theme {
   /** changed: called now, and whenever it is the other one. */
@@ -15,7 +16,7 @@ export class Theme {
 
   follow(changed) {
     if (!this.root.isConnected) return this.observer.disconnect();
-    const alone = !document.querySelector('.gradio-container');
+    const alone = !document.querySelector('.gradio-container, html[data-hosted]');
     const dark = document.querySelector('body.dark, html.dark') || (alone && this.media.matches);
     this.root.dataset.theme = dark ? 'dark' : 'light';
     this.colours = null;

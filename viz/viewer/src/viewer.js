@@ -119,7 +119,8 @@ export class Viewer {
     this.$('body').hidden = false;
     this.status(model.status, model.error);
     root.dataset.waiting = String(!model.layers);
-    root.dataset.many = String(model.methods.length > 2); // then maps and answers take the whole width
+    root.dataset.many = String(model.methods.length > 2); // then answers take the whole width
+    this.$('question').textContent = model.question;
     this.$('unsure-title').replaceChildren(this.term('span', 'Uncertainty', 'unsure'));
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
     this.measure();

@@ -4,12 +4,16 @@
 import { STYLES } from '../styles.js';
 import { label, level, marker, stopMark } from './canvas.js';
 
-/** Axis geometry of a plot of `layers` points: functions from layer and value to pixels. */
-export function frame(width, height, layers, high) {
-  const box = { left: 38, right: width - 12, top: 16, bottom: height - 22 };
+const TYPE = 12; // pixels high on a usual screen
+
+/** Axis geometry of a plot: functions from layer and value to pixels. left: room for labels; type: height of its words. */
+export function frame(width, height, { layers, high, left }, type) {
+  const u = type / TYPE;
+  const box = { left, right: width - 12, top: 16 * u, bottom: height - 22 * u };
   const span = layers > 1 ? (box.right - box.left - 16) / (layers - 1) : 0;
   return {
     ...box,
+    u,
     x: (layer) => box.left + 8 + layer * span,
     y: (value) => box.bottom - (value / high) * (box.bottom - box.top),
     layer: (px) => Math.max(0, Math.min(layers - 1, Math.round((px - box.left - 8) / (span || 1)))),
@@ -18,7 +22,7 @@ export function frame(width, height, layers, high) {
 
 /** Axes, band, lines and markers; gives the axis geometry, by which the page turns a pointer into a layer. */
 export function drawPlot(ctx, width, height, spec) {
-  const at = frame(width, height, spec.layers, spec.high);
+  const at = frame(width, height, spec, parseFloat(getComputedStyle(ctx.canvas).fontSize));
   drawAxes(ctx, at, spec);
   if (spec.band) drawBand(ctx, at, spec.band);
   drawFirsts(ctx, at, spec);
@@ -38,6 +42,9 @@ export function drawPlot(ctx, width, height, spec) {
     if (value !== null && value !== undefined)
       stopMark(ctx, at.x(line.stop), at.y(value) - 6, line.colour, spec.look.paper);
   }
+  (spec.remarks || []).forEach(({ text, colour }, i) =>
+    label(ctx, text, at.right, at.top + (6 + 15 * i) * at.u, colour, 'right', spec.look.paper),
+  );
   return at;
 }
 
@@ -48,8 +55,8 @@ function drawFirsts(ctx, at, { firsts = [], look }) {
   if (!layers.length) return;
   const text = layers.length > 1 ? 'first checks' : 'first check';
   const x = at.x(layers[layers.length - 1]);
-  if (x <= at.right - 66) label(ctx, text, x + 4, at.top + 4, look.muted, 'left', look.paper);
-  else label(ctx, text, at.x(layers[0]) - 6, at.top + 4, look.muted, 'right', look.paper); // no room beside the last
+  if (x <= at.right - 72 * at.u) label(ctx, text, x + 4, at.top + 4 * at.u, look.muted, 'left', look.paper);
+  else label(ctx, text, at.x(layers[0]) - 6, at.top + 4 * at.u, look.muted, 'right', look.paper); // no room beside the last
 }
 
 function drawAxes(ctx, at, spec) {
@@ -57,7 +64,7 @@ function drawAxes(ctx, at, spec) {
     level(ctx, at.left, at.y(value), at.right, at.y(value), value === 0 ? spec.look.axis : spec.look.line, []);
     label(ctx, spec.format(value), at.left - 6, at.y(value), spec.look.muted, 'right');
   }
-  const every = [1, 2, 4, 5, 8, 10, 20].find((n) => (spec.layers / n) * 26 < at.right - at.left) || 40;
+  const every = [1, 2, 4, 5, 8, 10, 20].find((n) => (spec.layers / n) * 22 * at.u < at.right - at.left) || 40;
   for (let layer = 0; layer < spec.layers; layer++) {
     const shown = every === 1 || layer === 0 || ((layer + 1) % every === 0 && layer > every / 2);
     if (shown)
@@ -65,7 +72,7 @@ function drawAxes(ctx, at, spec) {
         ctx,
         String(layer + 1),
         at.x(layer),
-        at.bottom + 11,
+        at.bottom + 11 * at.u,
         layer === spec.cursor ? spec.look.ink : spec.look.muted,
         'center',
       );

@@ -22,7 +22,7 @@ export class Answers {
     this.chips = [];
     this.acted = methods.map(({ card: about }) => {
       const lines = about ? ['sinks', 'acted_heads'].filter((name) => about.records.includes(name)).length : 0;
-      return lines ? el('p', { class: 'cv-now', style: `height:${18 * lines}px` }) : null;
+      return lines ? el('p', { class: 'cv-now', style: `height:calc(${18 * lines} * var(--cv-u))` }) : null;
     });
     refill(
       this.node,

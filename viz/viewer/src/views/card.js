@@ -1,5 +1,5 @@
 // @ts-check
-// What a method does: where it acts on a small layer axis, one line, more on demand. A paper's address is a link only if
+// What a method does: where it acts on a small layer axis, and in words on demand. A paper's address is a link only if
 // it begins with http(s).
 
 import { cardParts, CHANGES, doesWords, stageWords } from '../acts.js';
@@ -7,15 +7,9 @@ import { el } from '../dom.js';
 
 /** opened: keys of the methods whose card is open. */
 export function card(method, depth, opened) {
-  const summary = el(
-    'summary',
-    {},
-    axis(method.card, depth),
-    el('span', { class: 'cv-does', text: doesWords(method.card, depth) }),
-    ' ',
-    el('span', { class: 'cv-what', text: 'What it does' }),
-  );
-  const more = el('div', { class: 'cv-more' }, ...cardWords(method));
+  const summary = el('summary', {}, axis(method.card, depth), el('span', { class: 'cv-what', text: 'What it does' }));
+  const does = el('p', { class: 'cv-does', text: doesWords(method.card, depth) });
+  const more = el('div', { class: 'cv-more' }, does, ...cardWords(method));
   const node = el('details', { class: 'cv-card', open: opened.has(method.key) }, summary, more);
   node.addEventListener('toggle', () => opened[node.open ? 'add' : 'delete'](method.key));
   return node;

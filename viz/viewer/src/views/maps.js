@@ -9,7 +9,7 @@ import { placeOf } from '../places.js';
 import { DIVERGING } from '../styles.js';
 import { TABLES } from '../tables.js';
 import { colour, normaliseSigned } from '../twins.js';
-import { percent, share } from '../words.js';
+import { endedText, percent, share } from '../words.js';
 import { Pointer } from './pointer.js';
 
 export class Maps {
@@ -66,16 +66,16 @@ export class Maps {
   figure(map) {
     const { w, h } = this.store.model.image;
     const canvas = el('canvas', { role: 'img', 'aria-label': map.name });
-    canvas.style.aspectRatio = `${w} / ${h}`;
-    canvas.style.width = `min(100%, ${(46 * w) / h}vh)`; // a tall picture leaves the layers in sight
+    canvas.style.setProperty('--cv-shape', String(w / h)); // a tall picture leaves the layers in sight
     const bar = el('canvas', { class: 'cv-bar', 'aria-hidden': 'true' });
     const [low, middle, high] = [el('span'), el('span'), el('span')];
     const detail = map.detail && el('small', { text: map.detail });
     const head = el('figcaption', {}, el('strong', { text: map.name }), detail);
     const scale = el('div', { class: 'cv-scale' }, low, middle, high);
-    const node = el('figure', { class: 'cv-map', 'data-style': map.style }, head, canvas, bar, scale);
+    const ended = el('p', { class: 'cv-ended', hidden: true, text: endedText() });
+    const node = el('figure', { class: 'cv-map', 'data-style': map.style }, head, canvas, ended, bar, scale);
     this.pointer.follow(canvas);
-    return { ...map, canvas, bar, low, middle, high, node, values: null, painted: '' };
+    return { ...map, canvas, ended, bar, low, middle, high, node, values: null, painted: '' };
   }
 
   /** What the switch for the rings is called, '' where there are none. */
@@ -111,6 +111,7 @@ export class Maps {
     const limits = signed ? null : this.numbers.limitsOf(map.method, layer);
     const high = signed ? this.numbers.signedOf(layer) : limits[1];
     const diverging = (value) => colour(normaliseSigned(value, high, power), TABLES[DIVERGING], true);
+    map.ended.hidden = !this.ended(map.method);
     map.values = signed ? this.numbers.difference()[layer] : this.numbers.shown()[map.method][layer];
     drawMap(prepare(map.canvas, width, height), width, height, {
       ...shared,
@@ -121,6 +122,12 @@ export class Maps {
       over: (value) => Math.abs(value) > high * (1 + 1e-6),
     });
     this.drawScale(map, signed, signed ? -high : limits[0], high);
+  }
+
+  /** Whether a map, null the difference's, is empty because an answer has ended before this token. */
+  ended(method) {
+    const { reference } = this.store.model;
+    return (method === null ? [reference, this.store.state.focus] : [method]).some((i) => this.numbers.ended(i));
   }
 
   /** The picture below the maps, made once for a size. */

@@ -2,8 +2,9 @@
 // Words and numbers beside the drawings: where one is, the sentence, the tables, what is said aloud.
 
 import { el, refill } from '../dom.js';
+import { t } from '../language.js';
 import { gain, summarise } from '../twins.js';
-import { percent, sentence, share, signedPercent, tokenWord } from '../words.js';
+import { endedText, gainText, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
 
 export class Readings {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -49,11 +50,15 @@ export class Readings {
   drawSummary() {
     const { model, state } = this.store;
     const curves = this.viewer.curves();
-    const part = (i) =>
-      curves[i]?.length ? { label: model.methods[i].label, curve: curves[i], stop: this.numbers.stop(i) } : null;
+    const part = (i) => {
+      const { label, threshold } = model.methods[i] ?? {};
+      return curves[i]?.length && { label, curve: curves[i], stop: this.numbers.stop(i), checks: threshold > 0 };
+    };
     const [reference, other] = [part(model.reference), part(state.focus)];
     const { names } = this.numbers.chosen();
-    const text = model.steps ? sentence({ names, head: this.numbers.head(), reference, other }) : '';
+    const text = model.steps
+      ? sentence({ names, absent: model.absent, head: this.numbers.head(), reference, other })
+      : '';
     this.viewer.$('summary').textContent = text;
   }
 
@@ -73,16 +78,21 @@ export class Readings {
     const { reference } = this.store.model;
     const [value, base] = [curves[index][layer] ?? null, curves[reference][layer] ?? null];
     const sum = summarise(curves[index]);
+    const name = el('th', { scope: 'row' }, this.viewer.named(index));
+    if (this.numbers.ended(index)) return el('tr', {}, name, el('td', { colSpan: 4, text: endedText() }));
     const more = index === reference ? null : gain(value, base);
     const gained = more && {
-      text: signedPercent(more.clipped, 0),
-      'data-tip': `Unclipped: ${signedPercent(more.unclipped, 1)}`,
+      text: gainText(more),
+      'data-tip': t('{gain}, or {clipped} where gains are clipped at 100 %, as in the CLVS paper.', {
+        gain: signedPercent(more.unclipped, 1),
+        clipped: signedPercent(more.clipped, 1),
+      }),
       tabindex: '0',
     };
     return el(
       'tr',
       {},
-      el('th', { scope: 'row' }, this.viewer.named(index)),
+      name,
       el('td', { text: percent(value, 1) }),
       el('td', { text: sum ? `${percent(sum.value, 1)} at ${sum.peak + 1}` : '–' }),
       el('td', { text: sum ? percent(sum.left) : '–' }),

@@ -1,0 +1,17 @@
+// What outlives a reload, where the browser lets a page keep anything at all.
+
+export function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    /* private window: until the reload */
+  }
+}
+
+export function kept(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
