@@ -3,6 +3,7 @@
 
 import { CHOICES } from '../choices.js';
 import { el } from '../dom.js';
+import { t } from '../language.js';
 import { MAPS } from '../styles.js';
 import { KEYS, SCALES, TIPS, tipText } from '../tips.js';
 
@@ -43,7 +44,10 @@ export class Tools {
   }
 
   heads(many) {
-    const options = [['', 'Mean of heads'], ...Array.from({ length: many }, (_, i) => [String(i), `Head ${i + 1}`])];
+    const options = [
+      ['', 'Mean of heads'],
+      ...Array.from({ length: many }, (_, i) => [String(i), t('Head {head}', { head: i + 1 })]),
+    ];
     const head = this.select('Head', 'head', options, many ? TIPS.head : TIPS.noHead);
     head.lastElementChild.disabled = !many; // it keeps its place
     return head;
@@ -106,7 +110,8 @@ export class Tools {
       if (input.type === 'checkbox') input.checked = value;
       else input.value = value === null ? '' : String(value);
       if (input.type !== 'range') continue;
-      const words = input.dataset.name === 'sinks' ? (value ? `${value} strongest` : 'none') : String(value);
+      const words =
+        input.dataset.name === 'sinks' ? (value ? t('{count} strongest', { count: value }) : t('none')) : String(value);
       input.setAttribute('aria-valuetext', words);
       input.previousSibling.dataset.value = words;
     }
