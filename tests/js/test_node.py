@@ -19,8 +19,10 @@ from clvs_core.models.geometry.grids import View, Views
 from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
 from viz import scales
-from viz.page import widgets
+from viz.page import links, widgets
 from viz.viewer import SOURCE, contract, modules, written
+from viz.viewer.view import USUAL
+from viz.viewer.view import View as Chosen
 
 HERE = Path(__file__).parent
 FINITE = np.isfinite(np.arange(65536, dtype="<u2").view("<f2"))
@@ -33,6 +35,17 @@ GEOMETRIES = {
     ),
 }
 REGIONS = {"box": {"box": [13, 7, 90, 61]}, "polygon": {"polygon": [[20, 10], [140, 30], [70, 90]]}}
+
+VIEWS = [
+    Chosen(),
+    Chosen(layer=6, step=1, scale="uniform", power=0.6, smooth=True, contours=False, sinks=3, head=0, focus="pai+clvs"),
+    *(Chosen(on=on, region=region) for on, region in (((), REGIONS["box"]), (("a b", "c&d"), REGIONS["polygon"]))),
+    Chosen(layer=0, region={"box": [0.1, 2.2, 30.0, 4]}),
+]
+
+
+def link_text(view):
+    return links.query(links.Link("", view=view)).removeprefix("scene=").removeprefix("&")
 
 
 def some_maps():
@@ -108,6 +121,7 @@ def twins():
             "numbers": [value if np.isfinite(value) else str(value) for value in words.view("<f2").astype(float)],
         },
         "tables": {name: scales.lut(name).ravel() for name in (*scales.MAPS, scales.DIVERGING)},
+        "views": [{"view": {**USUAL, **view.chosen()}, "text": link_text(view)} for view in VIEWS],
         "crop": GEOMETRIES["crop"].to_json()["grids"],
     }
 
