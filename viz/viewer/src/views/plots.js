@@ -9,7 +9,7 @@ import { gain } from '../twins.js';
 import { endedText, gainText, share, ticks } from '../words.js';
 import { drag } from './drag.js';
 
-const [LEAST, APART] = [40, 12]; // pixels: left of the axes, and between its labels and them
+const [LEAST, AIR] = [40, 12]; // pixels: left of the axes, and between its labels and them
 
 export class Plots {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -44,7 +44,7 @@ export class Plots {
   /** Room for the axes' labels, the same for all plots: a layer stands at one place in each. */
   left(plots) {
     const texts = plots.flatMap(({ marks, format }) => marks.map(format));
-    return Math.max(LEAST, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + APART);
+    return Math.max(LEAST, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + AIR);
   }
 
   /** Of the answers that have ended before this token there are no lines. */
