@@ -22,7 +22,8 @@ def key_object_attention(trace: Any, coverage: np.ndarray, head: int | None = No
         head: one head's weights, from 0, in place of the mean of all.
 
     Returns:
-        (steps, layers) float64: the part of the predicting row's attention, 0 to 1, that lies on the object.
+        (steps, layers) float64: the part of the predicting row's attention, 0 to 1, that lies on the object. It never
+        exceeds 1, as the sum of a float16 trace's rounded weights may.
 
     Raises:
         ValueError: `coverage` does not have one value for each visual token.
@@ -35,7 +36,7 @@ def key_object_attention(trace: Any, coverage: np.ndarray, head: int | None = No
     for step, weights in enumerate(trace.attention):  # one step at a time: float64 is four times the trace
         shares = weights.astype(np.float64) @ coverage
         curves[step] = shares.mean(axis=-1) if head is None else shares[:, head]
-    return curves
+    return np.minimum(curves, 1.0)
 
 
 class Summary(NamedTuple):

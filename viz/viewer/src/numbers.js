@@ -2,6 +2,7 @@
 // The numbers of what is chosen: weights, scales, colours and curves of the current token, each worked out once.
 
 import { row } from './arrays.js';
+import { t } from './language.js';
 import { TABLES } from './tables.js';
 import { colour, curve, limits, normalise, placeAmong, regionCoverage, signedLimit, sinks, together } from './twins.js';
 import { listed } from './words.js';
@@ -136,7 +137,7 @@ export class Numbers {
   }
 
   followedText() {
-    return listed(this.chosen().names) || 'the whole picture';
+    return listed(this.chosen().names) || t('the whole picture');
   }
 
   curveOf(method) {
@@ -169,6 +170,12 @@ export class Numbers {
   /** After which layer a method stopped smoothing, -1 for none. */
   stop(method) {
     return this.store.model.methods[method].stop[this.store.state.step] ?? -1;
+  }
+
+  /** Whether a method's answer has no such token: it is finished, and shorter. */
+  ended(method) {
+    const { finished, tokens } = this.store.model.methods[method];
+    return finished && this.store.state.step >= tokens.length;
   }
 
   /** Methods that found sink tokens in some layer. */
