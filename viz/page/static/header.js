@@ -3,6 +3,7 @@
 import { calm, el } from '../../viewer/src/dom.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
+import { touring } from './tour.js';
 import { viewer } from './viewer.js';
 
 const head = element.querySelector('.page-head');
@@ -57,6 +58,7 @@ const ofAddress = new URLSearchParams(location.search).has('__theme');
 const keptTheme = ofAddress ? null : kept('clvs-theme');
 if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
 folding(head.querySelector('.page-fold'));
+touring([...new URLSearchParams(location.search).keys()].every((name) => name === 'lang'));
 
 /** What the viewer shows beyond its starting position, as a link spells it: layers count from 1. */
 function shown() {

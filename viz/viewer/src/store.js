@@ -109,8 +109,7 @@ export class Store {
     }
     if (!state.placed && model.layers && model.steps) {
       state.placed = true;
-      const curveOf = (method) => this.numbers.curveOf(method);
-      state.layer = startLayer(curveOf(model.reference), state.focus >= 0 ? curveOf(state.focus) : null);
+      state.layer = startLayer(this.numbers.curveOf(model.reference));
     }
   }
 

@@ -2,8 +2,9 @@
 // Words and numbers beside the drawings: where one is, the sentence, the tables, what is said aloud.
 
 import { el, refill } from '../dom.js';
+import { t } from '../language.js';
 import { gain, summarise } from '../twins.js';
-import { percent, sentence, share, signedPercent, tokenWord } from '../words.js';
+import { claim, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
 
 export class Readings {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -55,6 +56,15 @@ export class Readings {
     const { names } = this.numbers.chosen();
     const text = model.steps ? sentence({ names, head: this.numbers.head(), reference, other }) : '';
     this.viewer.$('summary').textContent = text;
+    this.viewer.$('claim').textContent = model.steps ? this.claim(names, curves[model.reference]) : '';
+  }
+
+  claim(names, curve) {
+    const { methods, reference } = this.store.model;
+    const { name, label } = methods[reference];
+    const head = this.numbers.head();
+    const who = head === null ? '' : t('Head {head}', { head: head + 1 });
+    return claim({ who: name === 'vanilla' ? who : label, names, curve, ...this.numbers.sureness() });
   }
 
   // ---- tables ------------------------------------------------------------------------------------------------------
