@@ -82,6 +82,7 @@ class CocoInstances:
         quiet: without the warning of entries that cannot be used.
 
     Attributes:
+        categories: the names that objects have, in the order of the file.
         lost: the entries that cannot be used, each with the reason, in the order of the file.
 
     Raises:
@@ -94,7 +95,9 @@ class CocoInstances:
         self.lost: list[str] = []
         images, annotations, categories = self._read()
         self._by_id, self._by_name = self._pictures(images)
-        names = ById((one.get("id"), str(one["name"]).strip()) for one in categories if _is_name(one.get("name")))
+        called = [(one.get("id"), str(one["name"]).strip()) for one in categories if _is_name(one.get("name"))]
+        self.categories = tuple(dict.fromkeys(name for _, name in called))
+        names = ById(called)
         lost = 0
         for number, annotation in enumerate(annotations, 1):
             try:

@@ -21,7 +21,8 @@ def key_object_attention(trace: Any, coverage: np.ndarray) -> np.ndarray:
         coverage: (visual,) share of each token in [0, 1].
 
     Returns:
-        (steps, layers) float64: the part of the predicting row's attention, 0 to 1, that lies on the object.
+        (steps, layers) float64: the part of the predicting row's attention, 0 to 1, that lies on the object. It never
+        exceeds 1, as the sum of a float16 trace's rounded weights may.
 
     Raises:
         ValueError: `coverage` does not have one value for each visual token.
@@ -33,7 +34,7 @@ def key_object_attention(trace: Any, coverage: np.ndarray) -> np.ndarray:
     curves = np.empty((steps, layers))
     for step, weights in enumerate(trace.attention):  # one step at a time: float64 is four times the trace
         curves[step] = (weights.astype(np.float64) @ coverage).mean(axis=-1)
-    return curves
+    return np.minimum(curves, 1.0)
 
 
 class Summary(NamedTuple):

@@ -236,7 +236,7 @@ def test_everything_by_keyboard_alone(open_page, url):
     page = drawn(open_page(url))
     focused = "document.activeElement.textContent || document.activeElement.getAttribute('aria-labelledby')"
     chip(page, "CLVS").focus()
-    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
     assert page.evaluate(focused) == "VCD"
     page.keyboard.press("Space")
     when(page, "m.methods.length === 3")

@@ -10,17 +10,20 @@ import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from clvs_core.key_objects import coverage, region_mask, relative_gain, summarise, together
+from clvs_core.key_objects import coverage, key_object_attention, region_mask, relative_gain, summarise, together
 from clvs_core.models.geometry.grids import View, Views
 from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
 from viz import scales
-from viz.page import widgets
+from viz.page import links, widgets
 from viz.viewer import SOURCE, contract, modules, written
+from viz.viewer.view import USUAL
+from viz.viewer.view import View as Chosen
 
 HERE = Path(__file__).parent
 FINITE = np.isfinite(np.arange(65536, dtype="<u2").view("<f2"))
@@ -34,11 +37,28 @@ GEOMETRIES = {
 }
 REGIONS = {"box": {"box": [13, 7, 90, 61]}, "polygon": {"polygon": [[20, 10], [140, 30], [70, 90]]}}
 
+VIEWS = [
+    Chosen(),
+    Chosen(layer=6, step=1, scale="uniform", power=0.6, smooth=True, contours=False, sinks=3, head=0, focus="pai+clvs"),
+    *(Chosen(on=on, region=region) for on, region in (((), REGIONS["box"]), (("a b", "c&d"), REGIONS["polygon"]))),
+    Chosen(layer=0, region={"box": [0.1, 2.2, 30.0, 4]}),
+]
+
+
+def link_text(view):
+    return links.query(links.Link("", view=view)).removeprefix("scene=").removeprefix("&")
+
 
 def some_maps():
     """(2 methods, 5 layers, 144 tokens) of skewed weights, as float16 holds them."""
     random = np.random.default_rng(3)
     return (random.gamma(0.3, 0.02, (2, 5, 144)) + random.random((2, 5, 1)) * 1e-3).astype(np.float16).astype(float)
+
+
+class Traced(NamedTuple):
+    """The part of a trace that a curve needs."""
+
+    attention: np.ndarray
 
 
 def calls():
@@ -55,8 +75,9 @@ def calls():
     yield "sinks", [maps[0], 5], scales.sinks(maps[0], 5)
     shares = np.array([[0.25, 1.0, 0.0], [0.5, 0.75, 0.125]])
     yield "together", [shares], together(shares)
-    yield "curve", [maps[0], share], maps[0] @ share
-    yield "curve", [maps[0], None], maps[0].sum(axis=1)
+    trace = Traced(maps[:1, :, None])  # some layers' weights add up to more than 1, as rounded ones may
+    yield "curve", [maps[0], share], key_object_attention(trace, share)[0]
+    yield "curve", [maps[0], None], key_object_attention(trace, np.ones(144))[0]
     vanilla, other = np.array([0.1, 0.4, 0.3, 0.19, 0.05]), np.array([0.1, 0.5, 0.45, 0.4, 0.3])
     peak, value, lost, half = summarise(vanilla)
     yield "summarise", [vanilla], {"peak": peak, "value": value, "left": 1 - lost, "half": half}
@@ -101,6 +122,7 @@ def twins():
             "numbers": [value if np.isfinite(value) else str(value) for value in words.view("<f2").astype(float)],
         },
         "tables": {name: scales.lut(name).ravel() for name in (*scales.MAPS, scales.DIVERGING)},
+        "views": [{"view": {**USUAL, **view.chosen()}, "text": link_text(view)} for view in VIEWS],
         "crop": GEOMETRIES["crop"].to_json()["grids"],
     }
 

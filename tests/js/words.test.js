@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { actedWords, contrastHeads, doesWords, headsText } from '../../viz/viewer/src/acts.js';
+import { gain } from '../../viz/viewer/src/twins.js';
 import {
   claim,
   firstDifference,
+  gainText,
+  percent,
   sentence,
   share,
   signedPercent,
@@ -41,6 +44,29 @@ test('the summary says what the numbers say', () => {
   assert.match(summary(['dog'], FADING, FADING), /CLVS gives it about as much there and from layer 4 on\.$/);
   const several = summary(['dog', 'red car', 'your region'], FADING, null);
   assert.match(several, /to the dog, the red car and your region at layer 2/);
+});
+
+test('the summary says when smoothing never stops, and that an answer has ended', () => {
+  const reference = { label: 'Vanilla', curve: FADING };
+  const other = { label: 'CLVS', curve: FADING, stop: -1 };
+  const said = (change) => plain(sentence({ names: ['dog'], reference, other: { ...other, ...change } }));
+  assert.match(said({ checks: true }), /; CLVS gives it about as much .* on, and never stops smoothing\.$/);
+  assert.match(said({ checks: false }), /layer 4 on\.$/);
+  const none = FADING.map(() => null);
+  assert.match(said({ curve: none }), /by layer 4; the answer of CLVS ended before this token\.$/);
+  const ended = sentence({ names: [], reference: { ...reference, curve: none }, other });
+  assert.equal(ended, 'The answer of Vanilla ended before this token.');
+});
+
+test('the summary says what the picture does not have', () => {
+  const said = (absent, names = []) =>
+    sentence({ absent, names, reference: { label: 'V', curve: FADING }, other: null });
+  assert.match(said(['cat']), /^There is no cat in the picture\. V gives 18.% of its attention to the picture at/);
+  assert.match(
+    said(['cat', 'bird'], ['dog']),
+    /^There is no cat or bird in the picture\. V gives 18.% .* to the dog at/,
+  );
+  assert.match(said(['cat', 'bus', 'bird']), /^There is no cat, bus or bird in/);
 });
 
 test('the summary names a head, and a peak at the end', () => {
@@ -97,11 +123,22 @@ const SHARES = [
   [0.00036, '0.036 %'],
   [0, '0 %'],
   [-0.012, '−1.2 %'],
-  [1e-8, '< 0.0001 %'],
+  [1e-8, '< 0.001 %'],
 ];
 for (const [value, text] of SHARES) {
   test(`shares are percentages of two digits or more: ${text}`, () => assert.equal(plain(share(value)), text));
 }
+
+test('no chance has more digits than anybody reads', () => {
+  const chances = [1, 0.416, 0.0096, 0.0004, 0.00009, 2e-7, 0].map((chance) => plain(percent(chance)));
+  assert.deepEqual(chances, ['100 %', '42 %', '1 %', '0.04 %', '< 0.01 %', '< 0.01 %', '0 %']);
+});
+
+test('a gain is what it is, not what is left of it when it is clipped', () => {
+  const gains = [0.149, 0.2667, 0.3, 0.416, 0, 4.5].map((value) => plain(gainText(gain(value, 0.149))));
+  assert.deepEqual(gains, ['0 %', '+79 %', '2.0 ×', '2.8 ×', '−100 %', '30 ×']);
+  assert.equal(gainText(gain(0.1, 0)), '–');
+});
 
 test('a gain of nothing has no sign', () => {
   const gains = [0.2, -0.2, 0.6, -0.6].map((percent) => plain(signedPercent(percent, 0)));
@@ -112,6 +149,8 @@ test('ticks are round and reach the top', () => {
   assert.deepEqual(ticks(0.43, 4), [0, 0.2, 0.4, 0.6]);
   assert.deepEqual(ticks(0.1, 4), [0, 0.05, 0.1]);
   assert.deepEqual(ticks(0, 4), [0, 1]);
+  assert.deepEqual(ticks(1.0005, 4), [0, 0.5, 1, 1.5]);
+  assert.deepEqual(ticks(1.0005, 4, 1), [0, 0.5, 1]); // a share, by float16's sums
 });
 
 // ---- single methods ------------------------------------------------------------------------------------------------

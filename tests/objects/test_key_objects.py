@@ -129,7 +129,7 @@ def _trace(attention):
 
 def test_key_object_attention_is_the_covered_part_of_the_head_mean():
     rng = np.random.default_rng(0)
-    attention, shares = rng.random((2, 3, 4, 5)).astype(np.float16), rng.random(5)
+    attention, shares = (rng.random((2, 3, 4, 5)) / 5).astype(np.float16), rng.random(5)
     expected = np.zeros((2, 3))
     for step, layer in np.ndindex(2, 3):
         for token in range(5):
@@ -138,6 +138,7 @@ def test_key_object_attention_is_the_covered_part_of_the_head_mean():
     found = key_object_attention(_trace(attention), shares)
     assert found.dtype == np.float64
     assert found == pytest.approx(expected, abs=1e-14)
+    assert (key_object_attention(_trace(np.full((1, 1, 1, 3), np.float16(0.3334))), np.ones(3)) == 1).all()
 
 
 def test_small_weights_are_summed_in_float64():

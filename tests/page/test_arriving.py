@@ -13,6 +13,7 @@ from tests.page import pictures
 from tests.page.acts import arrive, bring, controls, event, first_check, offering, run
 from tests.page.fake import FakeModel
 from tests.page.test_limits import png_header
+from viz.page.library import ANYTHING
 from viz.page.session import Session
 from viz.page.widgets import PictureInput
 
@@ -136,11 +137,12 @@ def test_a_new_picture_that_is_refused_changes_nothing_but_the_sentence(desks, c
     assert shown["title"] == "The street <b>&\"'"
 
 
-def test_a_new_picture_is_asked_the_question_that_stands_there(desks):
+def test_a_new_picture_is_asked_the_question_that_was_typed(desks):
     session = Session()
-    path, (payload, picture, chips, chosen, ticket) = bring(desks, session, viewer_fakes.png())
-    assert (payload["status"], payload["error"], chosen, len(chips)) == ("running", "", "", 3)
-    assert picture == {"path": path, "of": path}
+    path, (payload, picture, asked, chips, chosen, ticket) = bring(desks, session, viewer_fakes.png())
+    assert (payload["status"], payload["error"], chosen, chips) == ("running", "", "", list(ANYTHING))
+    assert picture == {"path": path, "of": path, "several": False}
+    assert "value" not in asked
     last = list(desks.answering.run(session, ticket, path, "Is there a dog?", *controls()))[-1]
     assert last["image"]["url"] == session.picture.url
     assert any("drawn scenes only" in note for note in last["notes"])
@@ -149,6 +151,13 @@ def test_a_new_picture_is_asked_the_question_that_stands_there(desks):
     assert picture["path"] == path, "it is shown all the same"
     assert "value" not in ticket
     assert not session.running
+
+
+@pytest.mark.parametrize("question", [pictures.QUESTIONS["street"][1], ANYTHING[1]])
+def test_a_suggested_question_was_for_another_picture(desks, question):
+    _, (payload, _, asked, *_, ticket) = bring(desks, Session(), viewer_fakes.png(), question)
+    assert (payload["status"], asked) == ("running", ANYTHING[0])
+    assert isinstance(ticket, int)
 
 
 @pytest.mark.parametrize("data", [
@@ -164,7 +173,7 @@ def test_a_picture_that_was_not_uploaded_is_not_opened(desks, data):
 def test_the_page_names_only_pictures_that_it_may_open(desks):
     picture = PictureInput(desks.library)
     scene, own = desks.library.named("table"), desks.pictures.files.put(viewer_fakes.png(), "mine.png")
-    for path, title in ((scene.path, scene.title), (own, "Your own picture")):
+    for path, title in ((scene.path, scene.title), (own, "")):
         shown = picture.postprocess(str(path))
         assert (shown["title"], shown["error"], picture.preprocess(shown)) == (title, "", str(path))
     link = own.parent / "link.png"

@@ -64,19 +64,29 @@ def test_what_is_not_a_picture_is_refused(tmp_path, name, content):
         limits.open_picture(tmp_path / name)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PPM"])
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
+def test_other_still_pictures_are_read(tmp_path, kind):
+    picture = Image.linear_gradient("L").convert("RGB" if kind != "GIF" else "P")
+    opened = limits.open_picture(save(tmp_path, "x", picture, format=kind))
+    assert np.array_equal(np.asarray(opened), np.asarray(picture.convert("RGB")))
+    assert not opened.info[limits.FIRST_OF_SEVERAL]
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "ICO", "PPM"])
 def test_other_formats_are_refused_even_under_a_good_name(tmp_path, kind):
     path = save(tmp_path, "x.png", Image.new("RGB", (16, 16)), format=kind)
     with pytest.raises(ImageError, match="PNG, JPEG or WebP"):
         limits.open_picture(path)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_animated_pictures_are_refused(tmp_path, kind):
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "green", "blue")]
-    path = save(tmp_path, "x.webp", frames[0], format=kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageError, match="animated"):
-        limits.open_picture(path)
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "TIFF"])
+def test_of_several_frames_or_pages_the_first_is_shown(tmp_path, kind):
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    path = save(tmp_path, "x", frames[0], format=kind, save_all=True, append_images=frames[1:], **lossless)
+    opened = limits.open_picture(path)
+    assert opened.getpixel((8, 8)) == (255, 0, 0)
+    assert opened.info[limits.FIRST_OF_SEVERAL] is True
 
 
 def test_a_phones_jpeg_with_two_pictures_is_its_first(tmp_path):

@@ -88,13 +88,72 @@ def test_a_file_cut_into_too_many_parts_is_refused_at_once(tmp_path, data):
     assert time.process_time() - start < 0.5
 
 
+GIF = encoded("GIF", NOISE.quantize(16))
+HEAD = 13 + 3 * 16  # up to the end of its colours
+
+
+def comments(count, size=1):
+    return (b"!\xfe" + (bytes([size]) + b"x" * size) * count + b"\0") if count else b""
+
+
+def directory(*entries, then=0):
+    """A TIFF's: tag, kind, count, value."""
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return struct.pack("<H", len(entries)) + packed + struct.pack("<I", then)
+
+
+def tiff(width=64, height=48, rows=48, strips=1, more=()):
+    """A TIFF of grey pixels, its directory last; more: entries."""
+    pixels = bytes(64 * 48)
+    told = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    told += [(273, 4, strips, 8), (277, 3, 1, 1), (278, 4, 1, rows), (279, 4, strips, len(pixels)), *more]
+    return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory(*sorted(told))
+
+
+@pytest.mark.parametrize("data", [
+    behind(GIF, HEAD, comments(2) * 5000), behind(GIF, HEAD, comments(300_000)),
+    behind(GIF, len(GIF) - 1, comments(0), b"!\xfe\0" * 5000),
+    b"II*\0" + struct.pack("<I", 8) + directory(*((tag, 7, 1, 0) for tag in range(5000))),
+    tiff(more=[(320, 3, 1_000_000, 0), (347, 7, 1_000_000, 0)]),
+    tiff(rows=47, strips=400_000),
+    tiff(more=[(322, 4, 1, 40_000), (323, 4, 1, 40_000), (324, 4, 1, 8)]),
+], ids=["gif", "blocks", "behind", "entries", "values", "strips", "tile"])  # fmt: skip
+def test_a_gif_or_tiff_cut_into_too_many_parts_is_refused_at_once(tmp_path, data):
+    (tmp_path / "x").write_bytes(data)
+    start = time.process_time()
+    with pytest.raises(ImageError, match="too many parts"):
+        limits.open_picture(tmp_path / "x")
+    assert time.process_time() - start < 0.5
+
+
+def test_a_packed_bmp_is_refused(tmp_path):
+    data = bytearray(encoded("BMP", NOISE.quantize(256)))
+    data[30] = 1
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(ImageError, match="packed BMP"):
+        limits.open_picture(tmp_path / "x")
+
+
+def test_of_a_tiff_only_the_first_page_and_what_its_pixels_need_is_left(tmp_path):
+    bomb = directory(*((tag, 7, 3000, 8) for tag in range(5000)))
+    data = tiff(more=[(270, 2, 3000, 8), (34665, 4, 1, 5000)]).ljust(5000, b"\0") + bomb
+    (tmp_path / "x").write_bytes(data)
+    tracemalloc.start()
+    assert limits.open_picture(tmp_path / "x").size == NOISE.size
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+    with Image.open(io.BytesIO(parts.plain(data))) as picture:
+        assert not {270, 34665} & set(picture.tag_v2)
+
+
 @pytest.mark.parametrize("data", [
     behind(encoded("PNG"), 33, chunk(b"eXIf", entries(3000, 30_000))),
+    behind(GIF, HEAD, comments(40_000, 255)), GIF[:-1] + comments(40_000, 255) + b";",
     behind(encoded("JPEG"), 2, segment(0xE1, b"Exif\0\0" + entries(5000, 60_000))),
     behind(encoded("JPEG"), 2, *(segment(0xE1, b"Exif\0\0" + entries(5000, 60_000)) for _ in range(20))),
     behind(encoded("PNG"), 33, chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(10**8)))),
     encoded("WEBP", exif=b"Exif\0\0" + entries(3000, 30_000)),
-], ids=["png", "jpeg", "jpegs", "profile", "webp"])  # fmt: skip
+], ids=["png", "gif", "gif's end", "jpeg", "jpegs", "profile", "webp"])  # fmt: skip
 def test_notes_cost_neither_time_nor_memory(tmp_path, data):
     (tmp_path / "x").write_bytes(data)
     tracemalloc.start()
@@ -110,7 +169,7 @@ def test_notes_take_no_memory_at_all():
     assert data == encoded("PNG")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_picture_is_turned_as_its_notes_say(tmp_path, kind, turn, order):
@@ -121,7 +180,7 @@ def test_a_picture_is_turned_as_its_notes_say(tmp_path, kind, turn, order):
     data = encoded(kind, exif=note, **lossless)
     (tmp_path / "x").write_bytes(data)
     assert b"secret" in data
-    assert b"secret" not in parts.plain(data)
+    assert kind == "TIFF" or b"secret" not in parts.plain(data), "there it stays, and nothing points at it"
     with Image.open(io.BytesIO(data)) as picture:
         expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     assert np.array_equal(np.asarray(limits.open_picture(tmp_path / "x")), expected)
@@ -146,6 +205,11 @@ def test_other_notes_turn_it_too(tmp_path, data):
     ("JPEG", NOISE, {"keep_rgb": True}), ("JPEG", NOISE.convert("L"), {"comment": "x" * 70}),
     ("WEBP", NOISE.convert("RGBA"), {"lossless": True, "exif": b"Exif\0\0x", "icc_profile": b"profile"}),
     ("WEBP", NOISE, {"quality": 50}),
+    ("GIF", NOISE.quantize(16), {"transparency": 3, "comment": b"x"}), ("GIF", NOISE.convert("L"), {"interlace": 0}),
+    ("BMP", NOISE, {}), ("BMP", NOISE.quantize(16), {}), ("BMP", NOISE.convert("1"), {}),
+    ("TIFF", NOISE, {"compression": "tiff_lzw"}), ("TIFF", NOISE.convert("CMYK"), {}),
+    ("TIFF", NOISE, {"compression": "jpeg"}), ("TIFF", NOISE.convert("1"), {"compression": "group4"}),
+    ("TIFF", NOISE.quantize(16), {"compression": "tiff_adobe_deflate"}), ("TIFF", NOISE.convert("RGBA"), {}),
 ])  # fmt: skip
 def test_pixels_stay_as_they_are(kind, picture, options):
     data = encoded(kind, picture, **options)
@@ -156,6 +220,7 @@ def test_pixels_stay_as_they_are(kind, picture, options):
 
 
 @pytest.mark.parametrize("data", [
+    b"GIF89a", GIF[:30], GIF[:90], b"II*\0", b"MM\0*\xff\xff\xff\xff", tiff()[:-30], b"BM", encoded("BMP")[:20],
     b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xe1", b"\xff\xd8\xff\xe1\0", b"\x89PNG\r\n\x1a\n",
     b"\x89PNG\r\n\x1a\n\0\0",
     b"RIFF\0\0\0\0WEBPVP8X", b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0", encoded("PNG")[:40], encoded("JPEG")[:300],

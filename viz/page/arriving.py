@@ -9,7 +9,7 @@ import gradio as gr
 
 from clvs_core.errors import ClvsError
 from clvs_core.models.prompts import presets
-from viz.page import events, links
+from viz.page import events, limits, links
 from viz.page.answering import Answering
 from viz.page.choosing import Choosing
 from viz.page.library import ANYTHING, Library
@@ -40,19 +40,22 @@ class Arriving:
         return (question, *self.answering.begin(session)) if question else events.unchanged(3)
 
     def new_picture(self, session: Session, shown: str | None, question: str, event: gr.EventData) -> tuple[Any, ...]:
-        """The visitor's own picture arrived: checked at once and asked the question that stands there.
+        """The visitor's own picture arrived: checked at once and asked about.
 
-        Without that, the last picture's answers would look like this one's. One that cannot be used changes nothing but
-        the sentence beside the picture that is shown.
+        A question that the visitor typed is asked again; one that the page suggested was for another picture, and what
+        is in the picture is asked. Without that, the last picture's answers would look like this one's. One that cannot
+        be used changes nothing but the sentence beside the picture that is shown.
         """
         name = events.data(event).get("path")
         path = self.library.sent(name)
         try:
-            self.pictures.open(session, None if path is None else str(path))
+            picture = self.pictures.open(session, None if path is None else str(path))
         except ClvsError as error:
-            return gr.skip(), {"path": shown, "of": name, "error": str(error)}, *events.unchanged(3)
+            return gr.skip(), {"path": shown, "of": name, "error": str(error)}, *events.unchanged(4)
         session.interrupt()
-        arrived = {"path": str(path), "of": name}, list(ANYTHING), ""
+        several = picture.image.info.get(limits.FIRST_OF_SEVERAL, False)
+        asked = ANYTHING[0] if self.library.suggests((question or "").strip()) else gr.skip()
+        arrived = {"path": str(path), "of": name, "several": several}, asked, list(ANYTHING), ""
         if not question or not question.strip():
             payload = self.screen.fail(session, "New picture: ask something about it and press Run.")
             return payload, *arrived, gr.skip()
@@ -61,7 +64,7 @@ class Arriving:
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a permalink fills it in, anything else leaves the first answer as it is."""
-        link = links.parse(_pairs(request.query_params))
+        link = links.parse(pairs(request))
         if link is None:
             return events.unchanged(FILLED_IN)
         scene = self.library.named(link.scene)
@@ -72,7 +75,7 @@ class Arriving:
         question = link.question or scene.questions[0]
         payload = self.screen.show(session, status="running", progress="Opening the link…")
         ticket = session.begin()
-        session.view = dict(link.view)
+        session.view = link.view
         asked = str(scene.path), question, list(scene.questions), scene.name
         return payload, *asked, *self.choosing.controls(settings), ticket
 
@@ -85,6 +88,7 @@ class Arriving:
         return Settings(name, link.methods or usual.methods, link.tokens or usual.tokens, prompt or usual.prompt)
 
 
-def _pairs(params: Any) -> list[tuple[str, Any]]:
+def pairs(request: gr.Request) -> list[tuple[str, Any]]:
     """Names and texts of a request's query parameters, also of those that come several times."""
+    params: Any = request.query_params
     return list(params.multi_items() if hasattr(params, "multi_items") else params.items())

@@ -25,7 +25,12 @@ from viz.viewer.contract import Expected
 SCENES = ASSETS / "scenes"
 FIRST = ASSETS / "traces" / "first.json"
 SHOWN_COCO = 24
-ANYTHING = ("Is there a person in the image?", "Is there a dog in the image?", "What color is the car?")
+ANYTHING = (  # questions about any picture
+    "What is in the picture?",
+    "Is there a person in the picture?",
+    "Is there a dog in the picture?",
+    "What color is the car?",
+)
 
 
 def file_url(path: str | Path) -> str:
@@ -128,6 +133,10 @@ class Library:
         scene = self.at(path)
         return None if scene is None else scene.expected.get(question)
 
+    def suggests(self, question: str) -> bool:
+        """Whether the page, and not a visitor, thought of a question."""
+        return question in ANYTHING or any(question in scene.questions for scene in self.examples)
+
     def is_bundled(self, path: str | Path | None) -> bool:
         return bool(path) and self.at(path) in self.scenes
 
@@ -157,6 +166,12 @@ class Library:
         except ClvsError:  # somebody's own picture that happens to have a COCO name
             return []
 
+    def categories(self, path: str | Path) -> tuple[str, ...]:
+        """What an object of this picture could be called: the categories of its annotation, () where there is none."""
+        if self.is_bundled(path):
+            return self._bundled.categories
+        return self._coco.categories if self._coco is not None and Path(path).name in self._coco else ()
+
     def _coco_scenes(self) -> tuple[Scene, ...]:
         if self.coco_folder is None:
             return ()
@@ -178,7 +193,7 @@ class Library:
             names = [item.name for item in self._coco.look(str(path)).objects][:2]
         except ClvsError:  # several pictures have this name
             names = []
-        return (*(f"Is there {_article(name)} {name} in the image?" for name in names), ANYTHING[1])
+        return (*(f"Is there {_article(name)} {name} in the image?" for name in names), ANYTHING[2])
 
 
 def _orientation(path: Path) -> int:

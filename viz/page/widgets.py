@@ -78,17 +78,18 @@ class PictureInput(Fixed):
     """The picture that is asked about, and the ways in for one of the visitor's own: a button, drop and paste.
 
     Event `upload` with {"path"}, once the file is on the server. The value is the path of the picture to show; in
-    answer to an upload {"path", "of": the uploaded one, "error": why that is not shown}. For handlers it is the path of
+    answer to an upload {"path", "of": the uploaded one, "error": why that is not shown, "several": whether it has more
+    frames than the first}. For handlers it is the path of
     the one that is shown, None where no such file may be opened.
     """
 
     def __init__(self, library: Library, value: str = "", **kwargs: Any) -> None:
         self._library = library
-        formats = ",".join(f"image/{name.lower()}" for name in limits.FORMATS)
+        limited = f"const MAX_BYTES = {limits.MAX_BYTES};\nconst MAX_PIXELS = {limits.MAX_PIXELS};\n"
         super().__init__(
             value,
-            html_template=static("picture.html").replace("FORMATS", formats),
-            js_on_load=f"const MAX_BYTES = {limits.MAX_BYTES};\n{static('picture.js')}",
+            html_template=static("picture.html"),
+            js_on_load=limited + static("picture.js"),
             **kwargs,
         )
 
@@ -97,12 +98,12 @@ class PictureInput(Fixed):
         return None if path is None else str(path)
 
     def postprocess(self, value: Any) -> Any:
-        """{path, url, title, of, error, turn} for the browser."""
+        """{path, url, title, of, error, several, turn} for the browser; no title for one of the visitor's own."""
         news = value if isinstance(value, Mapping) else {"path": value}
         scene = self._library.at(news["path"])
-        shown = {"url": file_url(news["path"] or ""), "title": scene.title if scene else "Your own picture"}
+        shown = {"url": file_url(news["path"] or ""), "title": scene.title if scene else ""}
         turn = uuid.uuid4().hex  # a browser takes no notice of a value that is the same as before
-        return {"of": "", "error": "", **news, **shown, "turn": turn}
+        return {"of": "", "error": "", "several": False, **news, **shown, "turn": turn}
 
 
 class RecordedDesk(Fixed):

@@ -158,7 +158,8 @@ class Place(TypedDict):
 @with_config(ConfigDict(strict=True, allow_inf_nan=False))
 class Payload(TypedDict):
     """Everything that the viewer shows. arrays: attention/KEY, memory/KEY (token, layer, visual), heads/KEY (token,
-    layer, head, visual), coverage (object, visual), all in the blob."""
+    layer, head, visual), coverage (object, visual), all in the blob. absent: objects that the question names and that
+    the picture is known not to have."""
 
     v: Literal[1]
     id: str
@@ -174,6 +175,7 @@ class Payload(TypedDict):
     heads: Annotated[int, Field(ge=0, le=MAX_WEIGHTS)]
     methods: Annotated[list[Method], Field(max_length=MAX_METHODS)]
     objects: Annotated[list[Object], Field(max_length=MAX_OBJECTS)]
+    absent: NotRequired[Annotated[list[Name], Field(max_length=MAX_OBJECTS)]]
     arrays: dict[str, Place]
     blob: str
     notes: list[Text]

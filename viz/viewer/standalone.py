@@ -145,7 +145,7 @@ def _lines(
     attention = np.asarray(arrays[f"attention/{method['key']}"], dtype=np.float64)
     carried = arrays.get(f"memory/{method['key']}")
     memory = None if carried is None else np.asarray(carried, dtype=np.float64) @ shares[-1]
-    for step, layers in enumerate(attention @ shares.T):
+    for step, layers in enumerate(np.minimum(attention @ shares.T, 1.0)):  # sums of rounded weights
         token = method["tokens"][step]
         start = [step, _cell(token["text"]), token["probability"], _cell(method["label"]), _cell(method["spec"])]
         for layer, values in enumerate(layers):

@@ -28,11 +28,11 @@ from clvs_core.errors import ClvsError, ImageError, QuestionError
 from clvs_core.pictures import read_picture
 from viz.page.limits import parts
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_BYTES = 12 * 2**20
 MAX_UPLOAD = MAX_BYTES + 2**16  # with the form around the picture
 MAX_BODY = 256 * 2**10  # of any other request: the page sends 13 KB, and JSON is parsed while all others wait
-MAX_VALUES = 10_000  # in it: a drawn region of MAX_POLYGON corners has 6,000
+MAX_VALUES = 10_000  # in it
 MAX_DEPTH = 32
 MAX_ADDRESS = 16 * 2**10
 MAX_HEADERS = 32 * 2**10
@@ -44,12 +44,12 @@ SPARE_DISK = 64 * 2**20  # stays free for everything else
 KEEP_SECONDS = 3600  # what visitors uploaded is deleted this long after it came
 MAX_PIXELS = 25_000_000
 MAX_SIDE = 2048  # longer sides are reduced: no model here looks at more, and a session stays small
+FIRST_OF_SEVERAL = "first of several"
 MAX_RATIO = 50
 MAX_QUESTION = 512
 MAX_TOKENS = 64
 MAX_METHODS = 4
 MAX_SPEC = 2000  # characters of one method's settings: a list of heads is long
-MAX_POLYGON = 2000
 QUEUE_SIZE = 20
 MAX_VISITORS = 40  # whose results are kept at a time
 MAX_KEPT = 2**30  # bytes of all their results together
@@ -120,6 +120,7 @@ def tokens_within(asked: int, token_bytes: int) -> int:
 def open_picture(path: str | Path | None) -> Image.Image:
     """The picture as the visitor sees it: upright, RGB, no metadata, at most MAX_SIDE pixels on its longer side.
 
+    Of an animation it is the first frame, of several pages the first: then its info says FIRST_OF_SEVERAL.
     Everything that can be told from the header is checked first. ImageError says in one sentence what is wrong.
     Only some are opened at a time, since each takes up to 600 MB meanwhile.
     """
@@ -135,10 +136,13 @@ def _opened(path: str | Path | None) -> Image.Image:
         shown = math.ceil(10 * size / 2**20) / 10  # never what is allowed of what is not
         raise ImageError(f"The file has {shown:g} MB; the limit is {MAX_BYTES // 2**20} MB.")
     try:
-        with Image.open(io.BytesIO(parts.plain(Path(path).read_bytes())), formats=FORMATS) as picture:
+        data = Path(path).read_bytes()
+        with Image.open(io.BytesIO(parts.plain(data)), formats=FORMATS) as picture:
             _check_header(picture)
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes at a fraction, never below MAX_SIDE
-            return _reduced(read_picture(picture))
+            reduced = _reduced(read_picture(picture))
+        reduced.info[FIRST_OF_SEVERAL] = parts.several(data)
+        return reduced
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -163,8 +167,6 @@ def _check_header(picture: Image.Image) -> None:
         raise ImageError(f"The picture has {width * height / 1e6:.0f} megapixels; the limit is {MAX_PIXELS // 10**6}.")
     if max(width, height) > MAX_RATIO * min(width, height):
         raise ImageError(f"The picture is {width} x {height} pixels, too narrow to show; crop it.")
-    if getattr(picture, "n_frames", 1) != 1:
-        raise ImageError("The picture is animated; save one frame of it and use that.")
 
 
 def _reduced(picture: Image.Image) -> Image.Image:

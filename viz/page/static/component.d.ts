@@ -8,6 +8,7 @@ declare global {
   function trigger(event: string, data: object): void;
   function watch(name: 'value', hear: () => void): void;
   const MAX_BYTES: number;
+  const MAX_PIXELS: number;
   const LANGUAGES: Record<string, { name: string; lang: string; url: string | null }>;
 
   interface Window {
@@ -22,6 +23,8 @@ declare global {
   }
   interface DocumentEventMap {
     'clvs-address': CustomEvent<void>;
+    'clvs-bring': CustomEvent<File>;
+    'clvs-own': CustomEvent<File>;
     'clvs-record': CustomEvent<string | undefined>;
     'clvs-shown': CustomEvent<void>;
     'clvs-view': CustomEvent<string>;

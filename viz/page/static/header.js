@@ -1,5 +1,6 @@
 // The page's tools: link, downloads, light or dark. No state of its own beyond the open menu.
 
+import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
@@ -60,26 +61,6 @@ if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
 folding(head.querySelector('.page-fold'));
 touring([...new URLSearchParams(location.search).keys()].every((name) => name === 'lang'));
 
-/** What the viewer shows beyond its starting position, as a link spells it: layers count from 1. */
-function shown() {
-  const state = viewer()?.state;
-  if (!state) return {};
-  const view = { layer: String(state.layer + 1), step: String(state.step) };
-  if (state.scale !== 'shared') view.scale = state.scale;
-  if (state.cmap !== 'magma') view.cmap = state.cmap;
-  return view;
-}
-
-/** Which objects and which region the curves follow: a download follows the same. */
-function followed() {
-  const app = viewer();
-  if (!app?.model) return {};
-  return {
-    on: app.model.objects.filter((object) => app.isOn(object)).map((object) => object.name),
-    region: app.state.region ?? {},
-  };
-}
-
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
 const tabs = [...head.querySelectorAll('[data-view]')];
 function view(name, focus = false) {
@@ -88,7 +69,7 @@ function view(name, focus = false) {
   for (const tab of tabs) {
     const on = tab.dataset.view === name;
     tab.setAttribute('aria-selected', String(on));
-    tab.tabIndex = on ? 0 : -1;
+    if (on) stopAt(tabs, tab);
     if (on && focus) tab.focus();
     const panel = document.getElementById(tab.dataset.view);
     panel?.setAttribute('role', 'tabpanel');
@@ -132,10 +113,8 @@ function address() {
   }
   const link = viewer()?.model?.link;
   if (!link) return null;
-  const query = new URLSearchParams(link);
-  for (const [name, value] of Object.entries(shown())) query.set(name, value);
-  if (language.code !== 'en') query.set('lang', language.code);
-  return `${location.origin}${location.pathname}?${query}`;
+  const parts = [link, viewer().spelled(), language.code === 'en' ? '' : `lang=${language.code}`];
+  return `${location.origin}${location.pathname}?${parts.filter(Boolean).join('&')}`;
 }
 
 async function copy() {
@@ -158,24 +137,18 @@ head.addEventListener('click', (event) => {
     open(false);
     opener.focus();
     say('Preparing the file…');
-    trigger('export', { kind: button.dataset.kind, view: shown(), ...followed() });
+    trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
   else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
 head.addEventListener('keydown', (event) => {
-  if (tabs.includes(event.target) && ['ArrowLeft', 'ArrowRight'].includes(event.key))
-    return go(tabs.find((tab) => tab !== event.target).dataset.view);
-  const items = [...menu.querySelectorAll('button')];
-  const at = items.indexOf(document.activeElement);
-  if (event.key === 'Escape' && !menu.hidden) {
-    open(false);
-    opener.focus();
-  } else if (at >= 0 && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
-    items[(at + (event.key === 'ArrowDown' ? 1 : items.length - 1)) % items.length].focus();
-    event.preventDefault();
-  }
+  if (event.key !== 'Escape' || menu.hidden) return;
+  open(false);
+  opener.focus();
 });
+arrows(head.querySelector('.page-views'), () => tabs, { along: 'x', round: true, go: (tab) => go(tab.dataset.view) });
+arrows(menu, () => [...menu.querySelectorAll('button')], { along: 'y', round: true });
 document.addEventListener('click', (event) => {
   if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false);
 });

@@ -2,6 +2,7 @@
 // what is picked goes back as specs, written as clvs_core.methods.spec writes them. An entry is a list of parts, one of
 // a single method, each with the settings that its spec names; the others are the preset's. Labels may come from anybody's file: textContent only.
 
+import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { STYLES } from '../../viewer/src/styles.js';
 import { placeAmong } from '../../viewer/src/twins.js';
 import { el } from '../../viewer/src/dom.js';
@@ -105,6 +106,8 @@ function chip(key) {
   return el('span', { class: 'mp-one', 'data-key': key }, el('button', button, make('span', 'mp-name')), tip);
 }
 
+const buttons = () => [...chips.querySelectorAll('button')];
+
 function drawChips() {
   const own = methods.map((method) => method.name);
   const extra = entries.map(keyOf).filter((key) => !own.includes(key));
@@ -125,6 +128,10 @@ function drawChips() {
   all.forEach((node, at) => {
     if (chips.children[at] !== node) chips.insertBefore(node, chips.children[at] ?? null);
   });
+  stopAt(
+    buttons(),
+    buttons().find((button) => button.tabIndex === 0),
+  );
 }
 
 function drawTabs() {
@@ -220,14 +227,8 @@ tabs.addEventListener('click', (event) => {
   const tab = event.target.closest('[role="tab"]');
   if (tab) show(tab.dataset.key);
 });
-tabs.addEventListener('keydown', (event) => {
-  const all = [...tabs.children];
-  const at = all.indexOf(event.target);
-  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key];
-  if (at < 0 || to === undefined) return;
-  event.preventDefault();
-  if (all[to]) show(all[to].dataset.key);
-});
+arrows(tabs, () => [...tabs.children], { along: 'x', go: (tab) => show(tab.dataset.key) });
+arrows(chips, buttons);
 more.addEventListener('click', () => {
   expanded = !expanded;
   drawPanel();

@@ -1,6 +1,7 @@
 // The model menu: a button with the chosen model, and under it a list of all. The server alone changes what is chosen.
 // Names may be those of folders: textContent only.
 
+import { arrows } from '../../viewer/src/arrows.js';
 import { el } from '../../viewer/src/dom.js';
 import { viewer } from './viewer.js';
 
@@ -77,18 +78,11 @@ list.addEventListener('click', (event) => {
 });
 menu.querySelector('.mm-halt').addEventListener('click', () => trigger('halt', {}));
 menu.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && !list.hidden) {
-    open(false);
-    opener.focus();
-    return;
-  }
-  const all = options();
-  const at = all.indexOf(document.activeElement);
-  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
-  if (at < 0 || to === undefined) return;
-  event.preventDefault();
-  all[to]?.focus();
+  if (event.key !== 'Escape' || list.hidden) return;
+  open(false);
+  opener.focus();
 });
+arrows(list, options, { along: 'y' });
 document.addEventListener('click', (event) => {
   if (!menu.contains(event.target)) open(false);
 });

@@ -1,6 +1,7 @@
 // Recordings: what is shown says whether it is one, so that this desk and the inputs that ask never stand together.
 // All text is from files that may be anybody's: textContent only.
 
+import { arrows, rowsOf, stopAt } from '../../viewer/src/arrows.js';
 import { el, refill } from '../../viewer/src/dom.js';
 import { viewer } from './viewer.js';
 
@@ -9,6 +10,8 @@ const desk = box.querySelector('.rd-desk');
 const shown = () => viewer()?.model?.recorded ?? null;
 const open = () => props.value?.open ?? null;
 const strip = box.querySelector('.rd-pictures');
+const list = box.querySelector('.rd-items');
+const [pictures, questions] = [strip, list].map((one) => () => [...one.children]);
 let at = null; // the picture whose questions are listed
 let choices = 0; // how often something was chosen
 
@@ -27,7 +30,7 @@ function picture({ name, title, thumbnail }) {
   const show = () => choose(open().name, open().items.find((item) => item.picture === name).id);
   const made = button('', on, show, el('img', { alt: title, width: 56, height: 56, src }));
   made.dataset.name = name;
-  return Object.assign(made, { title, tabIndex: on ? 0 : -1 });
+  return Object.assign(made, { title });
 }
 
 /** Of a sentence, every second part is an option of the app, to be copied. */
@@ -36,17 +39,19 @@ function words(text, place) {
 }
 
 function drawDesk(recorded) {
-  const { name, why, facts, pictures, items } = open();
+  const { name, why, facts, items, ...more } = open();
   const now = items.find((item) => item.id === recorded.id);
   at = now?.picture ?? items[0].picture;
   box.querySelector('.rd-why').replaceChildren(...why.split(/(--model \S+?)(?=[,.]? )/).map(words));
-  refill(strip, pictures.map(picture));
-  strip.classList.toggle('rd-few', pictures.length < 6);
+  refill(strip, more.pictures.map(picture));
+  strip.classList.toggle('rd-few', strip.children.length < 6);
   const same = items.filter((item) => item.picture === at);
   refill(
-    box.querySelector('.rd-items'),
+    list,
     same.map((item) => button(item.question, item === now, () => choose(name, item.id))),
   );
+  stopAt(pictures());
+  stopAt(questions());
   box.querySelector('.rd-rights').textContent = recorded.rights;
   box.querySelector('.rd-facts').replaceChildren(...facts.map((text) => el('li', { text })));
 }
@@ -65,26 +70,8 @@ function draw() {
   if (focused && lost()) (on ? desk.querySelector('[aria-pressed="true"]') : models[0])?.focus({ preventScroll: true });
 }
 
-strip.addEventListener('keydown', (event) => {
-  const all = [...strip.children];
-  const from = all.indexOf(event.target);
-  const rows = getComputedStyle(strip).gridTemplateRows.split(' ').length;
-  const to = {
-    ArrowRight: from + rows,
-    ArrowLeft: from - rows,
-    ArrowDown: from + 1,
-    ArrowUp: from - 1,
-    Home: 0,
-    End: all.length - 1,
-  }[event.key];
-  if (from < 0 || to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
-  event.preventDefault();
-  if (!all[to]) return;
-  all.forEach((other) => {
-    other.tabIndex = other === all[to] ? 0 : -1;
-  });
-  all[to].focus();
-});
+arrows(strip, pictures, { rows: () => rowsOf(strip) });
+arrows(list, questions);
 box.querySelector('.rd-leave').addEventListener('click', () => trigger('leave', {}));
 // The model menu offers recordings, too, and the way back to the model that was there before.
 document.addEventListener('clvs-record', (event) => (event.detail ? choose(event.detail) : trigger('leave', {})));

@@ -1,12 +1,14 @@
 // The results of a run. What is chosen is kept here, the server answers with what to show. Texts come from files:
 // textContent only.
 
+import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { el } from '../../viewer/src/dom.js';
 import { figure, heads, row } from './table.js';
 
 const root = element.querySelector('.rs');
 const get = (name) => root.querySelector(name);
 const control = (name) => root.querySelector(`[data-do="${name}"]`);
+const tabs = [...root.querySelectorAll('[data-part]')];
 const OF_ONE = ['wrong', 'gained', 'lost'];
 const first = { run: '', folder: '', parser: '', text: '', kind: '', show: 'all', method: '', page: 0, id: '' };
 let choice = { ...first };
@@ -108,11 +110,13 @@ function drawFilters() {
 const count = (number) => number.toLocaleString('en');
 const otherMethod = () => (board.methods.find(([name]) => name !== board.vanilla) ?? board.methods[0])[0];
 
+const chips = () => [...root.querySelectorAll('.rs-chips button:enabled')];
+
 /** Which methods a question opens with: some by hand, and perhaps those whose answers differ. Vanilla always. */
 function drawChips() {
   const names = board.methods.map(([name]) => name);
   picked = (picked ?? board.usual).filter((name) => names.includes(name));
-  const chips = board.methods.map(([name, label]) =>
+  const buttons = board.methods.map(([name, label]) =>
     el('button', {
       type: 'button',
       text: label,
@@ -127,7 +131,9 @@ function drawChips() {
     text: 'those that differ',
     'aria-pressed': String(differing),
   });
-  get('.rs-chips').replaceChildren(more, ...chips);
+  const stop = chips().findIndex((chip) => chip.tabIndex === 0);
+  get('.rs-chips').replaceChildren(more, ...buttons);
+  stopAt(chips(), chips()[stop]);
 }
 
 function drawRows() {
@@ -176,10 +182,10 @@ function open(name, focus = false) {
   part = name;
   tell();
   document.querySelector('#results').dataset.part = name;
-  for (const tab of root.querySelectorAll('[data-part]')) {
+  for (const tab of tabs) {
     const on = tab.dataset.part === name;
     tab.setAttribute('aria-selected', String(on));
-    tab.tabIndex = on ? 0 : -1;
+    if (on) stopAt(tabs, tab);
     if (on && focus) tab.focus();
   }
   for (const panel of root.querySelectorAll('[data-of]')) panel.hidden = panel.dataset.of !== name;
@@ -280,22 +286,9 @@ root.addEventListener('click', (event) => {
   const line = event.target.closest('tbody tr[data-id]');
   if (line && !String(window.getSelection())) ask(line.dataset.id); // who marks text to copy does not click
 });
-root.addEventListener('keydown', (event) => {
-  const step = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
-  const among = event.target.closest('.rs-parts [role="tab"]')
-    ? [...root.querySelectorAll('[data-part]')]
-    : event.target.matches('.rs-id') && /Up|Down/.test(event.key)
-      ? [...root.querySelectorAll('.rs-id')]
-      : [];
-  const to = among[among.indexOf(event.target) + step];
-  if (!to) return;
-  event.preventDefault();
-  if (to.dataset.part) return open(to.dataset.part, true);
-  event.target.tabIndex = -1;
-  to.tabIndex = 0;
-  to.focus();
-});
+arrows(get('.rs-parts'), () => tabs, { along: 'x', go: (tab) => open(tab.dataset.part, true) });
+arrows(get('tbody'), () => [...root.querySelectorAll('.rs-id')], { along: 'y' });
+arrows(get('.rs-chips'), chips);
 watch('value', () => {
   const value = props.value;
   if (!value) return;

@@ -2,6 +2,7 @@
 // The numbers of what is chosen: weights, scales, colours and curves of the current token, each worked out once.
 
 import { row } from './arrays.js';
+import { t } from './language.js';
 import { TABLES } from './tables.js';
 import { colour, curve, limits, normalise, placeAmong, regionCoverage, signedLimit, sinks, together } from './twins.js';
 import { listed } from './words.js';
@@ -136,7 +137,7 @@ export class Numbers {
   }
 
   followedText() {
-    return listed(this.chosen().names) || 'the whole picture';
+    return listed(this.chosen().names) || t('the whole picture');
   }
 
   curveOf(method) {
@@ -176,6 +177,12 @@ export class Numbers {
     const { methods, reference } = this.store.model;
     const unsure = methods[reference].uncertainty[this.store.state.step] || [];
     return { unsure, threshold: methods.find(({ threshold }) => threshold > 0)?.threshold ?? null };
+  }
+
+  /** Whether a method's answer has no such token: it is finished, and shorter. */
+  ended(method) {
+    const { finished, tokens } = this.store.model.methods[method];
+    return finished && this.store.state.step >= tokens.length;
   }
 
   /** Methods that found sink tokens in some layer. */

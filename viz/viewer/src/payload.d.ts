@@ -116,6 +116,7 @@ export interface Payload {
   heads: number;
   methods: Method[];
   objects: Object[];
+  absent?: string[];
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
@@ -158,6 +159,7 @@ export interface PagePayload {
   heads: number;
   methods: Method[];
   objects: Object[];
+  absent?: string[];
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];

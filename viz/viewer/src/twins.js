@@ -132,13 +132,14 @@ export function inside(polygon, x, y) {
   return odd;
 }
 
-/** Sum of coverage x weight at every layer; coverage null is the whole picture. Null where there is no data. */
+/** Sum of coverage x weight at every layer, a share of all attention: where float16 rounds its parts up, the whole is 1.
+ * coverage null is the whole picture. Null where there is no data. */
 export function curve(layers, coverage) {
   return layers.map((values) => {
     if (!values) return null;
     let sum = 0;
     for (let i = 0; i < values.length; i++) sum += coverage ? coverage[i] * values[i] : values[i];
-    return sum;
+    return Math.min(1, sum);
   });
 }
 

@@ -10,7 +10,7 @@ const END = /^(<\/s>|<eos>|<end_of_turn>|<\|(im_end|endoftext|eot_id)\|>)$/; // 
 
 /** A token's text for people. */
 export function tokenWord(word) {
-  return END.test(word) ? 'end' : word.trim() || '␣';
+  return END.test(word) ? t('end') : word.trim() || '␣';
 }
 
 /** Index of the first token in which two answers differ, or -1. */
@@ -19,9 +19,11 @@ export function firstDifference(a, b) {
   return -1;
 }
 
+/** A share in percent: "38 %", below one "0.4 %", never with more digits than anybody reads. */
 export function percent(share, digits = 0) {
   if (share === null || !Number.isFinite(share)) return '–';
   const value = share * 100;
+  if (value > 0 && value < 0.01) return '<\u00a00.01\u00a0%';
   return `${value > 0 && value < 1 ? value.toPrecision(1) : value.toFixed(digits)}\u00a0%`;
 }
 
@@ -30,17 +32,34 @@ export function signedPercent(value, digits) {
   return `${Number(size) === 0 ? '' : value > 0 ? '+' : '−'}${size}\u00a0%`;
 }
 
+/** A gain over the reference: "+79 %", from double on "2.8 ×"; as it is, since clipped it would hide that. */
+export function gainText(more) {
+  if (!more) return '–';
+  const times = 1 + more.unclipped / 100;
+  return times < 2 ? signedPercent(more.unclipped, 0) : `${times.toFixed(times < 10 ? 1 : 0)}\u00a0×`;
+}
+
+/** What is said where an answer has no numbers any more. */
+export function endedText() {
+  return t('ended before this token');
+}
+
 /** A share of attention in percent, two digits at least: "37.5 %", "4.8 %", "0.036 %". */
 export function share(value) {
   if (value === null || !Number.isFinite(value)) return '–';
   const size = Math.abs(value) * 100;
-  if (size > 0 && size < 1e-4) return '<\u00a00.0001\u00a0%';
+  if (size > 0 && size < 1e-3) return '<\u00a00.001\u00a0%';
   return `${value < 0 ? '−' : ''}${size >= 1 ? size.toFixed(1) : Number(size.toPrecision(2))}\u00a0%`;
 }
 
+/** "the dog, the car and your region": names of what is followed, which are labels here. */
 export function listed(names) {
-  const the = names.map((name) => (name === 'your region' ? name : `the ${name}`));
-  return the.length < 2 ? the.join('') : `${the.slice(0, -1).join(', ')} and ${the[the.length - 1]}`;
+  const [first = '', ...rest] = names.map((name) =>
+    name === 'your region' ? t(name) : t('the {name}', { name: t(name) }),
+  );
+  const last = rest.pop();
+  const before = rest.reduce((some, name) => t('{some}, {name}', { some, name }), first);
+  return last ? t('{before} and {last}', { before, last }) : before;
 }
 
 /** The layer to open at, where the reference has found what is followed: its peak. */
@@ -91,19 +110,61 @@ export function claim({ who, names, curve, unsure, threshold }) {
     : t('{it} finds {what} by layer {found} and has let go of it by layer {gone}, before it is sure.', where);
 }
 
-/** One plain sentence about two curves: where the reference looks, how fast it lets go, what the other one changes. */
-export function sentence({ names, head = null, reference, other }) {
+/**
+ * A few plain words about two curves: where the reference looks, how fast it lets go, what the other one changes.
+ * names: what is followed; absent: what the question names and the picture does not have.
+ *
+ * @param {{ names: string[], absent?: string[], head?: number | null, reference: Curve | null, other: Curve | null }} spec
+ * @typedef {{ label: string, curve: (number | null)[], stop: number, checks?: boolean }} Curve checks: may ever stop
+ */
+export function sentence({ names, absent = [], head = null, reference, other }) {
   const a = reference && summarise(reference.curve);
-  if (!a) return '';
-  const what = names.length ? listed(names) : 'the picture';
-  const alone = head === null ? '' : `In head ${head + 1}, `;
-  const last = a.peak === reference.curve.length - 1;
-  let text = `${alone}${reference.label} gives ${percent(a.value)} of its attention to ${what} at layer ${a.peak + 1}`;
-  text += last ? ', its peak and its last layer' : ', its peak,';
-  if (a.half >= 0) text += ` and has let go of half by layer ${a.half + 1}`;
-  else if (!last) text += ` and still keeps ${percent(a.left)} of that at the last layer`;
-  if (other && !other.curve.some((v) => v === null)) text += changeWords(a, reference.curve, other, names.length > 1);
-  return `${text}.`;
+  if (!a) return reference ? t('The answer of {method} ended before this token.', { method: reference.label }) : '';
+  const [first, second] = [
+    peakWords(a, names, reference),
+    other && otherWords(a, reference.curve, other, names.length > 1),
+  ];
+  const said = second ? t('{first}; {second}.', { first, second }) : t('{first}.', { first });
+  const text = head === null ? said : t('In head {head}, {said}', { head: head + 1, said });
+  return absent.length
+    ? t('There is no {object} in the picture. {text}', { object: either(absent.map((name) => t(name))), text })
+    : text;
+}
+
+/** "cat", "cat, dog or bird". */
+function either(names) {
+  const [last, ...before] = [...names].reverse();
+  const first = before.reverse().reduce((some, name) => (some && t('{some}, {name}', { some, name })) || name, '');
+  return first ? t('{first} or {last}', { first, last }) : last;
+}
+
+function peakWords(a, names, { label, curve }) {
+  const what = names.length ? listed(names) : t('the picture');
+  const facts = { method: label, share: percent(a.value), what, layer: a.peak + 1 };
+  if (a.peak === curve.length - 1) {
+    return t('{method} gives {share} of its attention to {what} at layer {layer}, its peak and its last layer', facts);
+  }
+  if (a.half >= 0) {
+    return t(
+      '{method} gives {share} of its attention to {what} at layer {layer}, its peak, and has let go of half by layer {half}',
+      { ...facts, half: a.half + 1 },
+    );
+  }
+  return t(
+    '{method} gives {share} of its attention to {what} at layer {layer}, its peak, and still keeps {left} of that at the last layer',
+    { ...facts, left: percent(a.left) },
+  );
+}
+
+/** What the other method does, and where it stops. */
+function otherWords(a, reference, other, several) {
+  if (other.curve.some((value) => value === null)) {
+    return t('the answer of {method} ended before this token', { method: other.label });
+  }
+  const change = changeWords(a, reference, other, several);
+  if (!change) return '';
+  if (other.stop >= 0) return t('{change}, and stops smoothing after layer {layer}', { change, layer: other.stop + 1 });
+  return other.checks ? t('{change}, and never stops smoothing', { change }) : change;
 }
 
 /** What the other method changes at the reference's peak and, on average, after it: both are said, more or less. */
@@ -113,33 +174,35 @@ function changeWords(a, reference, other, several) {
   const after = from < reference.length ? gain(mean(other.curve.slice(from)), mean(reference.slice(from))) : null;
   if (!there) return '';
   const [p, q] = [there.unclipped, after?.unclipped ?? 0];
-  const later = after ? ` from layer ${from + 1} on` : '';
-  const stop = other.stop >= 0 ? `, and stops smoothing after layer ${other.stop + 1}` : '';
+  const facts = { method: other.label, it: several ? t('them') : t('it'), here: sizeWords(p), then: sizeWords(q) };
+  const places = { ...facts, layer: a.peak + 1, from: from + 1 };
   if (p <= -100 * ALIKE && q >= 100 * ALIKE) {
-    return `; ${other.label} spreads that peak: ${sizeWords(p)} at layer ${a.peak + 1}, ${sizeWords(q)}${later}${stop}`;
+    return t('{method} spreads that peak: {here} at layer {layer}, {then} from layer {from} on', places);
   }
-  const it = several ? 'them' : 'it';
-  const [here, then] = [sizeWords(p), sizeWords(q)];
-  return `; ${other.label} gives ${it} ${here} there${after ? ` and${then === here ? '' : ` ${then}`}${later}` : ''}${stop}`;
+  if (!after) return t('{method} gives {it} {here} there', places);
+  if (facts.here === facts.then) return t('{method} gives {it} {here} there and from layer {from} on', places);
+  return t('{method} gives {it} {here} there and {then} from layer {from} on', places);
 }
 
 function sizeWords(change) {
-  if (Math.abs(change) < 100 * ALIKE) return 'about as much';
-  if (change >= 95) return `${(1 + change / 100).toFixed(1)} times as much`;
-  return `${Math.round(Math.abs(change))}\u00a0% ${change > 0 ? 'more' : 'less'}`;
+  if (Math.abs(change) < 100 * ALIKE) return t('about as much');
+  if (change >= 95) return t('{times} times as much', { times: (1 + change / 100).toFixed(1) });
+  const size = `${Math.round(Math.abs(change))}\u00a0%`;
+  return change > 0 ? t('{size} more', { size }) : t('{size} less', { size });
 }
 
 export function mean(values) {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
-/** Round numbers from 0 to at least `high`, about `count` steps. */
-export function ticks(high, count) {
+/** Round numbers from 0 to at least `high`, about `count` steps; of what can be no more than `most`, none above that. */
+export function ticks(high, count, most = Infinity) {
   if (!(high > 0)) return [0, 1];
-  const raw = high / count;
+  const top = Math.min(high, most);
+  const raw = top / count;
   const unit = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((m) => m * unit).find((s) => s >= raw);
   const out = [];
-  for (let i = 0; i === 0 || out[i - 1] < high - 1e-9; i++) out.push(Number((i * step).toPrecision(6)));
+  for (let i = 0; i === 0 || out[i - 1] < top - 1e-9; i++) out.push(Number((i * step).toPrecision(6)));
   return out;
 }

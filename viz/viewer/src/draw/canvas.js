@@ -91,9 +91,19 @@ export function level(ctx, x0, y0, x1, y1, stroke, dash) {
   ctx.setLineDash([]);
 }
 
-export function label(ctx, text, x, y, fill, align, halo) {
+function font(ctx) {
   const { fontSize, fontFamily } = getComputedStyle(ctx.canvas);
-  ctx.font = `${fontSize} ${fontFamily}`;
+  return `${fontSize} ${fontFamily}`;
+}
+
+/** Pixels that the widest of some labels takes. */
+export function labelsWidth(ctx, texts) {
+  ctx.font = font(ctx);
+  return Math.max(0, ...texts.map((text) => ctx.measureText(text).width));
+}
+
+export function label(ctx, text, x, y, fill, align, halo) {
+  ctx.font = font(ctx);
   ctx.fillStyle = fill;
   ctx.textAlign = align;
   ctx.textBaseline = 'middle';

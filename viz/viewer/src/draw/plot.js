@@ -1,15 +1,16 @@
 // @ts-check
 // Curves over the layers.
 
+import { t } from '../language.js';
 import { STYLES } from '../styles.js';
 import { label, level, marker, stopMark } from './canvas.js';
 
 const TYPE = 12; // pixels high on a usual screen
 
-/** Axis geometry of a plot of `layers` points: functions from layer and value to pixels. type: height of its words. */
-export function frame(width, height, layers, high, type = TYPE) {
+/** Axis geometry of a plot: functions from layer and value to pixels. left: room for labels; type: height of its words. */
+export function frame(width, height, { layers, high, left }, type) {
   const u = type / TYPE;
-  const box = { left: 40 * u, right: width - 12, top: 16 * u, bottom: height - 22 * u };
+  const box = { left, right: width - 12, top: 16 * u, bottom: height - 22 * u };
   const span = layers > 1 ? (box.right - box.left - 16) / (layers - 1) : 0;
   return {
     ...box,
@@ -22,7 +23,7 @@ export function frame(width, height, layers, high, type = TYPE) {
 
 /** Axes, band, lines and markers; gives the axis geometry, by which the page turns a pointer into a layer. */
 export function drawPlot(ctx, width, height, spec) {
-  const at = frame(width, height, spec.layers, spec.high, parseFloat(getComputedStyle(ctx.canvas).fontSize));
+  const at = frame(width, height, spec, parseFloat(getComputedStyle(ctx.canvas).fontSize));
   drawAxes(ctx, at, spec);
   if (spec.spans) drawSpans(ctx, at, spec.spans, spec.look);
   if (spec.band) drawBand(ctx, at, spec.band);
@@ -56,6 +57,9 @@ export function drawPlot(ctx, width, height, spec) {
       spec.look.paper,
     );
   }
+  (spec.remarks || []).forEach(({ text, colour }, i) =>
+    label(ctx, text, at.right, at.top + (6 + 15 * i) * at.u, colour, 'right', spec.look.paper),
+  );
   return at;
 }
 
@@ -64,7 +68,7 @@ function drawFirsts(ctx, at, { firsts = [], look }) {
   const layers = [...firsts].sort((a, b) => a - b);
   for (const first of layers) level(ctx, at.x(first), at.top, at.x(first), at.bottom, look.muted, [2, 3]);
   if (!layers.length) return;
-  const text = layers.length > 1 ? 'first checks' : 'first check';
+  const text = t(layers.length > 1 ? 'first checks' : 'first check');
   const x = at.x(layers[layers.length - 1]);
   if (x <= at.right - 72 * at.u) label(ctx, text, x + 4, at.top + 4 * at.u, look.muted, 'left', look.paper);
   else label(ctx, text, at.x(layers[0]) - 6, at.top + 4 * at.u, look.muted, 'right', look.paper); // no room beside the last

@@ -2,12 +2,14 @@
 // The two plots over the layers: attention on what is followed, and uncertainty.
 
 import { el } from '../dom.js';
-import { prepare } from '../draw/canvas.js';
+import { labelsWidth, prepare } from '../draw/canvas.js';
 import { drawPlot } from '../draw/plot.js';
 import { t } from '../language.js';
 import { gain } from '../twins.js';
-import { percent, share, signedPercent, stretch, ticks } from '../words.js';
+import { endedText, gainText, percent, share, stretch, ticks } from '../words.js';
 import { drag } from './drag.js';
+
+const [LEAST, AIR] = [40, 12]; // pixels: left of the axes, and between its labels and them
 
 export class Plots {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -33,14 +35,29 @@ export class Plots {
       stop: this.viewer.numbers.stop(i),
     }));
     const shared = { layers: model.layers, cursor: state.layer, hover: state.hover, look: this.viewer.look() };
-    this.plot('curve', { ...shared, ...this.attention(curves, lines) });
-    this.plot('unsure', { ...shared, ...this.uncertainty(lines) });
+    const plots = { curve: this.attention(curves, lines), unsure: this.uncertainty(lines) };
+    const left = this.left(Object.values(plots));
+    const remarks = this.remarks();
+    for (const [name, plot] of Object.entries(plots)) this.plot(name, { ...shared, ...plot, left, remarks });
+  }
+
+  /** Room for the axes' labels, the same for all plots: a layer stands at one place in each. */
+  left(plots) {
+    const texts = plots.flatMap(({ marks, format }) => marks.map(format));
+    return Math.max(LEAST, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + AIR);
+  }
+
+  /** Of the answers that have ended before this token there are no lines. */
+  remarks() {
+    return this.store.model.methods.flatMap(({ label }, i) =>
+      this.viewer.numbers.ended(i) ? [{ text: `${label}: ${endedText()}`, colour: this.viewer.ink(i) }] : [],
+    );
   }
 
   attention(curves, lines) {
     const { more, less } = this.viewer.look();
     const other = curves[this.store.state.focus];
-    const marks = ticks(Math.max(0, ...curves.flat().filter(Number.isFinite)), 4);
+    const marks = ticks(Math.max(0, ...curves.flat().filter(Number.isFinite)), 4, 1);
     const digits = Math.max(0, -Math.floor(Math.log10(marks[1] * 100) + 1e-9));
     const format = (value) => (value ? `${(value * 100).toFixed(digits)}\u00a0%` : '0\u00a0%');
     const spans = this.spans(curves[this.store.model.reference]);
@@ -62,11 +79,15 @@ export class Plots {
     const measured = methods
       .map(({ uncertainty }, i) => ({ ...lines[i], values: uncertainty[this.store.state.step] || [] }))
       .filter(({ values }) => values.length);
-    const marks = ticks(Math.max(1, ...measured.flatMap(({ values }) => values.filter((value) => value !== null))), 2);
+    const marks = ticks(
+      Math.max(1, ...measured.flatMap(({ values }) => values.filter((value) => value !== null))),
+      2,
+      1,
+    );
     const checked = methods.filter(({ threshold }) => threshold > 0); // 0 never stops
     const thresholds = [...new Set(checked.map(({ threshold }) => threshold))].map((value) => ({
       value,
-      text: `stop below ${Number(value.toFixed(3))}`,
+      text: t('stop below {value}', { value: Number(value.toFixed(3)) }),
       colour: this.viewer.look().muted,
     }));
     const firsts = new Set(checked.map((method) => method.first_check));
@@ -92,7 +113,8 @@ export class Plots {
     const line = name === 'curve' ? this.attentionText : this.uncertaintyText;
     const lines = this.store.model.methods.map(({ label }, i) => `${label} ${line.call(this, i, layer)}`);
     const place = box.getBoundingClientRect();
-    return tip.at(`Layer ${layer + 1}\n${lines.join('\n')}`, place.left + box.at.x(layer), place.bottom - 4, true);
+    const head = t('Layer {layer}', { layer: layer + 1 });
+    return tip.at([head, ...lines].join('\n'), place.left + box.at.x(layer), place.bottom - 4, true);
   }
 
   uncertaintyText(method, layer) {
@@ -103,17 +125,20 @@ export class Plots {
     const { reference } = this.store.model;
     const curves = this.viewer.curves();
     const more = method === reference ? null : gain(curves[method][layer], curves[reference][layer]);
-    const beyond = more?.unclipped > 100 ? `, unclipped ${signedPercent(more.unclipped, 1)}` : '';
-    return share(curves[method][layer]) + (more ? ` (gain ${signedPercent(more.clipped, 1)}${beyond})` : '');
+    const value = share(curves[method][layer]);
+    return more ? t('{text} ({more})', { text: value, more: gainText(more) }) : value;
   }
 
   // ---- for screen readers ------------------------------------------------------------------------------------------
 
   describe() {
     const say = (name, text) => this.viewer.$(name).firstChild.setAttribute('aria-label', text);
-    const table = 'The numbers are in the table below.';
+    const table = t('The numbers are in the table below.');
     const followed = this.viewer.numbers.followedText();
-    say('curve', `Attention on ${followed} by layer. ${this.viewer.$('summary').textContent} ${table}`);
-    say('unsure', `Uncertainty by layer. ${this.viewer.$('lens').textContent} ${table}`);
+    say(
+      'curve',
+      `${t('Attention on {what} by layer.', { what: followed })} ${this.viewer.$('summary').textContent} ${table}`,
+    );
+    say('unsure', `${t('Uncertainty by layer.')} ${this.viewer.$('lens').textContent} ${table}`);
   }
 }

@@ -4,7 +4,7 @@
 import { el, refill } from '../dom.js';
 import { t } from '../language.js';
 import { gain, summarise } from '../twins.js';
-import { claim, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
+import { claim, endedText, gainText, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
 
 export class Readings {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -32,10 +32,14 @@ export class Readings {
     const { model, state } = this.store;
     if (!model.layers) return 'Waiting for the first token';
     const text = model.methods[model.reference]?.tokens[state.step]?.text;
-    const named = text === '' ? ' (end)' : text ? ` “${text.trim()}”` : '';
-    const mean = this.numbers.head() === null;
-    const heads = mean ? `mean of ${model.heads || ''} heads` : `head ${state.head + 1} of ${model.heads}`;
-    return `Layer ${state.layer + 1} of ${model.layers} · token ${state.step + 1}${named} · ${heads}`;
+    const named = text === '' ? ` (${t('end')})` : text ? ` “${text.trim()}”` : '';
+    const count = model.heads || '';
+    const heads =
+      this.numbers.head() === null
+        ? t('mean of {count} heads', { count })
+        : t('head {head} of {count}', { head: state.head + 1, count });
+    const where = t('Layer {layer} of {layers}', { layer: state.layer + 1, layers: model.layers });
+    return `${where} · ${t('token {number}', { number: state.step + 1 })}${named} · ${heads}`;
   }
 
   /** For screen readers, once the cursor has rested. */
@@ -43,18 +47,22 @@ export class Readings {
     const { viewer } = this;
     if (!this.store.model?.layers) return;
     const words = [viewer.chips.hint() || viewer.player.spoken(), ...viewer.answers.spoken()];
-    viewer.$('live').textContent = words.join('. ');
+    viewer.$('live').textContent = words.join(t('. '));
     for (const view of [viewer.strip, viewer.maps, viewer.plots]) view.describe();
   }
 
   drawSummary() {
     const { model, state } = this.store;
     const curves = this.viewer.curves();
-    const part = (i) =>
-      curves[i]?.length ? { label: model.methods[i].label, curve: curves[i], stop: this.numbers.stop(i) } : null;
+    const part = (i) => {
+      const { label, threshold } = model.methods[i] ?? {};
+      return curves[i]?.length && { label, curve: curves[i], stop: this.numbers.stop(i), checks: threshold > 0 };
+    };
     const [reference, other] = [part(model.reference), part(state.focus)];
     const { names } = this.numbers.chosen();
-    const text = model.steps ? sentence({ names, head: this.numbers.head(), reference, other }) : '';
+    const text = model.steps
+      ? sentence({ names, absent: model.absent, head: this.numbers.head(), reference, other })
+      : '';
     this.viewer.$('summary').textContent = text;
     this.viewer.$('claim').textContent = model.steps ? this.claim(names, curves[model.reference]) : '';
   }
@@ -71,7 +79,7 @@ export class Readings {
 
   drawStats(curves) {
     const column = (text) => el('th', { text, scope: 'col' });
-    const here = `Layer ${this.store.state.layer + 1}`;
+    const here = t('Layer {layer}', { layer: this.store.state.layer + 1 });
     const terms = [this.viewer.term('th', 'Left at the end', 'left'), this.viewer.term('th', 'Gain here', 'gain')];
     const head = el('tr', {}, ...['Method', here, 'Peak'].map(column), ...terms);
     const rows = this.store.model.methods.map((_, i) => this.statsRow(curves, i));
@@ -83,18 +91,23 @@ export class Readings {
     const { reference } = this.store.model;
     const [value, base] = [curves[index][layer] ?? null, curves[reference][layer] ?? null];
     const sum = summarise(curves[index]);
+    const name = el('th', { scope: 'row' }, this.viewer.named(index));
+    if (this.numbers.ended(index)) return el('tr', {}, name, el('td', { colSpan: 4, text: endedText() }));
     const more = index === reference ? null : gain(value, base);
     const gained = more && {
-      text: signedPercent(more.clipped, 0),
-      'data-tip': `Unclipped: ${signedPercent(more.unclipped, 1)}`,
+      text: gainText(more),
+      'data-tip': t('{gain}, or {clipped} where gains are clipped at 100 %, as in the CLVS paper.', {
+        gain: signedPercent(more.unclipped, 1),
+        clipped: signedPercent(more.clipped, 1),
+      }),
       tabindex: '0',
     };
     return el(
       'tr',
       {},
-      el('th', { scope: 'row' }, this.viewer.named(index)),
+      name,
       el('td', { text: percent(value, 1) }),
-      el('td', { text: sum ? `${percent(sum.value, 1)} at ${sum.peak + 1}` : '–' }),
+      el('td', { text: sum ? t('{share} at {layer}', { share: percent(sum.value, 1), layer: sum.peak + 1 }) : '–' }),
       el('td', { text: sum ? percent(sum.left) : '–' }),
       el('td', gained || { text: '–' }),
     );
@@ -109,9 +122,17 @@ export class Readings {
       if (value === null && !words) return [];
       const likely = (words || []).map(([word, chance]) => `${tokenWord(word)} ${percent(chance)}`).join(' · ');
       const number = el('span', { text: value === null ? '' : value.toFixed(2) });
-      return [el('p', {}, this.viewer.sample(i), number, el('span', { text: likely ? `would say ${likely}` : '' }))];
+      return [
+        el(
+          'p',
+          {},
+          this.viewer.sample(i),
+          number,
+          el('span', { text: likely && t('would say {likely}', { likely }), translate: 'no' }),
+        ),
+      ];
     });
-    const none = el('p', { class: 'cv-quiet', text: `Not measured at layer ${state.layer + 1}.` });
+    const none = el('p', { class: 'cv-quiet', text: t('Not measured at layer {layer}.', { layer: state.layer + 1 }) });
     this.viewer.$('lens').replaceChildren(...(lines.length ? lines : [none]));
   }
 
@@ -132,10 +153,13 @@ export class Readings {
     const { step } = this.store.state;
     const acted = heads?.[step];
     return [
-      { name: 'attention', read: (layer) => share(values[layer]) },
-      { name: 'uncertainty', read: (layer) => uncertainty[step]?.[layer]?.toFixed(3) ?? '–' },
-      sinks && { name: 'sink tokens', read: (layer) => String(sinks[layer]?.length ?? 0) },
-      acted && { name: `heads ${card.acted}`, read: (layer) => acted[layer].map((head) => head + 1).join(', ') || '–' },
+      { name: t('attention'), read: (layer) => share(values[layer]) },
+      { name: t('uncertainty'), read: (layer) => uncertainty[step]?.[layer]?.toFixed(3) ?? '–' },
+      sinks && { name: t('sink tokens'), read: (layer) => String(sinks[layer]?.length ?? 0) },
+      acted && {
+        name: t('heads {acted}', { acted: t(card.acted) }),
+        read: (layer) => acted[layer].map((head) => head + 1).join(', ') || '–',
+      },
     ]
       .filter(Boolean)
       .map(({ name, read }) => ({ name: `${label}: ${name}`, read }));

@@ -1,7 +1,9 @@
 // @ts-check
 // The controls above the maps: scale, head, grid, display, keys.
 
+import { CHOICES } from '../choices.js';
 import { el } from '../dom.js';
+import { t } from '../language.js';
 import { MAPS } from '../styles.js';
 import { KEYS, SCALES, TIPS, tipText } from '../tips.js';
 
@@ -42,7 +44,10 @@ export class Tools {
   }
 
   heads(many) {
-    const options = [['', 'Mean of heads'], ...Array.from({ length: many }, (_, i) => [String(i), `Head ${i + 1}`])];
+    const options = [
+      ['', 'Mean of heads'],
+      ...Array.from({ length: many }, (_, i) => [String(i), t('Head {head}', { head: i + 1 })]),
+    ];
     const head = this.select('Head', 'head', options, many ? TIPS.head : TIPS.noHead);
     head.lastElementChild.disabled = !many; // it keeps its place
     return head;
@@ -55,8 +60,8 @@ export class Tools {
         'cmap',
         MAPS.map((name) => [name, name]),
       ),
-      this.range('Power', 'power', ['0.3', '1', '0.1'], TIPS.power),
-      this.range('Hide sinks', 'sinks', ['0', '8', '1'], TIPS.sinks),
+      this.range('Power', 'power', TIPS.power),
+      this.range('Hide sinks', 'sinks', TIPS.sinks),
       this.check('Object outlines', 'contours'),
       this.check('Difference map', 'diff'),
       this.check('Smoothed for display', 'smooth'),
@@ -91,7 +96,9 @@ export class Tools {
     return this.control(label, name, el('input', { type: 'checkbox', onchange }), tip);
   }
 
-  range(label, name, [min, max, step], tip) {
+  range(label, name, tip) {
+    const { low: min, high: max, kind } = CHOICES[name];
+    const step = kind === 'whole' ? 1 : 0.1;
     const oninput = (event) => this.store.set({ [name]: Number(event.target.value) });
     return this.control(label, name, el('input', { type: 'range', min, max, step, oninput }), tip);
   }
@@ -103,7 +110,8 @@ export class Tools {
       if (input.type === 'checkbox') input.checked = value;
       else input.value = value === null ? '' : String(value);
       if (input.type !== 'range') continue;
-      const words = input.dataset.name === 'sinks' ? (value ? `${value} strongest` : 'none') : String(value);
+      const words =
+        input.dataset.name === 'sinks' ? (value ? t('{count} strongest', { count: value }) : t('none')) : String(value);
       input.setAttribute('aria-valuetext', words);
       input.previousSibling.dataset.value = words;
     }
