@@ -66,7 +66,8 @@ def test_answers_maps_and_curve_are_on_one_screen(open_page, url, width, height)
 
 SMALL = """() => [...document.querySelectorAll('body *')].filter((node) => {
     const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-    return words && node.checkVisibility() && !node.matches('.progress-text') && parseFloat(getComputedStyle(node).fontSize) < 12;
+    const seen = words && node.checkVisibility() && !node.matches('.progress-text');
+    return seen && parseFloat(getComputedStyle(node).fontSize) < 12;
 }).map((node) => `${node.className}: ${node.textContent}`)"""
 
 
