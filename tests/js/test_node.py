@@ -158,7 +158,9 @@ def test_the_contract_names_the_parts_of_a_payload():
     "path", [SOURCE / "viewer.js", *sorted(widgets.STATIC.glob("*.js"))], ids=lambda path: path.name
 )
 def test_no_two_modules_of_a_script_have_a_name_in_common(path):
-    names = re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", modules.joined(path), re.MULTILINE)
+    declared = r"^(?:async )?(?:const|let|function|class) (?:(\w+)|[\[{](.*?)[\]}] =)"
+    found = re.findall(declared, modules.joined(path), re.MULTILINE)
+    names = [name for one, several in found for name in (one, *re.findall(r"\w+", several)) if name]
     assert [name for name, count in Counter(names).items() if count > 1] == []
 
 

@@ -9,7 +9,7 @@ import { gain } from '../twins.js';
 import { endedText, gainText, share, ticks } from '../words.js';
 import { drag } from './drag.js';
 
-const [LEAST, GAP] = [40, 12]; // pixels: left of the axes, and between its labels and them
+const AXIS = { least: 40, gap: 12 }; // pixels: left of the axes, and between their labels and them
 
 export class Plots {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -44,7 +44,7 @@ export class Plots {
   /** Room for the axes' labels, the same for all plots: a layer stands at one place in each. */
   left(plots) {
     const texts = plots.flatMap(({ marks, format }) => marks.map(format));
-    return Math.max(LEAST, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + GAP);
+    return Math.max(AXIS.least, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + AXIS.gap);
   }
 
   /** Of the answers that have ended before this token there are no lines. */
