@@ -18,6 +18,7 @@ from torch import Tensor
 from ..methods.base import Method, MethodError
 from ..models.positions import at_least_float32, rerotate
 from .attention import RowBlocks, SharedKeys, softmax_rows
+from .blinds import Blind, Blinds, either
 from .editing import Rows, edited, groups, within
 from .lens import Lens, uncertainty
 from .record import LENS_TOP, Record
@@ -30,18 +31,29 @@ _DEFAULT_TOP_K = 10  # of the uncertainty of branches whose method measures none
 
 @dataclass(frozen=True)
 class Branch:
-    """A method (resolved) answering a question. contrast: what its contrast sees, None for methods without one."""
+    """A method (resolved) answering a question.
+
+    contrast: what its contrast sees, None for methods without one. blind: what its rows, and its contrast's where that
+    sees a picture, may not look at.
+    """
 
     method: Method
     question: QuestionSegment
     contrast: tuple[ImageSegment, QuestionSegment] | None = None
+    blind: Blind | None = None
 
 
 class RowsBehindImage:
-    """Rows of the batch that continue prompts behind one picture. rows: where; questions: one segment per row."""
+    """Rows of the batch that continue prompts behind one picture.
 
-    def __init__(self, image: ImageSegment, questions: Sequence[QuestionSegment], start: int):
+    rows: where; questions: one segment per row; blinds: what each row may not look at.
+    """
+
+    def __init__(
+        self, image: ImageSegment, questions: Sequence[QuestionSegment], start: int, blinds: Sequence[Blind | None]
+    ):
         self.image = image
+        self.blinds = Blinds(blinds, image)
         self.questions = QuestionBatch(questions)
         self.rows = slice(start, start + len(questions))
         self.picture = [SharedKeys(k, v) for k, v in zip(image.keys, image.values, strict=True)]
@@ -50,11 +62,15 @@ class RowsBehindImage:
     def segments(self, layer: int, own: SharedKeys) -> list[SharedKeys | RowBlocks]:
         return [self.picture[layer], self.questions.layers[layer], own]
 
-    def outside(self, window: int | None, length: int) -> Tensor | None:
-        """(B, 1, K) bool: what a layer that sees `window` tokens does not see; None where it sees everything.
+    def outside(self, layer: int, window: int | None, length: int) -> Tensor | None:
+        """(B, 1, K) bool: what rows do not see in a layer that sees `window` tokens; None where they see everything.
 
         length: own tokens so far.
         """
+        keys = self.image.length + self.questions.length + length
+        return either(self._outside_window(window, length), self.blinds.outside(layer, keys, length - 1))
+
+    def _outside_window(self, window: int | None, length: int) -> Tensor | None:
         picture, lengths = self.image.length, self.questions.lengths[:, None]
         if window is None or window > picture + self.questions.length + length - 1:
             return None
@@ -106,7 +122,8 @@ class BranchBatch:
         self.order = sorted(range(self.batch), key=lambda i: branches[i].method.on_questions() is not None)
         ordered = [branches[i] for i in self.order]
         self.methods = [branch.method for branch in ordered]
-        self.main = RowsBehindImage(image, [branch.question for branch in ordered], 0)
+        blinds = [branch.blind for branch in ordered]
+        self.main = RowsBehindImage(image, [branch.question for branch in ordered], 0, blinds)
         self.contrasts, self.follow = self._contrasts(ordered)
         self.partners = torch.arange(self.batch, device=self.device)  # which row each branch is contrasted with
         contrasted = torch.tensor(self.follow[self.batch :], dtype=torch.long, device=self.device)
@@ -133,7 +150,8 @@ class BranchBatch:
         contrasts, follow = [], list(range(len(branches)))
         for rows in by_image.values():
             pairs = [pair for row in rows if (pair := branches[row].contrast)]
-            contrasts.append(RowsBehindImage(pairs[0][0], [question for _, question in pairs], len(follow)))
+            questions, blinds = [question for _, question in pairs], [branches[row].blind for row in rows]
+            contrasts.append(RowsBehindImage(pairs[0][0], questions, len(follow), blinds))
             follow += rows
         return contrasts, follow
 
@@ -201,7 +219,7 @@ class BranchBatch:
         for contrast in self.contrasts:
             segments = contrast.segments(layer, self._own(layer, contrast.rows))
             scores = _scores(rows[contrast.rows], segments).mul_(scaling)
-            weights = softmax_rows(contrast.mask(scores, None, contrast.outside(window, self.length)))
+            weights = softmax_rows(contrast.mask(scores, None, contrast.outside(layer, window, self.length)))
             mixed.append(_mix(weights, segments))
         return torch.cat(mixed)[:, None]  # (B + C, 1, H, D)
 
@@ -211,7 +229,7 @@ class BranchBatch:
 
     def _branches(self, layer: int, query: Tensor, key: Tensor, scaling: float, window: int | None) -> Tensor:
         """The branches' rows, edited and recorded: (B, H, D)."""
-        main, outside = self.main, self.main.outside(window, self.length)
+        main, outside = self.main, self.main.outside(layer, window, self.length)
         segments = main.segments(layer, self._own(layer, main.rows))
         scores = _scores(query[main.rows, :, 0], segments).mul_(scaling)
 

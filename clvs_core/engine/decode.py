@@ -54,6 +54,7 @@ def decode(
         logits, contrast = room.within(functools.partial(passes.forward, ids))
         branches = passes.current()
         token = penalty.choose(logits)
+        penalty.heard(token)
         probability = logits.softmax(-1).gather(-1, token[:, None])[:, 0]
         chosen = list(zip(token.tolist(), probability.tolist(), strict=True))
         lost = [math.isnan(chosen[row_of[branch]][1]) for branch in range(len(answering))]
@@ -148,6 +149,9 @@ class RepetitionPenalty:
             for row, question in enumerate(self.questions):
                 self.seen[row, list(question.ids)] = True
         lowered = torch.where(logits < 0, logits * self.factor, logits / self.factor)
-        token = torch.where(self.seen, lowered, logits).argmax(-1)
-        self.seen.scatter_(1, token[:, None], True)
-        return token
+        return torch.where(self.seen, lowered, logits).argmax(-1)
+
+    def heard(self, token: Tensor) -> None:
+        """These (B,) ids stand in the answers now."""
+        if self.seen is not None:
+            self.seen.scatter_(1, token[:, None], True)

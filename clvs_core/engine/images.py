@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
+import numpy as np
 from PIL import Image
 
 from ..errors import QuestionError
@@ -16,9 +17,12 @@ from ..methods.base import Contrast, NoisedPicture, Reading, check_range
 from ..models.families import views_for
 from ..models.geometry.grids import Views
 from ..models.prompts import CHAT
+from ..objects.coverage import coverage
+from .blinds import Blinded
 from .branches import Branch
 from .checkpoint import Checkpoint
 from .decode import decode
+from .knockout import THRESHOLD, Knockout, KnockoutRun, Plan
 from .questions import Tail
 from .runs import Answer, BranchLog, Run, Step, Token, about
 from .segments import ImageSegment
@@ -137,6 +141,98 @@ class EncodedImage:
         logs, tokens = self._start([question], methods, max_new_tokens, prompt, keep_logits=keep_logits, lens=lens)
         return (Step(index, step, logs) for index, step in enumerate(tokens))
 
+    def knockout(
+        self,
+        question: str,
+        mask: np.ndarray,
+        methods: Sequence[Method] = _DEFAULT_METHODS,
+        window: int | None = None,
+        rows: str = "word",
+        token: int = 0,
+        control: int = 4,
+        **more: Any,
+    ) -> list[Knockout]:
+        """What is left of an answer when part of the picture is hidden, layer by layer: one Knockout per method.
+
+        mask: (height, width) bool of the picture, or (visual,) coverage of its visual tokens in [0, 1].
+        window: how many layers at a time, an odd number; about 9 of 32 when left out.
+        rows: hidden from the row that predicts the token ("word"), from the rows of the prompt's words between the
+        picture and that one ("question"), or from "both".
+        token: which of the answer's tokens is asked about; those before it are fed as they were said.
+        control: how often as many other visual tokens are drawn and hidden instead; 0 leaves that out.
+
+        more: threshold (0.05), the coverage above which a visual token is hidden; only (True), whether the mirror image
+        is measured too, hidden everywhere but in the window; seed (0) of the draws; answer (False), whole answers with
+        every row that writes blinded, of at most max_new_tokens (16); prompt ("chat").
+        Raises what `ask` raises, and ValueError for a mask that is not of this picture's size.
+        """
+        *_, last = self.knockout_stream(question, mask, methods, window, rows, token, control, **more)
+        return last
+
+    def knockout_stream(
+        self,
+        question: str,
+        mask: np.ndarray,
+        methods: Sequence[Method] = _DEFAULT_METHODS,
+        window: int | None = None,
+        rows: str = "word",
+        token: int = 0,
+        control: int = 4,
+        *,
+        threshold: float = THRESHOLD,
+        only: bool = True,
+        seed: int = 0,
+        answer: bool = False,
+        max_new_tokens: int = 16,
+        prompt: str = CHAT,
+    ) -> Iterator[list[Knockout]]:
+        """As `knockout`, what is known after every pass, first layers first; closing the generator ends it."""
+        steps = _steps(max_new_tokens)
+        resolved = self._resolved(methods)
+        plan = Plan.of(
+            self._coverage(mask),
+            self.model.layers,
+            window=window,
+            rows=rows,
+            token=token,
+            control=control,
+            threshold=threshold,
+            only=only,
+            seed=seed,
+            answer=answer,
+        )
+        tail = tuple(self.model.prompts.tail(question, prompt))
+        image = self._behind(prompt)
+        image._check_length([tail], max(steps, plan.token + 1))
+        facts = self._facts(question, prompt)
+
+        def grow(numbers: Sequence[int], blinds: Sequence[Blinded]) -> list[Branch]:
+            return image._branches([(question, resolved[n]) for n in numbers], {question: tail}, prompt, blinds)
+
+        def log(method: Method) -> BranchLog:
+            return BranchLog(method, about(method, **facts), self.model.tokenizer, image.views, steps, self._picture)
+
+        both = list(zip(methods, resolved, strict=True))
+        return KnockoutRun(self.model, image.segment, plan, both, grow, len(tail), log).results()
+
+    def _coverage(self, mask: np.ndarray) -> np.ndarray:
+        """(visual,) of a mask of the picture, or as it is given."""
+        mask = np.asarray(mask)
+        if mask.shape == (self.views.visual,):
+            return mask.astype(np.float64)
+        if mask.shape != (self.height, self.width):
+            raise ValueError(
+                f"The mask must have the picture's size, {self.height} x {self.width}, or a number for each of its "
+                f"{self.views.visual} visual tokens, not {' x '.join(map(str, mask.shape)) or 'a single number'}."
+            )
+        return coverage(mask, self.views)
+
+    def _resolved(self, methods: Sequence[Method]) -> list[Method]:
+        methods = [] if isinstance(methods, Method) else list(methods)
+        if not methods or not all(isinstance(m, Method) for m in methods):
+            raise ValueError("methods must be a list of at least one method, e.g. [Vanilla(), CLVS()].")
+        return [m.resolve(self.model.target) for m in methods]
+
     def _start(
         self,
         questions: Sequence[str],
@@ -149,12 +245,8 @@ class EncodedImage:
         maps: bool = True,
     ) -> tuple[list[BranchLog], Iterator[list[Token | None]]]:
         model = self.model
-        check_range("max_new_tokens", steps, 1, 1 << 20, int)
-        steps = int(steps)  # sliders send 16.0
-        methods = [] if isinstance(methods, Method) else list(methods)
-        if not methods or not all(isinstance(m, Method) for m in methods):
-            raise ValueError("methods must be a list of at least one method, e.g. [Vanilla(), CLVS()].")
-        resolved = [m.resolve(model.target) for m in methods]
+        steps = _steps(steps)
+        resolved = self._resolved(methods)
         tails = {q: tuple(model.prompts.tail(q, prompt)) for q in questions}  # a slip costs no look at the picture
         image = self._behind(prompt)
         image._check_length([*tails.values()], steps)
@@ -179,20 +271,32 @@ class EncodedImage:
         return logs, tokens
 
     def _branches(
-        self, asked: Sequence[tuple[str, Method]], tails: Mapping[str, tuple[int, ...]], prompt: str
+        self,
+        asked: Sequence[tuple[str, Method]],
+        tails: Mapping[str, tuple[int, ...]],
+        prompt: str,
+        blinds: Sequence[Blinded] | None = None,
     ) -> list[Branch]:
-        """One branch for each question and method (resolved); tails: the questions' ids."""
+        """One branch for each question and method (resolved).
+
+        tails: the questions' ids. blinds: what is hidden from each branch, nothing by default.
+        """
+        blinds = blinds or [Blinded()] * len(asked)
         for reading in dict.fromkeys(r for _, m in asked if (r := m.reading())):
             self._read(reading, prompt)
-        segments = self.tree.ask(self.model.hf, [Tail(tails[q], m.on_questions()) for q, m in asked])
-        branches = [Branch(m, segment) for (_, m), segment in zip(asked, segments, strict=True)]
+        each = list(zip(asked, blinds, strict=True))
+        segments = self.tree.ask(self.model.hf, [Tail(tails[q], m.on_questions(), b.question) for (q, m), b in each])
+        branches = [Branch(m, segment, blind=b.word) for ((_, m), b), segment in zip(each, segments, strict=True)]
         for contrast in dict.fromkeys(c for _, m in asked if (c := m.contrasted())):
             rows = [row for row, (_, m) in enumerate(asked) if m.contrasted() == contrast]
             others = {
                 q: self._tail(contrast, q, tails[q], prompt) for q in dict.fromkeys(asked[row][0] for row in rows)
             }
             tree = self._contrast(contrast, prompt)
-            segments = tree.ask(self.model.hf, [Tail(others[asked[row][0]], None) for row in rows])
+            seen = [blinds[row].question if tree.segment.visual_tokens else None for row in rows]
+            segments = tree.ask(
+                self.model.hf, [Tail(others[asked[row][0]], None, blind) for row, blind in zip(rows, seen, strict=True)]
+            )
             for row, segment in zip(rows, segments, strict=True):
                 branches[row] = replace(branches[row], contrast=(tree.segment, segment))
         self.model.cache.trim()
@@ -250,6 +354,11 @@ class EncodedImage:
                 f"The question takes {longest} tokens, but beside the picture and {steps} new tokens "
                 f"the model has room for {max(room, 0)}; shorten it."
             )
+
+
+def _steps(tokens: int) -> int:
+    check_range("max_new_tokens", tokens, 1, 1 << 20, int)
+    return int(tokens)  # sliders send 16.0
 
 
 def encoded(model: Checkpoint, picture: Image.Image, content: str, prompt: str) -> EncodedImage:

@@ -13,15 +13,17 @@ from ..methods.base import Method, Reading
 from ..models.activations import PACK, PACK_BYTES
 from ..models.positions import at_least_float32, rerotate
 from .attention import CacheComplete, SharedKeys, check_attended, softmax_rows
+from .blinds import Blind, Blinds, either
 from .editing import Group, Rows, edited, groups, rows_on, within
 from .segments import ImageSegment, QuestionSegment, last_layer
 
 
 class Tail(NamedTuple):
-    """What a question adds behind a prompt's beginning: its ids, and what edits their rows."""
+    """What a question adds behind a prompt's beginning: its ids, what edits their rows, what those may not look at."""
 
     ids: tuple[int, ...]
     method: Method | None
+    blind: Blind | None = None
 
 
 def question_segments(hf: Any, image: ImageSegment, tails: Sequence[Tail]) -> list[QuestionSegment]:
@@ -30,7 +32,7 @@ def question_segments(hf: Any, image: ImageSegment, tails: Sequence[Tail]) -> li
     pack: list[Tail] = []
     most = min(PACK, _rows_within(PACK_BYTES, hf.get_decoder(), image, PACK))
     for tail in tails:
-        if pack and sum(len(ids) for ids, _ in pack) + len(tail.ids) > most:
+        if pack and sum(len(other.ids) for other in pack) + len(tail.ids) > most:
             segments += _run_pack(hf, image, pack)
             pack = []
         pack.append(tail)
@@ -46,14 +48,14 @@ def _rows_within(size: int, decoder: Any, image: ImageSegment, more: int) -> int
 @torch.no_grad()
 def _run_pack(hf: Any, image: ImageSegment, tails: Sequence[Tail]) -> list[QuestionSegment]:
     decoder, device = hf.get_decoder(), image.device
-    lengths = [len(ids) - 1 for ids, _ in tails]
+    lengths = [len(tail.ids) - 1 for tail in tails]
     steps = torch.cat([torch.arange(n) for n in lengths])
     positions = image.text((image.next + steps)[None].to(device))
     owner = torch.repeat_interleave(torch.arange(len(tails)), torch.tensor(lengths))
     at_once = len(steps) if len(tails) > 1 else _rows_within(PACK_BYTES, decoder, image, lengths[0])
-    run = _QuestionPass(image, owner, steps, [method for _, method in tails], last_layer(decoder), at_once)
+    run = _QuestionPass(image, owner, steps, tails, last_layer(decoder), at_once)
     if len(steps):
-        packed = torch.tensor([[token for ids, _ in tails for token in ids[:-1]]], device=device)
+        packed = torch.tensor([[token for tail in tails for token in tail.ids[:-1]]], device=device)
         embeddings = hf.get_input_embeddings()(packed)
         with contextlib.suppress(CacheComplete):
             decoder(inputs_embeds=embeddings, position_ids=positions, use_cache=False, tree=run)
@@ -67,7 +69,7 @@ def _run_pack(hf: Any, image: ImageSegment, tails: Sequence[Tail]) -> list[Quest
         zip(*(k[0].split(lengths, 1) for k in run.keys), strict=True),
         zip(*(v[0].split(lengths, 1) for v in run.values), strict=True),
         unified[0].split(lengths, 1),
-        [ids for ids, _ in tails],
+        [tail.ids for tail in tails],
         run.readings(lengths),
         strict=True,
     )
@@ -90,10 +92,9 @@ class _QuestionPass:
 
     A token's row of scores has the picture's N keys and the n places of its own question, n being the longest one's
     length: no question looks at another one's keys.
-    owner: (Q,) the question of each token; steps: (Q,) its place in that question. methods: what edits the rows of each
-    question, None for nothing. last: the layer after whose keys the pass ends, None for none. at_once: how many rows'
-    scores exist at a time, fewer than Q only for a lone question; those of one time have editors of their own, which
-    may remember rows from layer to layer.
+    owner: (Q,) the question of each token; steps: (Q,) its place in that question. tails: of each question. last: the
+    layer after whose keys the pass ends, None for none. at_once: how many rows' scores exist at a time, fewer than Q
+    only for a lone question; those of one time have editors of their own, which may remember rows from layer to layer.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class _QuestionPass:
         image: ImageSegment,
         owner: Tensor,
         steps: Tensor,
-        methods: Sequence[Method | None],
+        tails: Sequence[Tail],
         last: int | None,
         at_once: int,
     ):
@@ -111,9 +112,10 @@ class _QuestionPass:
         self.reach = image.length + max(steps.tolist(), default=0)  # the last token's place in the sequence
         self.places = _Places(owner, steps, image.device)
         self.steps = steps.to(image.device)
-        self.methods = methods
+        self.methods = [tail.method for tail in tails]
         wide = at_least_float32(image.keys[0].dtype)
-        edits = [methods[question] for question in owner.tolist()]
+        edits = [self.methods[question] for question in owner.tolist()]
+        self.blinds = Blinds([tails[question].blind for question in owner.tolist()], image)
         starts = range(0, len(owner), max(1, at_once))
         places = [slice(start, min(start + at_once, len(owner))) for start in starts]
         self.parts = [(place, groups(edits[place], image.device, wide)) for place in places]
@@ -173,7 +175,7 @@ class _QuestionPass:
         near = places.together(own.scores(places.padded(rows)))
         scores = torch.cat([picture.scores(rows), near], -1).mul_(scaling)
         hidden = self._hidden(place, rows.device)
-        outside = None if window is None else self._outside(place, window, rows.device)
+        outside = self._outside(layer, place, window, rows.device)
 
         def mask(some: Tensor, which: Rows | None) -> Tensor:
             which = slice(None) if which is None else rows_on(which, hidden)
@@ -196,7 +198,13 @@ class _QuestionPass:
         steps = self.steps[place].to(device)
         return (torch.arange(self.places.longest, device=device) > steps[:, None])[:, None]
 
-    def _outside(self, place: slice, window: int, device: torch.device) -> Tensor:
+    def _outside(self, layer: int, place: slice, window: int | None, device: torch.device) -> Tensor | None:
+        """(rows, 1, N + n) bool: what the rows of a layer that sees `window` tokens do not see, None for nothing."""
+        blind = self.blinds.outside(layer, self.image.length + self.places.longest)
+        blind = None if blind is None else blind[place].to(device)
+        return either(None if window is None else self._too_far(place, window, device), blind)
+
+    def _too_far(self, place: slice, window: int, device: torch.device) -> Tensor:
         """(rows, 1, N + n) bool: what lies too far back for the rows of a layer that sees `window` tokens."""
         rows = self.image.length + self.steps[place].to(device)
         keys = torch.arange(self.image.length + self.places.longest, device=device)

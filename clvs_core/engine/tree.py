@@ -28,7 +28,10 @@ class PromptTree:
             return self.segment.nbytes + sum(q.nbytes for q in self._questions.values())
 
     def ask(self, hf: Any, asked: Sequence[Tail]) -> list[QuestionSegment]:
-        """The segments of these tails under these edits, from memory where possible; each different one is run once."""
+        """The segments of these tails under these edits, from memory where possible; each different one is run once.
+
+        Blinded ones are not kept: there are many of them, and nobody asks for them twice.
+        """
         with self._lock:
             segments = {tail: self._questions[tail] for tail in asked if tail in self._questions}
         edits = list(dict.fromkeys(tail.method for tail in asked))
@@ -36,7 +39,7 @@ class PromptTree:
         missing.sort(key=lambda tail: edits.index(tail.method))  # rows under one edit stand together
         segments.update(zip(missing, question_segments(hf, self.segment, missing), strict=True))
         with self._lock:
-            for tail in dict.fromkeys(asked):
+            for tail in (tail for tail in dict.fromkeys(asked) if tail.blind is None):
                 self._questions[tail] = segments[tail]
                 self._questions.move_to_end(tail)
             while len(self._questions) > _QUESTIONS_KEPT:

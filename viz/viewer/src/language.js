@@ -15,6 +15,7 @@ const ATTRIBUTES = [
   'title',
 ];
 const UNTOUCHED = '[translate="no"], code, pre, script, style, textarea, noscript';
+const MARKS = [' · ', '; ', ': ', ', ']; // between texts that are listed, the widest first
 const MANY = 4000; // texts to remember; the numbers of a scrub would fill any room
 
 /** @type {Map<string, string>} texts that were looked for, and translations, which are not looked for again */
@@ -71,7 +72,16 @@ export function translated(text) {
     if (match)
       return remember(text, t(key, Object.fromEntries(names.map((name, i) => [name, translated(match[i + 1])]))));
   }
-  return remember(text, text);
+  return remember(text, translatedParts(text) ?? text);
+}
+
+/** A list of texts, each translated by itself: "loaded, 8 million weights", "CLVS (from layer 3)"; null if none is known. */
+function translatedParts(text) {
+  const mark = MARKS.find((each) => text.includes(each));
+  const parts = mark ? text.split(mark) : text.match(/^(.+?) \((.+)\)$/s)?.slice(1);
+  const said = parts?.map(translated);
+  if (!said || said.every((part, i) => part === parts[i])) return null;
+  return mark ? said.join(t(mark)) : t('{text} ({more})', { text: said[0], more: said[1] });
 }
 
 /** The same for text with room around it. */

@@ -2,6 +2,7 @@
 // The numbers of what is chosen: weights, scales, colours and curves of the current token, each worked out once.
 
 import { row } from './arrays.js';
+import { t } from './language.js';
 import { TABLES } from './tables.js';
 import { colour, curve, limits, normalise, placeAmong, regionCoverage, signedLimit, sinks, together } from './twins.js';
 import { listed } from './words.js';
@@ -136,7 +137,7 @@ export class Numbers {
   }
 
   followedText() {
-    return listed(this.chosen().names) || 'the whole picture';
+    return listed(this.chosen().names) || t('the whole picture');
   }
 
   curveOf(method) {

@@ -1,6 +1,8 @@
 // @ts-check
 // Where visual tokens lie on the picture.
 
+import { t } from './language.js';
+
 /** The visual token at a point of the picture: {token, row, col, view} or null where the model sees nothing. */
 export function patchAt(views, x, y) {
   for (const view of views) {
@@ -16,16 +18,18 @@ export function patchAt(views, x, y) {
 
 /** Which grid of several this is: "tile 3 of 6", "tiles" or "whole picture"; '' for the only one. */
 export function gridName(views, view) {
-  if (view.kind === 'base') return 'whole picture';
+  if (view.kind === 'base') return t('whole picture');
   const tiles = views.filter((v) => v.kind === 'tiles');
-  return tiles.length > 1 ? `tile ${tiles.indexOf(view) + 1} of ${tiles.length}` : tiles.length ? 'tiles' : '';
+  if (tiles.length > 1) return t('tile {number} of {count}', { number: tiles.indexOf(view) + 1, count: tiles.length });
+  return tiles.length ? t('tiles') : '';
 }
 
 /** Where a visual token lies, in words. */
 export function placeOf(views, token) {
   const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
   const col = view && (token - view.start) % view.stride;
-  if (!view || col >= view.cols) return 'a token outside the grid';
+  if (!view || col >= view.cols) return t('a token outside the grid');
   const name = gridName(views, view);
-  return `${name && `${name}, `}row ${Math.floor((token - view.start) / view.stride) + 1}, column ${col + 1}`;
+  const place = { name, row: Math.floor((token - view.start) / view.stride) + 1, column: col + 1 };
+  return name ? t('{name}, row {row}, column {column}', place) : t('row {row}, column {column}', place);
 }

@@ -2,6 +2,7 @@
 // What the terms of the page mean, and what its keys do.
 
 import { memoryOf } from './acts.js';
+import { t } from './language.js';
 
 export const TIPS = {
   map: 'Each square is one visual token: a patch of the picture. Its colour is the share of its attention that the answering position gives it in this layer; the rest goes to other patches and to the words. A white corner marks a weight beyond the scale.',
@@ -43,11 +44,17 @@ export const SCALES = { shared: 'Shared scale', layer: 'Per layer', map: 'Per ma
 
 /** A tip's text: what it says of a stop or a memory is about the methods that have one. */
 export function tipText(tip, methods) {
+  const text = t(TIPS[tip]);
   const stopping = methods.filter((method) => method.threshold > 0).map((method) => method.label);
-  const who = stopping.join(' and ');
-  if (tip === 'strip' && who) return `${TIPS.strip} ▼ is the layer after which ${who} stopped smoothing.`;
-  const stop = stopping.length > 1 ? 'stop' : 'stops';
-  if (tip === 'unsure' && who) return `${TIPS.unsure} Once it falls below the threshold, ${who} ${stop} smoothing.`;
-  if (tip !== 'memory') return TIPS[tip];
-  return [...methods.filter((method) => method.memory).map(memoryOf), TIPS.memory].join(' ');
+  const who = stopping.reduce((before, last) => (before ? t('{before} and {last}', { before, last }) : last), '');
+  if (tip === 'strip' && who) return `${text} ${t('▼ is the layer after which {who} stopped smoothing.', { who })}`;
+  if (tip === 'unsure' && who) {
+    const stops =
+      stopping.length > 1
+        ? t('Once it falls below the threshold, {who} stop smoothing.', { who })
+        : t('Once it falls below the threshold, {who} stops smoothing.', { who });
+    return `${text} ${stops}`;
+  }
+  if (tip !== 'memory') return text;
+  return [...methods.filter((method) => method.memory).map(memoryOf), text].join(' ');
 }

@@ -3,6 +3,7 @@
 
 import { calm, el } from './dom.js';
 import { drawSample } from './draw/canvas.js';
+import { t } from './language.js';
 import { Store } from './store.js';
 import { Theme } from './theme.js';
 import { tipText } from './tips.js';
@@ -92,7 +93,7 @@ export class Viewer {
       if (payload.status === 'empty') return this.showEmpty(payload.error);
       this.take(payload);
     } catch (error) {
-      this.showEmpty(`This result cannot be shown: ${error.message}`);
+      this.showEmpty(t('This result cannot be shown: {why}', { why: error.message }));
     }
   }
 

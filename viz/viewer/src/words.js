@@ -9,7 +9,7 @@ const END = /^(<\/s>|<eos>|<end_of_turn>|<\|(im_end|endoftext|eot_id)\|>)$/; // 
 
 /** A token's text for people. */
 export function tokenWord(word) {
-  return END.test(word) ? 'end' : word.trim() || '␣';
+  return END.test(word) ? t('end') : word.trim() || '␣';
 }
 
 /** Index of the first token in which two answers differ, or -1. */
@@ -51,9 +51,14 @@ export function share(value) {
   return `${value < 0 ? '−' : ''}${size >= 1 ? size.toFixed(1) : Number(size.toPrecision(2))}\u00a0%`;
 }
 
+/** "the dog, the car and your region": names of what is followed, which are labels here. */
 export function listed(names) {
-  const the = names.map((name) => (name === 'your region' ? name : `the ${name}`));
-  return the.length < 2 ? the.join('') : `${the.slice(0, -1).join(', ')} and ${the[the.length - 1]}`;
+  const [first = '', ...rest] = names.map((name) =>
+    name === 'your region' ? t(name) : t('the {name}', { name: t(name) }),
+  );
+  const last = rest.pop();
+  const before = rest.reduce((some, name) => t('{some}, {name}', { some, name }), first);
+  return last ? t('{before} and {last}', { before, last }) : before;
 }
 
 /** The layer to open at: where the other curve lies farthest above the reference after its peak, else that peak. */
@@ -81,7 +86,9 @@ export function sentence({ names, absent = [], head = null, reference, other }) 
   ];
   const said = second ? t('{first}; {second}.', { first, second }) : t('{first}.', { first });
   const text = head === null ? said : t('In head {head}, {said}', { head: head + 1, said });
-  return absent.length ? t('There is no {object} in the picture. {text}', { object: either(absent), text }) : text;
+  return absent.length
+    ? t('There is no {object} in the picture. {text}', { object: either(absent.map((name) => t(name))), text })
+    : text;
 }
 
 /** "cat", "cat, dog or bird". */

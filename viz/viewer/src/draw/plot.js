@@ -1,6 +1,7 @@
 // @ts-check
 // Curves over the layers.
 
+import { t } from '../language.js';
 import { STYLES } from '../styles.js';
 import { label, level, marker, stopMark } from './canvas.js';
 
@@ -53,7 +54,7 @@ function drawFirsts(ctx, at, { firsts = [], look }) {
   const layers = [...firsts].sort((a, b) => a - b);
   for (const first of layers) level(ctx, at.x(first), at.top, at.x(first), at.bottom, look.muted, [2, 3]);
   if (!layers.length) return;
-  const text = layers.length > 1 ? 'first checks' : 'first check';
+  const text = t(layers.length > 1 ? 'first checks' : 'first check');
   const x = at.x(layers[layers.length - 1]);
   if (x <= at.right - 72 * at.u) label(ctx, text, x + 4, at.top + 4 * at.u, look.muted, 'left', look.paper);
   else label(ctx, text, at.x(layers[0]) - 6, at.top + 4 * at.u, look.muted, 'right', look.paper); // no room beside the last

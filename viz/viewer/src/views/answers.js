@@ -3,6 +3,7 @@
 
 import { actedWords } from '../acts.js';
 import { el, refill } from '../dom.js';
+import { t } from '../language.js';
 import { firstDifference, percent } from '../words.js';
 import { card } from './card.js';
 
@@ -39,9 +40,12 @@ export class Answers {
     this.chips.push(chips);
     const waiting = !method.finished && model.status === 'running';
     const title = el('strong', { text: method.label });
-    const none = el('span', { class: 'cv-quiet', text: waiting ? 'waiting for the first word …' : 'no answer yet' });
+    const none = el('span', { class: 'cv-quiet', text: t(waiting ? 'waiting for the first word …' : 'no answer yet') });
     const caret = waiting && chips.length && el('i', { class: 'cv-caret', 'aria-hidden': 'true' });
-    const about = { 'data-style': String(this.viewer.numbers.place(index)), 'aria-label': `Answer of ${method.label}` };
+    const about = {
+      'data-style': String(this.viewer.numbers.place(index)),
+      'aria-label': t('Answer of {label}', { label: method.label }),
+    };
     return el(
       'article',
       { class: 'cv-answer', ...about },
@@ -55,7 +59,7 @@ export class Answers {
   whoWords(method, index) {
     const { methods, reference } = this.store.model;
     const [several, many] = [methods.length > 1, methods.length > 2];
-    const role = method.name === 'vanilla' ? 'the model as it is' : several ? 'reference' : '';
+    const role = method.name === 'vanilla' ? t('the model as it is') : several ? t('reference') : '';
     const words = [index === reference ? role : '', many ? '' : method.settings].filter(Boolean).join(', ');
     return [
       many && index !== reference && this.comparer(index),
@@ -70,26 +74,32 @@ export class Answers {
       type: 'button',
       text: 'compare',
       'data-focus': String(index),
-      'data-tip': `Compare with ${methods[reference].label}: in the difference map, the band of the curves and the sentence.`,
+      'data-tip': t('Compare with {label}: in the difference map, the band of the curves and the sentence.', {
+        label: methods[reference].label,
+      }),
       onclick: () => this.store.set({ focus: index }),
     });
   }
 
   chip(step, token, differs) {
-    const text = token.text.trim() || (token.text ? '␣' : 'end');
+    const text = token.text.trim() || (token.text ? '␣' : t('end'));
     const chance = percent(token.probability);
     const here = step < this.store.model.steps; // of a long answer only the first maps come while it is written
-    const click = here ? 'Click to show this token in all panels.' : 'Its maps come with the finished answer.';
-    const first = differs ? 'The answers differ from here on. ' : '';
+    const click = t(here ? 'Click to show this token in all panels.' : 'Its maps come with the finished answer.');
+    const first = differs ? `${t('The answers differ from here on.')} ` : '';
+    const named = { text, chance, number: step + 1 };
     const chip = el(
       'button',
       {
         type: 'button',
         class: `cv-token${token.text ? '' : ' cv-end'}${differs ? ' cv-differs' : ''}`,
-        'aria-label': `${text} ${chance}, token ${step + 1}${differs ? ', first difference' : ''}`,
+        translate: 'no',
+        'aria-label': differs
+          ? t('{text} {chance}, token {number}, first difference', named)
+          : t('{text} {chance}, token {number}', named),
         'aria-disabled': here ? null : 'true',
         onclick: () => here && this.store.set({ step }),
-        'data-tip': `${first}Probability ${percent(token.probability, 1)}. ${click}`,
+        'data-tip': `${first}${t('Probability {chance}.', { chance: percent(token.probability, 1) })} ${click}`,
       },
       el('span', { text }),
       ' ',
@@ -121,7 +131,7 @@ export class Answers {
   /** For screen readers. */
   spoken() {
     return this.acted
-      .map((node, i) => node?.textContent && `${this.store.model.methods[i].label}: ${node.textContent.trim()}`)
+      .map((node, i) => node?.textContent && `${t(this.store.model.methods[i].label)}: ${node.textContent.trim()}`)
       .filter(Boolean);
   }
 }

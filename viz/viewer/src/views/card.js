@@ -4,6 +4,7 @@
 
 import { cardParts, CHANGES, doesWords, stageWords } from '../acts.js';
 import { el } from '../dom.js';
+import { t, translated } from '../language.js';
 
 /** opened: keys of the methods whose card is open. */
 export function card(method, depth, opened) {
@@ -21,21 +22,23 @@ function cardWords({ card: about, settings }) {
   const stages = stageWords(about);
   const links = parts.filter(({ paper }) => /^https?:\/\//.test(paper)).map((part) => paperLink(part, several));
   return [
-    ...parts.map((part) => el('p', { text: several ? `${part.label}: ${part.summary}` : part.summary })),
+    ...parts.map((part) => el('p', { text: several ? `${part.label}: ${t(part.summary)}` : part.summary })),
     stages && el('p', { class: 'cv-quiet', text: stages }),
-    settings && el('p', { class: 'cv-quiet', text: `Settings: ${settings}.` }),
+    settings && el('p', { class: 'cv-quiet', text: t('Settings: {settings}.', { settings: translated(settings) }) }),
     links.length && el('p', { class: 'cv-papers' }, ...links),
   ];
 }
 
 function paperLink(part, several) {
-  const host = part.paper.split('/')[2].replace(/^www\./, '');
+  const about = { label: part.label, host: part.paper.split('/')[2].replace(/^www\./, '') };
   return el('a', {
     href: part.paper,
     target: '_blank',
     rel: 'noopener noreferrer',
-    text: `${several ? `${part.label} at` : 'Read more at'} ${host}`,
-    'aria-label': `${several ? part.label : 'Read more'} at ${host}, opens in a new tab`,
+    text: several ? t('{label} at {host}', about) : t('Read more at {host}', about),
+    'aria-label': several
+      ? t('{label} at {host}, opens in a new tab', about)
+      : t('Read more at {host}, opens in a new tab', about),
   });
 }
 

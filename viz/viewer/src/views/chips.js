@@ -2,6 +2,7 @@
 // The objects to follow, and the tools to draw one.
 
 import { calm, el, refill } from '../dom.js';
+import { t } from '../language.js';
 import { TIPS } from '../tips.js';
 import { percent } from '../words.js';
 
@@ -21,7 +22,7 @@ export class Chips {
     const clear = { 'aria-label': 'Clear your region', onclick: () => this.store.setRegion(null) };
     if (state.region) chips.push(this.chip('your region ×', true, clear));
     refill(viewer.$('chips'), [...chips, this.tool('box', '+ box'), this.tool('polygon', '+ freehand')]);
-    const title = `Attention on ${viewer.numbers.followedText()}`;
+    const title = t('Attention on {what}', { what: viewer.numbers.followedText() });
     viewer.$('curve-title').replaceChildren(viewer.term('span', title, 'curve'));
     viewer.root.dataset.draw = state.draw || '';
   }
@@ -31,10 +32,13 @@ export class Chips {
   }
 
   object(object) {
-    const seen = object.seen < 0.995 ? `, ${percent(object.seen)} of it seen by the model` : '';
+    const values = { area: percent(object.area), seen: percent(object.seen) };
     return this.chip(object.name, this.store.isOn(object), {
       onclick: () => this.store.toggleObject(object),
-      'data-tip': `${percent(object.area)} of the picture${seen}.`,
+      'data-tip':
+        object.seen < 0.995
+          ? t('{area} of the picture, {seen} of it seen by the model.', values)
+          : t('{area} of the picture.', values),
     });
   }
 
@@ -57,6 +61,6 @@ export class Chips {
 
   hint() {
     const what = HINTS[this.store.state.draw];
-    return what && `${what} Esc cancels.`;
+    return what && `${t(what)} ${t('Esc cancels.')}`;
   }
 }

@@ -28,7 +28,7 @@ export class Contrast {
     const { model, state } = this.store;
     const columns = ['Next word', ...contrastHeads(method.contrast?.against ?? method.card.contrast)];
     const rows = (method.contrast?.steps[state.step] || []).map(([word, ...chances]) =>
-      el('tr', {}, el('th', { scope: 'row', text: tokenWord(word) }), ...chances.map(chanceCell)),
+      el('tr', {}, el('th', { scope: 'row', text: tokenWord(word), translate: 'no' }), ...chances.map(chanceCell)),
     );
     const waits = model.status === 'running' && !method.tokens.length;
     const why = waits ? 'waiting for the first word …' : 'This answer ended before this token.';

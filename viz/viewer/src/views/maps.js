@@ -1,10 +1,11 @@
 // @ts-check
 // The maps of the current layer: one for each method, and their difference.
 
-import { counted } from '../acts.js';
+import { sinkCount } from '../acts.js';
 import { el } from '../dom.js';
 import { drawBar, prepare } from '../draw/canvas.js';
 import { drawMap, mutedPicture } from '../draw/map.js';
+import { t } from '../language.js';
 import { placeOf } from '../places.js';
 import { DIVERGING } from '../styles.js';
 import { TABLES } from '../tables.js';
@@ -57,8 +58,8 @@ export class Maps {
       ['corner', 'beyond the scale'],
       unseen && ['hatch', 'never seen by the model'],
       state.rings && this.sinkSwitch() && ['ring', 'sink tokens'],
-      signed && ['more', `${model.methods[state.focus].label} looks more`],
-      signed && ['less', `${model.methods[model.reference].label} looks more`],
+      signed && ['more', t('{label} looks more', { label: model.methods[state.focus].label })],
+      signed && ['less', t('{label} looks more', { label: model.methods[model.reference].label })],
     ].filter(Boolean);
     return el('p', { class: 'cv-key' }, ...items.map(([kind, text]) => el('span', { 'data-kind': kind, text })));
   }
@@ -152,9 +153,9 @@ export class Maps {
     map.painted = key;
     const times = (value) => `${Number((value * this.store.model.visual).toPrecision(3))}×`;
     const write = (value) => (scale === 'uniform' ? times(Math.abs(value)) : share(Math.abs(value)));
-    const bent = power < 1 ? `, power ${power}` : '';
+    const unit = t(scale === 'uniform' ? '× an even look' : 'of all attention');
     map.low.textContent = map.values ? `${signed && high > 0 ? '−' : ''}${write(low)}` : '';
-    map.middle.textContent = signed ? '0' : (scale === 'uniform' ? '× an even look' : 'of all attention') + bent;
+    map.middle.textContent = signed ? '0' : power < 1 ? t('{unit}, power {power}', { unit, power }) : unit;
     map.high.textContent = map.values ? `${signed ? '+' : ''}${write(high)}` : '';
   }
 
@@ -165,15 +166,20 @@ export class Maps {
   }
 
   mapText({ name, values, method }) {
-    if (!values) return `${name}: nothing recorded at this token.`;
+    if (!values) return t('{name}: nothing recorded at this token.', { name: t(name) });
     let best = 0;
     for (let i = 1; i < values.length; i++) if (!(Math.abs(values[i]) <= Math.abs(values[best]))) best = i;
     const where = placeOf(this.store.model.views, best);
     const total = values.reduce((a, b) => a + (b || 0), 0);
-    const mass = method === null ? '' : ` ${percent(total)} of all attention is on the picture;`;
-    const what = method === null ? 'largest change' : 'strongest';
-    const strongest = `${what} at ${where} (${share(values[best])}).`;
-    return `${name}, layer ${this.store.state.layer + 1}:${mass} ${strongest}${this.sinkText(method)}`;
+    const about = { name: t(name), layer: this.store.state.layer + 1, where, share: share(values[best]) };
+    const text =
+      method === null
+        ? t('{name}, layer {layer}: largest change at {where} ({share}).', about)
+        : t('{name}, layer {layer}: {total} of all attention is on the picture; strongest at {where} ({share}).', {
+            ...about,
+            total: percent(total),
+          });
+    return text + this.sinkText(method);
   }
 
   /** How many sink tokens, and where the first few lie. */
@@ -182,6 +188,7 @@ export class Maps {
     if (!tokens.length) return '';
     const some = tokens.slice(0, 4).map((token) => placeOf(this.store.model.views, token));
     const rest = tokens.length - some.length;
-    return ` ${counted(tokens.length, 'sink token')}: ${some.join('; ')}${rest ? `; and ${rest} more` : ''}.`;
+    const values = { sinks: sinkCount(tokens.length), places: some.join('; '), rest };
+    return rest > 0 ? ` ${t('{sinks}: {places}; and {rest} more.', values)}` : ` ${t('{sinks}: {places}.', values)}`;
   }
 }

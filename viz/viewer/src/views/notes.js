@@ -2,6 +2,7 @@
 // What has to be said, and how far it is. What can be pressed stays the same element while only words change.
 
 import { el, refill } from '../dom.js';
+import { t, translated } from '../language.js';
 
 export class Notes {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -14,8 +15,8 @@ export class Notes {
   build() {
     const { notes = [], progress, steps, methods, status, offer, halts } = this.store.model;
     const later = status === 'running' && steps && methods.some((method) => method.tokens.length > steps);
-    const wait = later ? ` Maps beyond token ${steps} come with the finished answer.` : '';
-    const far = `${progress || ''}${wait}`.trim();
+    const wait = later ? ` ${t('Maps beyond token {steps} come with the finished answer.', { steps })}` : '';
+    const far = `${translated(progress || '')}${wait}`.trim();
     const shape = JSON.stringify([notes, offer, Boolean(far), halts]);
     if (shape !== this.shape) {
       this.shape = shape;
@@ -39,12 +40,14 @@ export class Notes {
   offerer(offer) {
     if (!offer?.name) return null;
     const { name, label, asks } = offer;
-    return this.button(`Use ${label}${asks ? '…' : ''}`, asks ? 'ask' : 'pick', { name });
+    return this.button(asks ? t('Use {label}…', { label }) : t('Use {label}', { label }), asks ? 'ask' : 'pick', {
+      name,
+    });
   }
 
   /** The sentence about that model, which keeps its room while `line`, how far something is, stands in its place. */
   offered(offer, line) {
-    const about = el('p', {}, el('span', { text: `${offer.text} ` }), this.offerer(offer));
+    const about = el('p', {}, el('span', { text: `${translated(offer.text)} ` }), this.offerer(offer));
     return el('div', { class: 'cv-offer' }, about, line);
   }
 }

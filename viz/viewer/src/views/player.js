@@ -2,6 +2,7 @@
 // Through the layers: the slider, the play button, the keys.
 
 import { calm, el } from '../dom.js';
+import { t } from '../language.js';
 import { MODES } from '../styles.js';
 import { share } from '../words.js';
 
@@ -64,7 +65,8 @@ export class Player {
       .map(({ label }, i) => `${label} ${share(curves[i]?.[state.layer] ?? null)}`)
       .join(', ');
     const followed = this.viewer.numbers.followedText();
-    return `Layer ${state.layer + 1} of ${model.layers}, attention on ${followed}: ${shares}`;
+    const values = { layer: state.layer + 1, layers: model.layers, followed, shares };
+    return t('Layer {layer} of {layers}, attention on {followed}: {shares}', values);
   }
 
   // ---- keys --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import { gain } from '../twins.js';
 import { endedText, gainText, share, ticks } from '../words.js';
 import { drag } from './drag.js';
 
-const AXIS = { least: 40, gap: 12 }; // pixels: left of the axes, and between their labels and them
+const [LEAST, AIR] = [40, 12]; // pixels: left of the axes, and between its labels and them
 
 export class Plots {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -44,7 +44,7 @@ export class Plots {
   /** Room for the axes' labels, the same for all plots: a layer stands at one place in each. */
   left(plots) {
     const texts = plots.flatMap(({ marks, format }) => marks.map(format));
-    return Math.max(AXIS.least, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + AXIS.gap);
+    return Math.max(LEAST, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + AIR);
   }
 
   /** Of the answers that have ended before this token there are no lines. */
@@ -77,7 +77,7 @@ export class Plots {
     const checked = methods.filter(({ threshold }) => threshold > 0); // 0 never stops
     const thresholds = [...new Set(checked.map(({ threshold }) => threshold))].map((value) => ({
       value,
-      text: `stop below ${Number(value.toFixed(3))}`,
+      text: t('stop below {value}', { value: Number(value.toFixed(3)) }),
       colour: this.viewer.look().muted,
     }));
     const firsts = new Set(checked.map((method) => method.first_check));
@@ -103,7 +103,8 @@ export class Plots {
     const line = name === 'curve' ? this.attentionText : this.uncertaintyText;
     const lines = this.store.model.methods.map(({ label }, i) => `${label} ${line.call(this, i, layer)}`);
     const place = box.getBoundingClientRect();
-    return tip.at(`Layer ${layer + 1}\n${lines.join('\n')}`, place.left + box.at.x(layer), place.bottom - 4, true);
+    const head = t('Layer {layer}', { layer: layer + 1 });
+    return tip.at([head, ...lines].join('\n'), place.left + box.at.x(layer), place.bottom - 4, true);
   }
 
   uncertaintyText(method, layer) {
@@ -114,16 +115,20 @@ export class Plots {
     const { reference } = this.store.model;
     const curves = this.viewer.curves();
     const more = method === reference ? null : gain(curves[method][layer], curves[reference][layer]);
-    return share(curves[method][layer]) + (more ? ` (${gainText(more)})` : '');
+    const value = share(curves[method][layer]);
+    return more ? t('{text} ({more})', { text: value, more: gainText(more) }) : value;
   }
 
   // ---- for screen readers ------------------------------------------------------------------------------------------
 
   describe() {
     const say = (name, text) => this.viewer.$(name).firstChild.setAttribute('aria-label', text);
-    const table = 'The numbers are in the table below.';
+    const table = t('The numbers are in the table below.');
     const followed = this.viewer.numbers.followedText();
-    say('curve', `Attention on ${followed} by layer. ${this.viewer.$('summary').textContent} ${table}`);
-    say('unsure', `Uncertainty by layer. ${this.viewer.$('lens').textContent} ${table}`);
+    say(
+      'curve',
+      `${t('Attention on {what} by layer.', { what: followed })} ${this.viewer.$('summary').textContent} ${table}`,
+    );
+    say('unsure', `${t('Uncertainty by layer.')} ${this.viewer.$('lens').textContent} ${table}`);
   }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The pointer on a map: it reads a patch, or draws a region.
 
+import { t } from '../language.js';
 import { gridName, patchAt } from '../places.js';
 import { percent, share } from '../words.js';
 
@@ -96,18 +97,24 @@ export class Pointer {
     const lines = model.methods.map(({ label }, i) => `${label} ${this.weightText(weights[i], token)}`);
     if (state.focus >= 0 && this.numbers.difference()[state.layer]) {
       const change = weights[state.focus][token] - weights[model.reference][token];
-      lines.push(`Difference ${change > 0 ? '+' : ''}${share(change)}`);
+      lines.push(t('Difference {change}', { change: `${change > 0 ? '+' : ''}${share(change)}` }));
     }
     for (const { label, sinks } of state.rings ? this.numbers.sinkMethods() : [])
-      if (sinks[state.layer]?.includes(token)) lines.push(`A sink token of ${label} in this layer`);
+      if (sinks[state.layer]?.includes(token)) lines.push(t('A sink token of {label} in this layer', { label }));
     const grid = gridName(model.views, view);
-    const name = grid ? `${grid[0].toUpperCase()}${grid.slice(1)} · patch` : 'Patch';
-    return `${name} ${row + 1}, ${col + 1} · visual token ${token}\n${lines.join('\n')}`;
+    const values = { grid: grid && `${grid[0].toUpperCase()}${grid.slice(1)}`, row: row + 1, col: col + 1, token };
+    const name = grid
+      ? t('{grid} · patch {row}, {col} · visual token {token}', values)
+      : t('Patch {row}, {col} · visual token {token}', values);
+    return [name, ...lines].join('\n');
   }
 
   weightText(values, token) {
     if (!values) return '–';
     const part = values[token] / values.reduce((a, b) => a + b, 0);
-    return `${share(values[token])} of all its attention (${percent(part, 1)} of what falls on the picture)`;
+    return t('{share} of all its attention ({part} of what falls on the picture)', {
+      share: share(values[token]),
+      part: percent(part, 1),
+    });
   }
 }

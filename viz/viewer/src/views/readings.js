@@ -32,10 +32,14 @@ export class Readings {
     const { model, state } = this.store;
     if (!model.layers) return 'Waiting for the first token';
     const text = model.methods[model.reference]?.tokens[state.step]?.text;
-    const named = text === '' ? ' (end)' : text ? ` “${text.trim()}”` : '';
-    const mean = this.numbers.head() === null;
-    const heads = mean ? `mean of ${model.heads || ''} heads` : `head ${state.head + 1} of ${model.heads}`;
-    return `Layer ${state.layer + 1} of ${model.layers} · token ${state.step + 1}${named} · ${heads}`;
+    const named = text === '' ? ` (${t('end')})` : text ? ` “${text.trim()}”` : '';
+    const count = model.heads || '';
+    const heads =
+      this.numbers.head() === null
+        ? t('mean of {count} heads', { count })
+        : t('head {head} of {count}', { head: state.head + 1, count });
+    const where = t('Layer {layer} of {layers}', { layer: state.layer + 1, layers: model.layers });
+    return `${where} · ${t('token {number}', { number: state.step + 1 })}${named} · ${heads}`;
   }
 
   /** For screen readers, once the cursor has rested. */
@@ -43,7 +47,7 @@ export class Readings {
     const { viewer } = this;
     if (!this.store.model?.layers) return;
     const words = [viewer.chips.hint() || viewer.player.spoken(), ...viewer.answers.spoken()];
-    viewer.$('live').textContent = words.join('. ');
+    viewer.$('live').textContent = words.join(t('. '));
     for (const view of [viewer.strip, viewer.maps, viewer.plots]) view.describe();
   }
 
@@ -66,7 +70,7 @@ export class Readings {
 
   drawStats(curves) {
     const column = (text) => el('th', { text, scope: 'col' });
-    const here = `Layer ${this.store.state.layer + 1}`;
+    const here = t('Layer {layer}', { layer: this.store.state.layer + 1 });
     const terms = [this.viewer.term('th', 'Left at the end', 'left'), this.viewer.term('th', 'Gain here', 'gain')];
     const head = el('tr', {}, ...['Method', here, 'Peak'].map(column), ...terms);
     const rows = this.store.model.methods.map((_, i) => this.statsRow(curves, i));
@@ -94,7 +98,7 @@ export class Readings {
       {},
       name,
       el('td', { text: percent(value, 1) }),
-      el('td', { text: sum ? `${percent(sum.value, 1)} at ${sum.peak + 1}` : '–' }),
+      el('td', { text: sum ? t('{share} at {layer}', { share: percent(sum.value, 1), layer: sum.peak + 1 }) : '–' }),
       el('td', { text: sum ? percent(sum.left) : '–' }),
       el('td', gained || { text: '–' }),
     );
@@ -109,9 +113,17 @@ export class Readings {
       if (value === null && !words) return [];
       const likely = (words || []).map(([word, chance]) => `${tokenWord(word)} ${percent(chance)}`).join(' · ');
       const number = el('span', { text: value === null ? '' : value.toFixed(2) });
-      return [el('p', {}, this.viewer.sample(i), number, el('span', { text: likely ? `would say ${likely}` : '' }))];
+      return [
+        el(
+          'p',
+          {},
+          this.viewer.sample(i),
+          number,
+          el('span', { text: likely && t('would say {likely}', { likely }), translate: 'no' }),
+        ),
+      ];
     });
-    const none = el('p', { class: 'cv-quiet', text: `Not measured at layer ${state.layer + 1}.` });
+    const none = el('p', { class: 'cv-quiet', text: t('Not measured at layer {layer}.', { layer: state.layer + 1 }) });
     this.viewer.$('lens').replaceChildren(...(lines.length ? lines : [none]));
   }
 
@@ -132,10 +144,13 @@ export class Readings {
     const { step } = this.store.state;
     const acted = heads?.[step];
     return [
-      { name: 'attention', read: (layer) => share(values[layer]) },
-      { name: 'uncertainty', read: (layer) => uncertainty[step]?.[layer]?.toFixed(3) ?? '–' },
-      sinks && { name: 'sink tokens', read: (layer) => String(sinks[layer]?.length ?? 0) },
-      acted && { name: `heads ${card.acted}`, read: (layer) => acted[layer].map((head) => head + 1).join(', ') || '–' },
+      { name: t('attention'), read: (layer) => share(values[layer]) },
+      { name: t('uncertainty'), read: (layer) => uncertainty[step]?.[layer]?.toFixed(3) ?? '–' },
+      sinks && { name: t('sink tokens'), read: (layer) => String(sinks[layer]?.length ?? 0) },
+      acted && {
+        name: t('heads {acted}', { acted: t(card.acted) }),
+        read: (layer) => acted[layer].map((head) => head + 1).join(', ') || '–',
+      },
     ]
       .filter(Boolean)
       .map(({ name, read }) => ({ name: `${label}: ${name}`, read }));

@@ -5,6 +5,7 @@ import { cardParts, headsText, memoryOf } from '../acts.js';
 import { el } from '../dom.js';
 import { drawMark, prepare } from '../draw/canvas.js';
 import { drawStrip, headHeight } from '../draw/strip.js';
+import { t } from '../language.js';
 import { TIPS, tipText } from '../tips.js';
 import { TABLES } from '../tables.js';
 import { limits } from '../twins.js';
@@ -113,7 +114,7 @@ export class Strip {
       this.row(method, i, {
         label: method.label,
         short: method.label.split(' (')[0],
-        title: `${method.label}. ${tip}`,
+        title: `${method.label}${t('. ')}${tip}`,
         layers: this.numbers.shown()[i],
         paint: (layer) => this.numbers.painter(this.numbers.limitsOf(i, layer), true),
         stop: this.numbers.stop(i),
@@ -132,8 +133,9 @@ export class Strip {
       if (!arrays[`memory/${method.key}`]) return [];
       const layers = this.numbers.memory(method);
       const paint = this.numbers.painter(limits([layers], 'shared', 0, 0, visual), true);
-      const title = `${memoryOf(method)} ${TIPS.memory}`;
-      const about = { label: `${method.label} memory`, short: 'memory', title, layers, paint: () => paint };
+      const title = `${memoryOf(method)} ${t(TIPS.memory)}`;
+      const label = t('{label} memory', { label: method.label });
+      const about = { label, short: 'memory', title, layers, paint: () => paint };
       return [this.row(method, i, about)];
     });
   }
@@ -143,9 +145,18 @@ export class Strip {
     return this.store.model.methods.flatMap((method, i) => {
       if (!method.card?.records.includes('acted_heads')) return [];
       const { label, card, heads } = method;
-      const title = `Heads of each layer, first to last; filled: ${card.acted} by ${label} at this token.`;
+      const values = { label, acted: t(card.acted) };
+      const title = t('Heads of each layer, first to last; filled: {acted} by {label} at this token.', values);
       const acted = heads?.[this.store.state.step] || [];
-      const about = { label: `${label} heads`, short: 'heads', title, name: label, acted, verb: card.acted, count };
+      const about = {
+        label: t('{label} heads', values),
+        short: 'heads',
+        title,
+        name: label,
+        acted,
+        verb: card.acted,
+        count,
+      };
       return [this.row(method, i, { ...about, height: count * headHeight(count) })];
     });
   }
@@ -161,9 +172,10 @@ export class Strip {
     const column = Math.floor((event.clientX - box.left) / this.column);
     const layer = Math.max(0, Math.min(this.store.model.layers - 1, column));
     const head = Math.min(row.count - 1, Math.floor((y - row.y) / headHeight(row.count)));
-    const what = row.acted[layer]?.includes(head) ? row.verb : 'left as it is';
+    const what = t(row.acted[layer]?.includes(head) ? row.verb : 'left as it is');
     this.reading = true;
-    const text = `${row.name}: layer ${layer + 1}, head ${head + 1} ${what}`;
+    const values = { label: row.name, layer: layer + 1, head: head + 1, what };
+    const text = t('{label}: layer {layer}, head {head} {what}', values);
     return this.viewer.tip.at(text, event.clientX, event.clientY);
   }
 
@@ -177,9 +189,10 @@ export class Strip {
     const { model, state } = this.store;
     const words = model.methods
       .filter(({ heads }) => heads?.[state.step])
-      .map(
-        ({ card, label, heads }) => ` Heads ${card.acted} by ${label} at this token: ${headsText(heads[state.step])}.`,
-      );
-    this.canvas.setAttribute('aria-label', `Attention maps of every layer.${words.join('')}`);
+      .map(({ card, label, heads }) => {
+        const values = { label, acted: t(card.acted), heads: headsText(heads[state.step]) };
+        return t('Heads {acted} by {label} at this token: {heads}.', values);
+      });
+    this.canvas.setAttribute('aria-label', [t('Attention maps of every layer.'), ...words].join(' '));
   }
 }

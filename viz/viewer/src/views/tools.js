@@ -2,6 +2,7 @@
 // The controls above the maps: scale, head, grid, display, keys.
 
 import { el } from '../dom.js';
+import { t } from '../language.js';
 import { MAPS } from '../styles.js';
 import { KEYS, SCALES, TIPS, tipText } from '../tips.js';
 
@@ -42,7 +43,10 @@ export class Tools {
   }
 
   heads(many) {
-    const options = [['', 'Mean of heads'], ...Array.from({ length: many }, (_, i) => [String(i), `Head ${i + 1}`])];
+    const options = [
+      ['', 'Mean of heads'],
+      ...Array.from({ length: many }, (_, i) => [String(i), t('Head {head}', { head: i + 1 })]),
+    ];
     const head = this.select('Head', 'head', options, many ? TIPS.head : TIPS.noHead);
     head.lastElementChild.disabled = !many; // it keeps its place
     return head;
@@ -103,7 +107,8 @@ export class Tools {
       if (input.type === 'checkbox') input.checked = value;
       else input.value = value === null ? '' : String(value);
       if (input.type !== 'range') continue;
-      const words = input.dataset.name === 'sinks' ? (value ? `${value} strongest` : 'none') : String(value);
+      const words =
+        input.dataset.name === 'sinks' ? (value ? t('{count} strongest', { count: value }) : t('none')) : String(value);
       input.setAttribute('aria-valuetext', words);
       input.previousSibling.dataset.value = words;
     }
