@@ -18,7 +18,7 @@ import { startLayer } from './words.js';
  * steps: of the longest answer whose maps are there; reference: the method that others are compared with.
  */
 
-const LINKED = ['layer', 'step', 'scale', 'power', 'cmap', 'smooth', 'contours', 'sinks', 'head', 'memory'];
+const LINKED = ['layer', 'step', 'scale', 'power', 'cmap', 'smooth', 'contours', 'sinks', 'head', 'memory', 'closer'];
 
 export class Store {
   constructor(onEvent) {
@@ -46,6 +46,7 @@ export class Store {
       rings: true,
       grid: 'tiles',
       focus: 1,
+      closer: '', // the panel below that is open
       on: {},
       region: null,
       sketch: null,

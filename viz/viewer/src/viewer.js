@@ -9,6 +9,7 @@ import { Theme } from './theme.js';
 import { tipText } from './tips.js';
 import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
+import { Closer } from './views/closer.js';
 import { Contrast } from './views/contrast.js';
 import { Maps } from './views/maps.js';
 import { Notes } from './views/notes.js';
@@ -42,6 +43,7 @@ export class Viewer {
     this.plots = new Plots(this);
     this.readings = new Readings(this);
     this.contrast = new Contrast(this);
+    this.closer = new Closer(this);
     this.store.heard = (moved, names) => this.follow(moved, names);
     this.listen();
     this.update(payload);
@@ -193,6 +195,7 @@ export class Viewer {
     this.root.style.setProperty('--cv-layers', String(this.model.layers));
     this.strip.mark();
     this.readings.draw();
+    this.closer.draw();
   }
 
   // ---- what every part shares --------------------------------------------------------------------------------------
