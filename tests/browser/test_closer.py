@@ -112,13 +112,13 @@ def test_on_a_phone_no_cell_is_smaller_than_a_finger_needs_and_nothing_sticks_ou
 def test_nothing_moves_while_scrubbing_with_a_panel_open(show):
     page = show()
     tab(page, "Heads").click()
-    place = "[...document.querySelectorAll('.cv-panel, .cv-cell')].map((n) => Object.values(n.getBoundingClientRect().toJSON()))"
+    boxes = "[...document.querySelectorAll('.cv-panel, .cv-cell')].map((node) => node.getBoundingClientRect().toJSON())"
     page.evaluate(f"{APP}.goto(0)")
     page.evaluate(SETTLED)
-    before = page.evaluate(place)
+    before = page.evaluate(boxes)
     page.evaluate(f"{APP}.goto(5)")
     page.evaluate(SETTLED)
-    assert page.evaluate(place) == before
+    assert page.evaluate(boxes) == before
 
 
 def test_an_answer_that_has_ended_is_said_on_map_table_and_in_the_summary(show):
