@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from PIL import Image
 
@@ -65,3 +67,10 @@ def test_a_broken_region_is_no_region(desks, data):
     session = Session(region={"box": [0, 0, 1, 1]})
     objects.set_region(session, event(**data))
     assert session.region == {}
+
+
+def test_an_object_goes_by_the_questions_word():
+    found = SimpleNamespace(objects=[SimpleNamespace(name=name) for name in ("sports ball", "couch", "dog")])
+    question = "Is the Ball near the sofa, the ball or the dogs?"
+    words = objects.called(SimpleNamespace(question=question, seen=found))
+    assert words == {"sports ball": "ball", "couch": "sofa", "dog": "dogs"}

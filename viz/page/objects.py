@@ -15,6 +15,7 @@ from pydantic import Field
 import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
+from clvs_core.objects.words import mentions
 from clvs_core.untrusted import Number, checked
 from viz.page import events, limits
 from viz.page.session import Result, Session
@@ -71,6 +72,12 @@ def absent(result: Result, categories: Collection[str]) -> list[str]:
     """
     there = {item.name for item in result.picture.objects}
     return [name for name in mentioned(result.question, categories) if name not in there] if there else []
+
+
+def called(result: Result) -> dict[str, str]:
+    """What the question calls objects, by their names: "ball" for "sports ball"; the first word where it has two."""
+    found = mentions(result.question, [item.name for item in result.seen.objects])
+    return {name: result.question[start:end].lower() for name, start, end in reversed(found)}
 
 
 def _region(data: Any) -> dict[str, Any]:

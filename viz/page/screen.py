@@ -91,7 +91,7 @@ class Screen:
         on = objects.named(result) if session.region else objects.switched_on(session, result)
         more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
         expected = self.library.expected(result.picture.path, result.question)
-        return add(build(comparison), result.seen, on) | more | {"expected": expected}
+        return add(build(comparison), result.seen, on, objects.called(result)) | more | {"expected": expected}
 
     def comparison(self, result: Result, **more: Any) -> Comparison:
         """What the viewer is to show of a result. more: further parts of the comparison."""
