@@ -15,6 +15,7 @@ from clvs_core.cli.main import parser as clvs
 from viz.page.api import endpoints
 from viz.page.main import gr
 from viz.page.main import parser as explorer
+from viz.viewer import view
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"
@@ -23,7 +24,21 @@ BEGIN, END = "<!-- from here on written by: python -m tests.documents -->\n", "<
 
 def reference() -> str:
     """The generated part of docs/reference.md."""
-    return "\n".join([*_commands(clvs()), *_program(explorer("clvs-explorer")), *_endpoints()])
+    return "\n".join([*_view(), *_commands(clvs()), *_program(explorer("clvs-explorer")), *_endpoints()])
+
+
+def _view() -> Iterator[str]:
+    """The view's part of a link."""
+    yield "## The view in a link\n\nWhat is left out is as the page starts.\n"
+    yield "| | | |\n|---|---|---|"
+    for name, kind in view.KINDS.items():
+        yield f"| `{name}` | {_cell(view.ABOUT[name])} | {_cell(kind.told)}{_usual(name, kind)} |"
+    yield ""
+
+
+def _usual(name: str, kind: view.Kind) -> str:
+    """Where a choice starts, if that is anything that a link could write."""
+    return "" if view.USUAL[name] in (None, "") else f" (default {kind.written(view.USUAL[name])})"
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -13,6 +13,7 @@ from clvs_core.methods import Editor, Method
 from tests import documents
 from viz import scales
 from viz.page import links
+from viz.viewer.view import View
 
 ROOT = documents.ROOT
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "assets/recipes/README.md"]
@@ -45,10 +46,10 @@ def test_every_variable_that_is_read_is_told():
 
 
 def test_every_part_of_a_link_is_told():
-    view = {"layer": 3, "step": 1, "scale": next(iter(scales.MODES)), "cmap": next(iter(scales.MAPS))}
+    view = View(layer=3, step=1, scale=scales.MODES[-1], cmap=scales.MAPS[-1], on=(), region={"box": [0, 0, 1, 1]})
     link = links.Link("kite-weather", "Where?", ("clvs:alpha=0.7",), "scenes", 4, view, "one-word")
     names = {name for name, _ in parse_qsl(links.query(link))}
-    assert names >= {"scene", "q", "method", "alone", "cmap"}
+    assert names >= {"scene", "q", "method", "alone", "cmap", "region"}
     assert not {name for name in names if not re.search(rf"[`?&]{name}[`=]", text("docs/reference.md"))}
 
 

@@ -8,6 +8,7 @@ import { bytes, decode, float16 } from '../../viz/viewer/src/arrays.js';
 import { patchAt } from '../../viz/viewer/src/places.js';
 import { TABLES } from '../../viz/viewer/src/tables.js';
 import * as twins from '../../viz/viewer/src/twins.js';
+import { linkText, spelledView, usualView } from '../../viz/viewer/src/view.js';
 
 const python = JSON.parse(readFileSync(process.env.TWINS, 'utf8'));
 const { colour, normalise, normaliseSigned } = twins;
@@ -88,3 +89,9 @@ test('the patch under a point', () => {
   const { row, col, token } = patchAt(python.crop, 33, 95);
   assert.deepEqual({ row, col, token }, { row: 5, col: 0, token: 30 });
 });
+
+for (const { view, text } of python.views) {
+  test(`a view is spelled as in Python: ${text}`, () => assert.equal(linkText(spelledView(view)), text));
+}
+
+test('a page starts with nothing to spell', () => assert.deepEqual(spelledView(usualView()), []));

@@ -7,7 +7,6 @@ import io
 import json
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from viz.page.downloads import KINDS, Exports
 from viz.page.models import Models
 from viz.page.session import Session
 from viz.viewer.payload import decode
+from viz.viewer.view import View
 
 TOKENS = 3
 REGION = [100, 20, 250, 150]
@@ -124,11 +124,10 @@ def test_streams_in_the_page(page):
 def check_curves(desks, session, payload):
     """Curves of the annotated dog, of a drawn region and of the picture, as in the download."""
     assert [(item["name"], item["on"]) for item in payload["objects"]] == [("dog", True)]
-    objects.set_region(session, SimpleNamespace(_data={"box": REGION}))
-    objects.switch(session, SimpleNamespace(_data={"on": []}))
+    view = View(region={"box": REGION})
     result = session.result
-    (region,) = objects.followed(session, result)
-    text = Exports(desks).make(session, "numbers.csv", {}).decode()
+    (region,) = objects.followed(result, view)
+    text = Exports(desks).make(session, "numbers.csv", view).decode()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * TOKENS * payload["layers"]
     numbers = {name: np.array([float(row[name]) for row in rows]) for name in ("picture", "dog", "region", "followed")}
@@ -165,4 +164,4 @@ def test_every_download_of_a_tiled_family(page):
     ask(desks, session)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "npz": b"PK", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
     for kind in KINDS:
-        assert Exports(desks).make(session, kind, {}).startswith(starts[kind.rpartition(".")[2]])
+        assert Exports(desks).make(session, kind, View()).startswith(starts[kind.rpartition(".")[2]])

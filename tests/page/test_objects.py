@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from tests.page.acts import controls, event, run
+from tests.page.acts import controls, run
 from viz.page import objects
 from viz.page.session import Session
+from viz.viewer.view import View
 
 
 def test_the_question_picks_the_key_objects(desks):
@@ -17,13 +18,18 @@ def test_the_question_picks_the_key_objects(desks):
     assert {item["name"]: item["on"] for item in last["objects"]} == {"car": False, "dog": True}
 
 
-def test_a_switched_object_stays_for_a_setting_and_not_for_a_new_question(desks):
+def test_the_page_alone_knows_what_is_followed(desks):
+    """A payload says what the question names, whatever was followed before: the viewer keeps what was switched."""
     session = Session()
     run(desks, session)
-    objects.switch(session, event(on=["car"]))
+    result, region = session.result, {"box": [0, 0, 50, 50]}
+    assert [item.name for item in objects.followed(result, View())] == ["dog"]
+    assert [item.name for item in objects.followed(result, View(on=("car", "unicorn")))] == ["car"]
+    assert [item.name for item in objects.followed(result, View(on=()))] == []
+    assert [item.name for item in objects.followed(result, View(region=region))] == ["region"]
+    assert [item.name for item in objects.followed(result, View(on=("dog",), region=region))] == ["dog", "region"]
     moved = desks.answering.adjust(session, *controls(clvs="alpha=0.5"))
-    assert {item["name"] for item in moved["objects"] if item["on"]} == {"car"}
-    assert {item["name"] for item in run(desks, session)[-1]["objects"] if item["on"]} == {"dog"}
+    assert {item["name"] for item in moved["objects"] if item["on"]} == {"dog"}
 
 
 @pytest.mark.parametrize(("question", "absent"), [
@@ -42,31 +48,6 @@ def test_nothing_is_said_to_be_absent_from_a_picture_that_nobody_annotated(desks
         desks, Session(), path=str(desks.pictures.files.put(own.read_bytes(), "own.png")), question="An apple?"
     )
     assert payload[-1]["absent"] == []
-
-
-def test_a_region_stays_while_the_picture_does(desks):
-    session = Session()
-    run(desks, session)
-    objects.set_region(session, event(box=[0, 0, 50, 50]))
-    last = run(desks, session, question="Is there a car?")[-1]
-    assert session.region == {"box": [0, 0, 50, 50]}
-    objects.switch(session, event(on=[]))  # the viewer follows a region alone
-    moved = desks.answering.adjust(session, *controls(clvs="alpha=0.5"))
-    for payload in (last, moved):
-        assert {o["name"] for o in payload["objects"] if o["on"]} == {"car"}, "followed again without the region"
-    assert [item.name for item in objects.followed(session, session.result)] == ["region"]
-    run(desks, session, scene="table", question="Is it red?")
-    assert session.region == {}
-
-
-@pytest.mark.parametrize("data", [
-    {"box": [1, 2, 3]}, {"box": "1234"}, {"box": [1, 2, float("nan"), 4]}, {"box": [1e9] * 4}, {"box": [True] * 4},
-    {"polygon": [[0, 0]] * 2}, {"polygon": [[0, 0, 0]] * 3}, {"polygon": [[0, 0]] * 5000}, {}, {"box": None},
-])  # fmt: skip
-def test_a_broken_region_is_no_region(desks, data):
-    session = Session(region={"box": [0, 0, 1, 1]})
-    objects.set_region(session, event(**data))
-    assert session.region == {}
 
 
 def test_an_object_goes_by_the_questions_word():

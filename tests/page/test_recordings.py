@@ -21,7 +21,7 @@ from starlette.datastructures import QueryParams
 from clvs_core.errors import ClvsError
 from tests import recordings as made
 from viz import figures
-from viz.page import events, main, objects
+from viz.page import events, main
 from viz.page.desks import Desks
 from viz.page.downloads import KINDS, Exports
 from viz.page.explore import explore
@@ -33,6 +33,7 @@ from viz.page.session import Session
 from viz.page.widgets import ModelMenu
 from viz.viewer import received
 from viz.viewer.payload import decode
+from viz.viewer.view import View
 
 packed = functools.partial(gzip.compress, mtime=0)  # the same bytes in every process
 
@@ -178,16 +179,15 @@ def test_whatever_is_asked_next_takes_a_recordings_place(replaying, live):
     assert (loading["id"], "recorded" in loading) == (live.first.payload["id"], False)
     opened(replaying, session=session)
     shown, _ = live.answering.begin(session)
-    assert (shown["status"], "recorded" in shown, session.on, session.region) == ("running", False, None, {})
+    assert (shown["status"], "recorded" in shown) == ("running", False)
 
 
 def test_opening_ends_what_is_being_answered(replaying):
     session = Session()
     ticket = session.begin()
-    session.region = {"box": [0, 0, 9, 9]}
     opened(replaying, session=session)
     assert not session.current(ticket)
-    assert (session.running, session.region, session.on) == (0, {}, {"kite"})
+    assert session.running == 0
 
 
 def test_a_link_opens_what_it_names(replaying, live):
@@ -227,17 +227,16 @@ def test_every_download_but_traces(replaying, live):
     opened(replaying, session=session)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
     for kind in KINDS:
-        content = exports.make(session, kind, {"step": 1, "layer": 2})
+        content = exports.make(session, kind, View(step=1, layer=2))
         assert content.startswith(starts[kind.rpartition(".")[2]])
-    assert b"Where is the kite?" in exports.make(session, "page.html", {})
+    assert b"Where is the kite?" in exports.make(session, "page.html", View())
     assert "no full traces" in exports.handle(session, event(kind="clvs.npz"))["error"]
 
 
 def test_numbers_are_the_live_ones_with_what_the_visitor_chose(replaying, live):
     def table(session):
-        objects.switch(session, event(on=["dog"]))
-        objects.set_region(session, event(box=[10, 10, 200, 300]))
-        return list(csv.reader(io.StringIO(Exports(live, replaying).make(session, "numbers.csv", {}).decode())))
+        view = View(on=("dog",), region={"box": [10, 10, 200, 300]})
+        return list(csv.reader(io.StringIO(Exports(live, replaying).make(session, "numbers.csv", view).decode())))
 
     recorded, asked = Session(), Session()
     opened(replaying, session=recorded)
@@ -254,7 +253,7 @@ def test_figures_are_drawn_from_the_live_numbers(replaying, live, monkeypatch):
         curves = figures.curves
         with monkeypatch.context() as patch:
             patch.setattr(figures, "curves", lambda *args, **named: given.update(named, v=args[1]) or curves(*args))
-            Exports(live, replaying).make(session, "curves.svg", {})
+            Exports(live, replaying).make(session, "curves.svg", View())
         return given
 
     recorded, asked = Session(), Session()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests.page.acts import attention, controls, event, run
-from viz.page import objects
+from viz.page import links, objects
 from viz.page.downloads import KINDS, Exports
 from viz.page.session import Session, Shown
+from viz.viewer.view import View
 
 QUESTION = "Is there a dog in the image?"
 
@@ -81,7 +82,7 @@ def test_an_example_with_other_settings_is_the_visitors_own(desks):
     session = Session()
     moved, _ = desks.answering.move(session, Shown(), "", *controls(clvs="alpha=0.5"))
     assert moved["run"]
-    assert b"alpha=0.5" in Exports(desks).make(session, "numbers.csv", {}, shown(moved))
+    assert b"alpha=0.5" in Exports(desks).make(session, "numbers.csv", View(), shown(moved))
     for other in (Session(), dropped(session)):
         told = Exports(desks).handle(other, event(kind="numbers.csv"), shown(moved))
         assert "no longer kept" in told["error"], "not the example's as it came"
@@ -106,23 +107,23 @@ def test_a_download_is_of_the_answer_on_the_page_or_says_why_not(desks, kind):
         assert told == {"error": "This answer is no longer kept here; press Run to ask again."}
     assert exports.handle(own, event(kind=kind), shown(before))["url"]
     assert exports.handle(Session(), event(kind=kind), Shown())["url"], "the example can be worked out"
-    told = exports.make(other, "numbers.csv", {}, Shown())
-    assert told == exports.make(Session(), "numbers.csv", {}, Shown()), "the example's, not of the own answer"
+    told = exports.make(other, "numbers.csv", View(), Shown())
+    assert told == exports.make(Session(), "numbers.csv", View(), Shown()), "the example's, not of the own answer"
 
 
 def test_a_download_follows_what_the_page_follows(desks):
-    """Told with the download, as the session that heard of chips and region may be gone."""
     session = Session()
     before = run(desks, session, question="Is there a dog?")[-1]
-    told = event(kind="numbers.csv", on=["car"], region={"box": [10, 10, 60, 60]})
+    told = event(kind="numbers.csv", view="on=car&region=10,10,60,60")
     url = Exports(desks).handle(session, told, shown(before))["url"]
     with open(url.removeprefix("gradio_api/file="), newline="") as file:
         header, *_ = csv.reader(io.StringIO(file.read()))
     assert header[6:10] == ["picture", "car", "dog", "region"]
-    followed = [item.name for item in objects.followed(session, session.result)]
-    assert followed == ["car", "region"]
-    Exports(desks).handle(session, event(kind="numbers.csv", on=["dog"], region={}), shown(before))
-    assert [item.name for item in objects.followed(session, session.result)] == ["dog"]
+    followed = [
+        [item.name for item in objects.followed(session.result, links.view(text))]
+        for text in ("on=car&region=10,10,60,60", "region=10,10,60,60", "on=", "on=car&on=dog", "", None, "&" * 999)
+    ]
+    assert followed == [["car", "region"], ["region"], [], ["car", "dog"], ["dog"], ["dog"], ["dog"]]
 
 
 @pytest.mark.parametrize("act", ["begin", "refused", "stop", "failed run"])

@@ -59,13 +59,13 @@ class Answering:
         if not session.current(ticket):
             yield gr.skip()
             return
-        before = session.result, session.payload, session.on, session.region
+        before = session.result, session.payload
         try:
             yield from self.answer(session, ticket, path, question, Settings(*controls))
         except Exception as error:
             if session.current(ticket):
                 if session.result is before[0] or session.result is None or not session.result.runs:
-                    session.result, session.payload, session.on, session.region = before
+                    session.result, session.payload = before
                 else:  # what has come of this question stays, with all that a finished answer has
                     self.screen.keep(session, ticket, session.result)
                 yield self.screen.fail(session, error)
@@ -83,9 +83,6 @@ class Answering:
         picture = self.pictures.open(session, path)
         id = _id()
         result = Result(picture, question, settings, methods, remark=session.remark, id=id, run=id)
-        session.on = None  # the viewer starts afresh with a new id, too
-        if session.region and (session.payload or self.first.payload)["image"]["url"] != picture.url:
-            session.region = {}  # it was drawn on another picture
         call = Call(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
         with contextlib.closing(self.asker.stream(call)) as answers:
             for answer in answers:

@@ -64,7 +64,7 @@ class Arriving:
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a permalink fills it in, anything else leaves the first answer as it is."""
-        link = links.parse(_pairs(request.query_params))
+        link = links.parse(pairs(request))
         if link is None:
             return events.unchanged(FILLED_IN)
         scene = self.library.named(link.scene)
@@ -75,7 +75,7 @@ class Arriving:
         question = link.question or scene.questions[0]
         payload = self.screen.show(session, status="running", progress="Opening the link…")
         ticket = session.begin()
-        session.view = dict(link.view)
+        session.view = link.view
         asked = str(scene.path), question, scene.suggestions, scene.name
         return payload, *asked, *self.choosing.controls(settings), ticket
 
@@ -88,6 +88,7 @@ class Arriving:
         return Settings(name, link.methods or usual.methods, link.tokens or usual.tokens, prompt or usual.prompt)
 
 
-def _pairs(params: Any) -> list[tuple[str, Any]]:
+def pairs(request: gr.Request) -> list[tuple[str, Any]]:
     """Names and texts of a request's query parameters, also of those that come several times."""
+    params: Any = request.query_params
     return list(params.multi_items() if hasattr(params, "multi_items") else params.items())

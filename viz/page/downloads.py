@@ -21,6 +21,7 @@ from viz.page.screen import sentence
 from viz.page.session import Result, Session, Shown
 from viz.viewer import standalone as export
 from viz.viewer.payload import MapObject, build
+from viz.viewer.view import View
 
 FIGURES = ("heatmaps", "curves", "uncertainty")
 KINDS = (
@@ -42,22 +43,19 @@ class Exports:
     def handle(self, session: Session, event: gr.EventData, shown: Shown | None = None) -> dict[str, str]:
         """The download component's value: {"url", "name"}, or {"error"}.
 
-        shown: what is on the page. The event says, beside the kind, the view and which objects and region are followed.
+        shown: what is on the page. The event says, beside the kind, the view, spelled as in a link.
         """
         data = events.data(event)
         kind, view = data.get("kind"), links.view(data.get("view"))
         if kind not in KINDS and not (isinstance(kind, str) and TRACE.fullmatch(kind)):
             return {"error": "There is no such download; choose one of the menu."}
-        if "region" in data:  # told before, too, but perhaps to a session that is gone
-            objects.switch(session, event)
-            objects.follow(session, data["region"])
         try:
             name = f"clvs-{kind}"
             return {"url": self.pictures.publish(self.make(session, kind, view, shown), name), "name": name}
         except Exception as error:
             return {"error": sentence(error)}
 
-    def make(self, session: Session, kind: str, view: Mapping[str, Any], shown: Shown | None = None) -> bytes:
+    def make(self, session: Session, kind: str, view: View, shown: Shown | None = None) -> bytes:
         """The file's bytes. ClvsError when there is nothing to export."""
         name, _, ending = kind.rpartition(".")
         if recorded := self.replaying and self.replaying.shown(session, shown):
@@ -69,8 +67,8 @@ class Exports:
         if ending == "npz":
             return self._trace(session, result, name)
         if ending in ("html", "csv"):
-            return self._page(session, result, ending, view)
-        return self._figure(session, result, name, ending, view)
+            return self._page(result, ending, view)
+        return self._figure(result, name, ending, view)
 
     def _trace(self, session: Session, result: Result, key: str) -> bytes:
         keys = [method["key"] for method in (session.payload or {}).get("methods", ())]
@@ -81,18 +79,18 @@ class Exports:
         run.trace.save(out)
         return out.getvalue()
 
-    def _page(self, session: Session, result: Result, ending: str, view: Mapping[str, Any]) -> bytes:
-        followed = objects.followed(session, result)
+    def _page(self, result: Result, ending: str, view: View) -> bytes:
+        followed = objects.followed(result, view)
         on, drawn = {item.name for item in followed}, [item for item in followed if item.source == "region"]
         drawn_on = [
             MapObject(item.name, item.mask, item.coverage, item.source, item.name in on)
             for item in (*result.seen.objects, *drawn)
         ]
-        payload = build(self.screen.comparison(result, objects=drawn_on, view=view))
+        payload = build(self.screen.comparison(result, objects=drawn_on, view=_baked(view)))
         return _exported(payload, ending, export.jpeg(result.picture.image))
 
     def _of_recording(
-        self, session: Session, recorded: Recorded, item: Item, name: str, ending: str, view: Mapping[str, Any]
+        self, session: Session, recorded: Recorded, item: Item, name: str, ending: str, view: View
     ) -> bytes:
         """What can be made of a recorded answer, which holds no traces."""
         if ending == "npz":
@@ -100,28 +98,30 @@ class Exports:
         payload = recorded.payload(item)
         picture = recorded.picture(item, payload)
         if ending in ("html", "csv"):
-            followed = {**with_objects(payload, session.on or (), session.region), "view": view}
+            on = view.on if view.on is not None else [item["name"] for item in payload["objects"] if item["on"]]
+            baked = with_objects(payload, () if view.region and view.on is None else on, view.region or {})
+            followed = {**baked, "view": _baked(view).chosen()}
             return _exported(followed, ending, export.jpeg(picture))
-        return self._figure(session, result(payload, picture), name, ending, view)
+        return self._figure(result(payload, picture), name, ending, view)
 
-    def _first(self, ending: str, view: Mapping[str, Any]) -> bytes:
+    def _first(self, ending: str, view: View) -> bytes:
         """The first answer as it is, where its model is not offered and so cannot work it out again."""
         scene = self.library.named(self.first.scene)
         assert scene is not None
-        return _exported({**self.first.payload, "view": view}, ending, scene.path.read_bytes())
+        return _exported({**self.first.payload, "view": view.chosen()}, ending, scene.path.read_bytes())
 
-    def _figure(self, session: Session, result: Result, name: str, kind: str, view: Mapping[str, Any]) -> bytes:
+    def _figure(self, result: Result, name: str, kind: str, view: View) -> bytes:
         traces = [run.trace for run in result.runs]
-        step = min(view.get("step", 0), max(len(run.tokens) for run in result.runs) - 1)
-        followed = objects.followed(session, result)
+        step = min(view.step, max(len(run.tokens) for run in result.runs) - 1)
+        followed = objects.followed(result, view)
         make: Callable[[], Any] = {
             "heatmaps": lambda: figures.heatmaps(
                 result.picture.image,
                 traces,
                 step=step,
                 outline=_union(followed),
-                mode=view.get("scale", "shared"),
-                viewed=view.get("layer"),
+                mode=view.scale,
+                viewed=view.layer,
             ),
             "curves": lambda: self._curves(result, traces, step, followed),
             "uncertainty": lambda: figures.uncertainty(traces, step=step),
@@ -136,6 +136,11 @@ class Exports:
         attention = [curve.attention for curve in curves]
         name = " and ".join(item.name for item in followed) or "the picture"
         return figures.curves(traces, attention, gains=gains(curves, step), step=step, name=name)
+
+
+def _baked(view: View) -> View:
+    """The view beside objects that are already as it says: the region is one of them."""
+    return view.but(on=None, region=None)
 
 
 def _exported(payload: Mapping[str, Any], ending: str, picture: bytes) -> bytes:

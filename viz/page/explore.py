@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from viz.page import limits, objects
+from viz.page import limits
 from viz.page.desks import Desks
 from viz.page.downloads import Exports
 from viz.page.recorded.recordings import Recordings
@@ -167,8 +167,6 @@ def _connect(page: Page, desks: Desks, replaying: Replaying) -> None:
     exports = Exports(desks, replaying)
     exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
     page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
-    page.viewer.objects(objects.switch, [session], None, **QUICK)
-    page.viewer.region(objects.set_region, [session], None, **QUICK)
     recorded = [page.desk, page.viewer, session]
     page.desk.open(keeping(replaying.open), [session], recorded, trigger_mode="multiple", **QUICK)
     page.desk.leave(keeping(replaying.leave), [session, page.shown], recorded, **QUICK)

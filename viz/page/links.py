@@ -1,44 +1,47 @@
 """Permalinks: the whole state of a result on a bundled scene in one query string, stored nowhere.
 
-    ?scene=<file stem>&q=<question>&method=clvs:alpha=0.7&tokens=16&prompt=one-word&layer=7&step=0
+    ?scene=<file stem>&q=<question>&method=clvs:alpha=0.7&tokens=16&prompt=one-word&layer=7&step=1&region=10,20,90,80
 
 `method` may come up to four times, e.g. method=vanilla&method=pai%2Bclvs. Alone it stands beside vanilla, as in every
-link older than that, unless alone=1 says otherwise. `layer` is 1-based, as on the page; layers in a method's settings
-are 0-based, as in every spec. A link comes from anybody: what cannot be read is left out, nothing raises.
+link older than that, unless alone=1 says otherwise. The view (layer, step, region ...) is spelled as `viz.viewer.view`
+has it, its layer 1-based, as on the page; layers in a method's settings are 0-based, as in every spec. A link comes
+from anybody: what cannot be read is left out and told in `Link.unread`, nothing raises.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
-from viz import scales
 from viz.page import limits
+from viz.viewer.view import MAX_OBJECTS, TOLD, View
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,119}")
 _PROMPT = re.compile(r"[a-z-]{1,40}(\+[a-z-]{1,40}){0,4}")
 VANILLA = "vanilla"
-_WHOLE = {"layer": (1, 1000), "step": (0, limits.MAX_TOKENS)}
-_WORDS = {"scale": re.compile("|".join(scales.MODES)), "cmap": re.compile("|".join(scales.MAPS))}
 
 
 @dataclass(frozen=True)
 class Link:
-    """What a link asks for; None, and no methods, where it does not say. methods: specs, at most four."""
+    """What a link asks for; None, and no methods, where it does not say. methods: specs, at most four.
+
+    unread: the spelling of what cannot be read.
+    """
 
     scene: str
     question: str | None = None
     methods: tuple[str, ...] = ()
     model: str | None = None
     tokens: int | None = None
-    view: Mapping[str, Any] = field(default_factory=dict)
+    view: View = field(default_factory=View)
     prompt: str | None = None
+    unread: tuple[str, ...] = ()
 
 
 def parse(pairs: Iterable[tuple[str, Any]]) -> Link | None:
@@ -48,43 +51,55 @@ def parse(pairs: Iterable[tuple[str, Any]]) -> Link | None:
     scene = _match(_NAME, query.get("scene"))
     if scene is None:
         return None
+    read: dict[str, Any] = {
+        "q": _question(query.get("q")),
+        "model": _match(_MODEL, query.get("model")),
+        "tokens": _whole(query.get("tokens"), 1, limits.MAX_TOKENS),
+        "prompt": _match(_PROMPT, query.get("prompt")),
+    }
+    unread = [_told(name, query[name]) for name, value in read.items() if value is None and name in query]
+    methods, not_methods = _methods([text for name, text in pairs if name == "method"], alone=query.get("alone") == "1")
+    view, not_view = View.read(pairs)
+    unread += [*(_told("method", text) for text in not_methods), *not_view]
+    return Link(scene, read["q"], methods, read["model"], read["tokens"], view, read["prompt"], tuple(unread))
+
+
+def _told(name: str, text: Any) -> str:
+    return f"{name}={text}"[:TOLD]
+
+
+def _question(text: Any) -> str | None:
     try:
-        question = limits.question(query.get("q"))
+        return limits.question(text)
     except ValueError:
-        question = None
-    return Link(
-        scene,
-        question,
-        _methods([text for name, text in pairs if name == "method"], alone=query.get("alone") == "1"),
-        _match(_MODEL, query.get("model")),
-        _whole(query.get("tokens"), 1, limits.MAX_TOKENS),
-        view(query),
-        _match(_PROMPT, query.get("prompt")),
-    )
+        return None
 
 
-def _methods(texts: Iterable[Any], *, alone: bool) -> tuple[str, ...]:
-    """Specs of the methods that can be read, each once, the first four of them."""
+def _methods(texts: Iterable[Any], *, alone: bool) -> tuple[tuple[str, ...], list[Any]]:
+    """Specs of the methods that can be read, each once, the first four of them; and what is none, or one too many."""
     readable: dict[str, None] = {}
+    refused = []
     for text in texts:
         try:
-            readable |= dict.fromkeys(map(spec, limits.methods([text])))
+            specs = dict.fromkeys(map(spec, limits.methods([text])))
         except ClvsError:
+            refused.append(text)
             continue
-    specs = tuple(readable)[: limits.MAX_METHODS]
-    return (VANILLA, *specs) if len(specs) == 1 and specs[0] != VANILLA and not alone else specs
+        if len(readable | specs) > limits.MAX_METHODS:
+            refused.append(text)
+        else:
+            readable |= specs
+    picked = tuple(readable)
+    return ((VANILLA, *picked) if len(picked) == 1 and picked[0] != VANILLA and not alone else picked), refused
 
 
-def view(query: Any) -> dict[str, Any]:
-    """What the viewer is to show, out of a link's parameters or a page's message; values are text."""
-    if not isinstance(query, Mapping):
-        return {}
-    values: dict[str, Any] = {name: _whole(query.get(name), low, high) for name, (low, high) in _WHOLE.items()}
-    values |= {name: _match(pattern, query.get(name)) for name, pattern in _WORDS.items()}
-    values = {name: value for name, value in values.items() if value is not None}
-    if "layer" in values:
-        values["layer"] -= 1
-    return values
+def view(text: Any) -> View:
+    """The view that a page's message spells, as a link does; what cannot be read is left out."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=2 * MAX_OBJECTS) if isinstance(text, str) else []
+    except ValueError:
+        return View()
+    return View.read(pairs)[0]
 
 
 def is_model(name: str) -> bool:
@@ -101,9 +116,10 @@ def query(link: Link) -> str:
         alone = "1"
     before = {"scene": link.scene, "q": link.question}
     after = {"model": link.model, "tokens": link.tokens, "prompt": link.prompt}
-    view = {name: value + 1 if name == "layer" else value for name, value in link.view.items()}
-    pairs = [*before.items(), *(("method", text) for text in methods), ("alone", alone), *after.items(), *view.items()]
-    return urlencode([(name, value) for name, value in pairs if value is not None], safe=":=,/")
+    pairs = [*before.items(), *(("method", text) for text in methods), ("alone", alone), *after.items()]
+    return urlencode(
+        [*((name, value) for name, value in pairs if value is not None), *link.view.spelled()], safe=":=,/"
+    )
 
 
 def _match(pattern: re.Pattern[str], text: Any) -> str | None:

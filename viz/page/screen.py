@@ -62,7 +62,7 @@ class Screen:
 
         shown: what the page showed before the recorded one; if that is gone, the example comes with a sentence.
         """
-        session.on, session.region, last = None, {}, session.result
+        last = session.result
         if last and last.runs:
             session.payload = self.payload(session, last)
             return dict(session.payload)
@@ -87,11 +87,13 @@ class Screen:
         """The viewer's payload of a result, finished or not, with the permalink beside it."""
         id = result.id if result.runs else f"{result.id}-waiting"  # a link's layer is set once there are layers
         comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
-        # without its region, what the question names is on again
-        on = objects.named(result) if session.region else objects.switched_on(session, result)
         more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
         expected = self.library.expected(result.picture.path, result.question)
-        return add(build(comparison), result.seen, on, objects.called(result)) | more | {"expected": expected}
+        return (
+            add(build(comparison), result.seen, objects.named(result), objects.called(result))
+            | more
+            | {"expected": expected}
+        )
 
     def comparison(self, result: Result, **more: Any) -> Comparison:
         """What the viewer is to show of a result. more: further parts of the comparison."""

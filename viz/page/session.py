@@ -17,6 +17,7 @@ from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from clvs_core.models.prompts import CHAT
 from viz.page.seen import Seen, see
+from viz.viewer.view import View
 
 LONGEST = 1000  # characters of what a browser names
 
@@ -123,10 +124,8 @@ class Session:
     unreadable: tuple[str, ClvsError] | None = None  # the last picture that could not be opened, and why
     result: Result | None = None
     payload: Mapping[str, Any] | None = None
-    on: frozenset[str] | None = None  # objects switched on by hand; None follows the question
-    region: Mapping[str, Any] = field(default_factory=dict)
     moved: Settings | None = None  # settings that moved while an answer was still coming
-    view: Mapping[str, Any] = field(default_factory=dict)  # what a permalink asked the viewer to show
+    view: View = field(default_factory=View)  # what a permalink asked the viewer to show
     remark: str = ""  # as in the result to come
     switching: threading.Event | None = None  # set, it stops the model that is being loaded for this visitor
 
@@ -141,7 +140,7 @@ class Session:
     def interrupt(self) -> int:
         """Ends what runs, at its next token, with nothing new to answer."""
         self.ticket, self.running = secrets.randbits(40) + 1, 0
-        self.view, self.moved, self.remark = {}, None, ""
+        self.view, self.moved, self.remark = View(), None, ""
         return self.ticket
 
     def finish(self, ticket: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 IMPORT = re.compile(r"^import \{(?:\s*\w+,)*(?:\s*\w+)?\s*\} from '(\.[^']+)';\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class) )", re.MULTILINE)
+DECLARED = re.compile(r"^(?:async )?(?:const|let|function|class) (\w+|[\[{][^\]}=]*[\]}])", re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:.|\n)*?\*/)\n|^\n", re.MULTILINE)  # of whole lines
 
 
@@ -22,6 +23,11 @@ def joined(entry: Path) -> str:
     """
     texts: dict[Path, str] = {}
     _add(entry.resolve(), texts, ())
+    owner: dict[str, Path] = {}
+    for path, text in texts.items():
+        for name in (name for declared in DECLARED.findall(text) for name in re.findall(r"\w+", declared)):
+            if owner.setdefault(name, path) != path:
+                raise ValueError(f"{path.name} and {owner[name].name} both declare {name}; rename one of the two.")
     return "".join(texts.values())
 
 

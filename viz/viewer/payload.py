@@ -31,6 +31,7 @@ from clvs_core.labels import labels, settings_in_words
 from clvs_core.methods import spec as written
 from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, View
 from viz.viewer.particulars import card, memory, recorded
+from viz.viewer.view import View as Chosen
 
 HEADS_BUDGET = 768 * 1024  # bytes of float16 for the per-head maps of all methods together; more is left out
 STREAM_BUDGET = 1024 * 1024  # bytes of float16 while running; the embedded model's longest pair takes 0.6 MiB
@@ -68,9 +69,9 @@ class Comparison:
     runs: engine runs, whole or partial (their traces may hold fewer steps); empty while nothing has come yet, then
     `views` (and `methods`, for the headings) must be given. image_url: of the picture. label: the model's name for
     people. absent: names of objects that the question names and the picture does not have. progress, error: plain
-    sentences. view: sets the controls of a new `id`, for permalinks: layer, step, scale,
-    power, cmap, smooth, contours, sinks, head, memory. heads: whether single heads may be sent, where they fit. id: a
-    new one where it is None. ValueError for more than four methods, or when neither runs nor views are given.
+    sentences. view: sets the controls of a new `id`, for permalinks: a `viz.viewer.view.View`, or some of its parts by
+    name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError for more
+    than four methods, or when neither runs nor views are given.
     """
 
     runs: Sequence[Any]
@@ -87,7 +88,7 @@ class Comparison:
     notes: Sequence[str] = ()
     step: int = 0
     heads: bool = True
-    view: Mapping[str, Any] | None = None
+    view: Chosen | Mapping[str, Any] | None = None
     id: str | None = None
 
     def __post_init__(self) -> None:
@@ -131,7 +132,7 @@ def build(comparison: Comparison) -> Payload:
         "blob": blob,
         "notes": [str(note) for note in comparison.notes],
         "step": int(comparison.step),
-        "view": dict(comparison.view or {}),
+        "view": (comparison.view if isinstance(comparison.view, Chosen) else Chosen.of(comparison.view)).chosen(),
     }
 
 

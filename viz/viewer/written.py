@@ -1,6 +1,7 @@
 """What the viewer's JavaScript has from Python, as files: `python -m viz.viewer.written` after a change of these.
 
-src/payload.d.ts is `viz.viewer.contract`; src/styles.js and src/luts.js are what they name of `viz.scales`.
+src/payload.d.ts is `viz.viewer.contract`; src/styles.js and src/luts.js are what they name of `viz.scales`;
+src/choices.js and src/chosen.d.ts are the choices of `viz.viewer.view`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import json
 from pathlib import Path
 
 from viz import scales
-from viz.viewer.contract import declaration
+from viz.viewer import contract, view
 
 SOURCE = Path(__file__).parent / "src"
-HEAD = "// Written by python -m viz.viewer.written from viz/scales.py, which says what these are.\n"
+HEAD = "// Written by python -m viz.viewer.written from viz/{}, which says what these are.\n"
 
 
 def texts() -> dict[str, str]:
@@ -31,9 +32,11 @@ def texts() -> dict[str, str]:
     names = (*scales.MAPS, scales.DIVERGING)
     luts = {name: base64.b64encode(scales.lut(name).tobytes()).decode("ascii") for name in names}
     return {
-        "payload.d.ts": declaration(),
-        "styles.js": HEAD + "".join(_constant(name, value) for name, value in styles.items()),
-        "luts.js": HEAD + _constant("LUTS", luts),
+        "payload.d.ts": contract.declaration(),
+        "styles.js": HEAD.format("scales.py") + "".join(_constant(name, value) for name, value in styles.items()),
+        "luts.js": HEAD.format("scales.py") + _constant("LUTS", luts),
+        "choices.js": HEAD.format("viewer/view.py") + _constant("CHOICES", view.table()),
+        "chosen.d.ts": HEAD.format("viewer/view.py") + view.declaration(),
     }
 
 

@@ -6,7 +6,6 @@ questions in place of what asks; whatever else the page shows next ends that. Wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ import gradio as gr
 from clvs_core.errors import ClvsError
 from clvs_core.models.prompts import CHAT
 from viz.page import events, links
-from viz.page.arriving import FILLED_IN
+from viz.page.arriving import FILLED_IN, pairs
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, Recordings
 from viz.page.session import Session, Shown
 from viz.viewer.standalone import jpeg
+from viz.viewer.view import View
 
 
 class Replaying:
@@ -68,7 +68,7 @@ class Replaying:
         session.choice = max(session.choice, choice)
         recorded = self.recordings.named.get(str(data.get("recording")))
         item = None if recorded is None else recorded.item(data.get("id")) or recorded.items[0]
-        return self._show(session, recorded, item, {}, choice)
+        return self._show(session, recorded, item, View(), choice)
 
     def leave(self, session: Session, shown: Shown | None = None) -> tuple[Any, Any]:
         """Back to asking: the visitor's last answer, or what the page began with."""
@@ -82,10 +82,10 @@ class Replaying:
             return gr.skip(), *self.arriving.arrive(session, request)
         recorded = self.recordings.named.get(str(query["recording"]))
         item = None if recorded is None else recorded.find(query.get("scene"), query.get("q"))
-        return *self._show(session, recorded, item, links.view(query)), *events.unchanged(FILLED_IN - 1)
+        return *self._show(session, recorded, item, View.read(pairs(request))[0]), *events.unchanged(FILLED_IN - 1)
 
     def _show(
-        self, session: Session, recorded: Recorded | None, item: Item | None, view: Mapping[str, Any], choice: int = 0
+        self, session: Session, recorded: Recorded | None, item: Item | None, view: View, choice: int = 0
     ) -> tuple[Any, Any]:
         if recorded is None or item is None:
             refusal = "There is no such recording here; choose another model in the menu."
@@ -97,11 +97,10 @@ class Replaying:
         if choice < session.choice:  # another one was chosen while this one was read
             return events.unchanged(2)
         session.interrupt()
-        session.on = frozenset(entry["name"] for entry in payload["objects"] if entry["on"])
-        session.region, session.payload = {}, payload
+        session.payload = payload
         return self.state(recorded.name), dict(payload)
 
-    def _payload(self, recorded: Recorded, item: Item, view: Mapping[str, Any]) -> dict[str, Any]:
+    def _payload(self, recorded: Recorded, item: Item, view: View) -> dict[str, Any]:
         """The recorded payload with what only this page can say: addresses, the view, and that it is recorded."""
         payload = recorded.payload(item)
         url = self.pictures.publish(jpeg(recorded.picture(item, payload)), "picture.jpg")
@@ -112,7 +111,7 @@ class Replaying:
             "image": {**payload["image"], "url": url},
             "link": urlencode({"recording": recorded.name, "scene": scene, "q": item.question}),
             "recorded": {"name": recorded.name, "id": item.id, "label": recorded.label, "rights": _rights(item)},
-            "view": dict(view),
+            "view": view.chosen(),
             "progress": "",
             "error": "",
         }

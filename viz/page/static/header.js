@@ -4,6 +4,7 @@ import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
+import { touring } from './tour.js';
 import { viewer } from './viewer.js';
 
 const head = element.querySelector('.page-head');
@@ -58,26 +59,7 @@ const ofAddress = new URLSearchParams(location.search).has('__theme');
 const keptTheme = ofAddress ? null : kept('clvs-theme');
 if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
 folding(head.querySelector('.page-fold'));
-
-/** What the viewer shows beyond its starting position, as a link spells it: layers count from 1. */
-function shown() {
-  const state = viewer()?.state;
-  if (!state) return {};
-  const view = { layer: String(state.layer + 1), step: String(state.step) };
-  if (state.scale !== 'shared') view.scale = state.scale;
-  if (state.cmap !== 'magma') view.cmap = state.cmap;
-  return view;
-}
-
-/** Which objects and which region the curves follow: a download follows the same. */
-function followed() {
-  const app = viewer();
-  if (!app?.model) return {};
-  return {
-    on: app.model.objects.filter((object) => app.isOn(object)).map((object) => object.name),
-    region: app.state.region ?? {},
-  };
-}
+touring([...new URLSearchParams(location.search).keys()].every((name) => name === 'lang'));
 
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
 const tabs = [...head.querySelectorAll('[data-view]')];
@@ -131,10 +113,8 @@ function address() {
   }
   const link = viewer()?.model?.link;
   if (!link) return null;
-  const query = new URLSearchParams(link);
-  for (const [name, value] of Object.entries(shown())) query.set(name, value);
-  if (language.code !== 'en') query.set('lang', language.code);
-  return `${location.origin}${location.pathname}?${query}`;
+  const parts = [link, viewer().spelled(), language.code === 'en' ? '' : `lang=${language.code}`];
+  return `${location.origin}${location.pathname}?${parts.filter(Boolean).join('&')}`;
 }
 
 async function copy() {
@@ -157,7 +137,7 @@ head.addEventListener('click', (event) => {
     open(false);
     opener.focus();
     say('Preparing the file…');
-    trigger('export', { kind: button.dataset.kind, view: shown(), ...followed() });
+    trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
   else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');

@@ -4,7 +4,7 @@
 
 import { Numbers } from './numbers.js';
 import { decode } from './arrays.js';
-import { MAPS, MODES } from './styles.js';
+import { spelledView, usualView } from './view.js';
 import { startLayer } from './words.js';
 
 /**
@@ -18,8 +18,6 @@ import { startLayer } from './words.js';
  * steps: of the longest answer whose maps are there; reference: the method that others are compared with.
  */
 
-const LINKED = ['layer', 'step', 'scale', 'power', 'cmap', 'smooth', 'contours', 'sinks', 'head', 'memory'];
-
 export class Store {
   constructor(onEvent) {
     this.onEvent = onEvent;
@@ -31,23 +29,13 @@ export class Store {
     this.payload = null; // as it came
     this.known = { layers: 12, heads: 6 }; // before the first token: room for what is to come, as much as the last time
     this.followed = {}; // what was on before a region was drawn
+    this.awaited = 0; // the token that a link shows, as soon as it is there
+    /** @type {Omit<import('./chosen.d.ts').Chosen, 'focus' | 'on'> & Record<string, any>} */
     this.state = {
+      ...usualView(), // the visitor's choices; three of them are told in more detail here:
       layer: 0,
-      step: 0,
-      scale: 'shared',
-      power: 1,
-      cmap: 'magma',
-      smooth: false,
-      contours: true,
-      sinks: 0,
-      head: null,
-      memory: false,
-      diff: true,
-      rings: true,
-      grid: 'tiles',
-      focus: 1,
-      on: {},
-      region: null,
+      focus: 1, // the place of the method
+      on: {}, // by name, what was switched
       sketch: null,
       draw: null,
       patch: null,
@@ -94,34 +82,60 @@ export class Store {
   /** What the visitor chose stays while the id stays; a new id starts at its own layer and token. */
   adopt(before) {
     const { state, model } = this;
-    const { view = {}, step = 0 } = model;
-    if (before?.id !== model.id) {
-      Object.assign(state, { step, patch: null, hover: null }, this.allowed(view));
-      if (!state.region || before?.image.url !== model.image.url) Object.assign(state, { region: null, on: {} });
-      else this.keepRegion();
-      state.placed = view.layer !== undefined;
-    }
+    const compared = before?.methods[state.focus]?.key;
+    if (before?.id !== model.id) this.begin(before);
+    else state.focus = model.methods.findIndex(({ key }) => key === compared);
+    if (this.awaited && model.steps > this.awaited) [state.step, this.awaited] = [this.awaited, 0];
     state.step = Math.max(0, Math.min(state.step, model.steps - 1));
     state.layer = Math.max(0, Math.min(state.layer, model.layers - 1));
     if (state.head >= model.heads || (model.status !== 'running' && !this.numbers.hasHeads())) state.head = null;
-    if (state.focus >= model.methods.length || state.focus === model.reference) {
+    if (state.focus < 0 || state.focus >= model.methods.length || state.focus === model.reference) {
       state.focus = model.methods.findIndex((_, i) => i !== model.reference);
     }
     if (!state.placed && model.layers && model.steps) {
       state.placed = true;
-      const curveOf = (method) => this.numbers.curveOf(method);
-      state.layer = startLayer(curveOf(model.reference), state.focus >= 0 ? curveOf(state.focus) : null);
+      state.layer = this.start();
     }
   }
 
-  /** What a link may set, as far as it is of the right kind. */
-  allowed(view) {
-    const fits = ([key, value]) =>
-      LINKED.includes(key) && (typeof value === typeof this.state[key] || (key === 'head' && Number.isInteger(value)));
-    const picked = Object.fromEntries(Object.entries(view).filter(fits));
-    if (!MODES.includes(picked.scale)) delete picked.scale;
-    if (!MAPS.includes(picked.cmap)) delete picked.cmap;
-    return picked;
+  /** Another answer: what a link says of the view is taken over. */
+  begin(before) {
+    const { state, model } = this;
+    const { step = 0 } = model;
+    const { on, focus, region, ...view } = model.view ?? {};
+    Object.assign(state, { step, patch: null, hover: null }, view);
+    this.awaited = view.step ?? 0;
+    state.placed = view.layer !== undefined;
+    state.focus = model.methods.findIndex(({ key }) => key === focus);
+    const stays = state.region && before?.image.url === model.image.url;
+    if (stays && !region && !on) return this.keepRegion();
+    state.region = region ?? null;
+    state.on = on ? Object.fromEntries(model.objects.map(({ name }) => [name, on.includes(name)])) : {};
+    if (on) this.tellObjects();
+    return region && this.onEvent('region', region);
+  }
+
+  /** The layer that an answer opens at. */
+  start() {
+    return startLayer(this.numbers.curveOf(this.model.reference));
+  }
+
+  /** What the visitor chose, as `viz.viewer.view` has it. */
+  view() {
+    const { state, model } = this;
+    const first = model.methods.findIndex((_, i) => i !== model.reference);
+    const switched = model.objects.some((object) => this.isOn(object) !== (object.on && !state.region));
+    return {
+      ...state, // more than a view has: the spelling passes over it
+      layer: model.layers ? state.layer : null,
+      focus: state.focus === first ? '' : (model.methods[state.focus]?.key ?? ''),
+      on: switched ? model.objects.filter((object) => this.isOn(object)).map(({ name }) => name) : null,
+    };
+  }
+
+  /** The same as a link's parameters. */
+  spelled() {
+    return this.model ? spelledView(this.view()) : [];
   }
 
   // ---- choices -----------------------------------------------------------------------------------------------------
@@ -131,6 +145,7 @@ export class Store {
     Object.assign(this.state, change);
     const moved = (...names) => names.some((name) => before[name] !== this.state[name]);
     if (moved('layer')) this.tellLayer();
+    if ('step' in change) this.awaited = 0;
     if (moved('step')) this.onEvent('step', { step: this.state.step });
     this.heard(
       moved,

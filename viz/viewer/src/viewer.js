@@ -7,6 +7,7 @@ import { t } from './language.js';
 import { Store } from './store.js';
 import { Theme } from './theme.js';
 import { tipText } from './tips.js';
+import { linkText } from './view.js';
 import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
 import { Contrast } from './views/contrast.js';
@@ -22,7 +23,7 @@ import { Tools } from './views/tools.js';
 const REDRAWS = ['step', 'scale', 'power', 'cmap', 'smooth', 'sinks', 'head', 'memory', 'grid']; // every layer's map
 const LIGHT = { hover: 'curves', patch: 'maps', sketch: 'maps' }; // follow the pointer: draw no more than needed
 
-/** For scripts on the page: `state`, `model`, `curves()`, `goto(layer)`, `set({...})`, `isOn(object)`, `drawn`. */
+/** For scripts on the page: `state`, `model`, `curves()`, `goto(layer)`, `set({...})`, `isOn(object)`, `spelled()`, `drawn`. */
 export class Viewer {
   /** root: a filled-in template.html, which `update(payload)` keeps up to date. */
   constructor(root, payload, onEvent) {
@@ -69,6 +70,11 @@ export class Viewer {
 
   curves() {
     return this.numbers.curves();
+  }
+
+  /** What the visitor chose of the view, as a link spells it. */
+  spelled() {
+    return linkText(this.store.spelled());
   }
 
   $(name) {

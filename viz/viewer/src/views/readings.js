@@ -4,7 +4,7 @@
 import { el, refill } from '../dom.js';
 import { t } from '../language.js';
 import { gain, summarise } from '../twins.js';
-import { endedText, gainText, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
+import { claim, endedText, gainText, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
 
 export class Readings {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -64,6 +64,15 @@ export class Readings {
       ? sentence({ names, absent: model.absent, head: this.numbers.head(), reference, other })
       : '';
     this.viewer.$('summary').textContent = text;
+    this.viewer.$('claim').textContent = model.steps ? this.claim(names, curves[model.reference]) : '';
+  }
+
+  claim(names, curve) {
+    const { methods, reference } = this.store.model;
+    const { name, label } = methods[reference];
+    const head = this.numbers.head();
+    const who = head === null ? '' : t('Head {head}', { head: head + 1 });
+    return claim({ who: name === 'vanilla' ? who : label, names, curve, ...this.numbers.sureness() });
   }
 
   // ---- tables ------------------------------------------------------------------------------------------------------

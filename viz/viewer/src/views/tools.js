@@ -1,6 +1,7 @@
 // @ts-check
 // The controls above the maps: scale, head, grid, display, keys.
 
+import { CHOICES } from '../choices.js';
 import { el } from '../dom.js';
 import { t } from '../language.js';
 import { MAPS } from '../styles.js';
@@ -59,8 +60,8 @@ export class Tools {
         'cmap',
         MAPS.map((name) => [name, name]),
       ),
-      this.range('Power', 'power', ['0.3', '1', '0.1'], TIPS.power),
-      this.range('Hide sinks', 'sinks', ['0', '8', '1'], TIPS.sinks),
+      this.range('Power', 'power', TIPS.power),
+      this.range('Hide sinks', 'sinks', TIPS.sinks),
       this.check('Object outlines', 'contours'),
       this.check('Difference map', 'diff'),
       this.check('Smoothed for display', 'smooth'),
@@ -95,7 +96,9 @@ export class Tools {
     return this.control(label, name, el('input', { type: 'checkbox', onchange }), tip);
   }
 
-  range(label, name, [min, max, step], tip) {
+  range(label, name, tip) {
+    const { low: min, high: max, kind } = CHOICES[name];
+    const step = kind === 'whole' ? 1 : 0.1;
     const oninput = (event) => this.store.set({ [name]: Number(event.target.value) });
     return this.control(label, name, el('input', { type: 'range', min, max, step, oninput }), tip);
   }
