@@ -172,6 +172,13 @@ export class Numbers {
     return this.store.model.methods[method].stop[this.store.state.step] ?? -1;
   }
 
+  /** By layer how undecided the reference is, and below which value an answer is sure: null where no method says. */
+  sureness() {
+    const { methods, reference } = this.store.model;
+    const unsure = methods[reference].uncertainty[this.store.state.step] || [];
+    return { unsure, threshold: methods.find(({ threshold }) => threshold > 0)?.threshold ?? null };
+  }
+
   /** Whether a method's answer has no such token: it is finished, and shorter. */
   ended(method) {
     const { finished, tokens } = this.store.model.methods[method];
