@@ -185,9 +185,15 @@ class EncodedImage:
         answer: bool = False,
         max_new_tokens: int = 16,
         prompt: str = CHAT,
+        at_once: int | None = None,
     ) -> Iterator[list[Knockout]]:
-        """As `knockout`, what is known after every pass, first layers first; closing the generator ends it."""
+        """As `knockout`, what is known after every pass, first layers first; closing the generator ends it.
+
+        at_once: branches in one pass at most, for who wants to hear often; as many as memory allows where it is None.
+        """
         steps = _steps(max_new_tokens)
+        if at_once is not None:
+            check_range("at_once", at_once, 1, 1 << 20, int)
         resolved = self._resolved(methods)
         plan = Plan.of(
             self._coverage(mask),
@@ -213,7 +219,7 @@ class EncodedImage:
             return BranchLog(method, about(method, **facts), self.model.tokenizer, image.views, steps, self._picture)
 
         both = list(zip(methods, resolved, strict=True))
-        return KnockoutRun(self.model, image.segment, plan, both, grow, len(tail), log).results()
+        return KnockoutRun(self.model, image.segment, plan, both, grow, len(tail), log, at_once).results()
 
     def _coverage(self, mask: np.ndarray) -> np.ndarray:
         """(visual,) of a mask of the picture, or as it is given."""

@@ -228,7 +228,8 @@ class KnockoutRun:
     """Runs the probes of a plan behind one picture, in passes that memory allows.
 
     methods: as given, and resolved. tail: the question's ids. grow: makes branches; it is called once a pass.
-    facts: what logs of whole answers say about themselves. steps: tokens of whole answers.
+    facts: what logs of whole answers say about themselves. steps: tokens of whole answers. at_once: branches in a pass
+    at most, as many as memory allows where it is None.
     """
 
     def __init__(
@@ -240,12 +241,13 @@ class KnockoutRun:
         grow: Grow,
         length: int,
         log: Callable[[Method], BranchLog],
+        at_once: int | None = None,
     ):
         self.model, self.image, self.plan, self.grow, self.log = model, image, plan, grow, log
         self.resolved = [resolved for _, resolved in methods]
         self.tallies = [Tally(method, plan) for method, _ in methods]
         self.keys = image.length + length + plan.token + 1
-        self.length = length
+        self.length, self.at_once = length, at_once
 
     def results(self) -> Iterator[list[Knockout]]:
         """Yields what is known after every pass; the last one is whole."""
@@ -363,7 +365,8 @@ class KnockoutRun:
         kept = 2 * len(self.image.keys) * heads * dim * self.image.keys[0].itemsize * (own + 32)
         row = COPIES * text.num_attention_heads * self.keys * wide + 4 * text.vocab_size * wide + 2 * kept
         spare = min(_PASS_BYTES, max(self.model.room.spare(), 0) // 2)
-        return int(np.clip(spare // row, min(len(self.tallies), _ROWS), _ROWS))
+        most = min(_ROWS, self.at_once or _ROWS)
+        return int(np.clip(spare // row, min(len(self.tallies), _ROWS), max(most, len(self.tallies))))
 
 
 def _margin(logits: Tensor, token: int) -> float:

@@ -9,7 +9,10 @@ import contextlib
 import dataclasses
 import time
 
-from clvs_core.engine.runs import Addition
+import numpy as np
+
+from clvs_core.engine.knockout import Knockout
+from clvs_core.engine.runs import Addition, Token
 from clvs_core.methods import Target, spec
 from clvs_core.models.geometry.llava import llava_views
 from clvs_core.models.registry import card_for
@@ -28,6 +31,7 @@ class FakeModel:
         self.layers, self.heads = viewer_fakes.LAYERS, viewer_fakes.HEADS
         self.opened = self.closed = self.finished = self.steps = 0
         self.asked, self.prompts, self.forgotten = [], [], []
+        self.hidden, self.passes, self.hiding_closed = [], 0, 0  # of knock-outs
 
     @property
     def target(self):
@@ -55,6 +59,20 @@ class FakeImage:
         self.model.asked.append([spec(m) for m in methods])
         return last.runs
 
+    def knockout_stream(self, question, mask, methods, window, rows, token, control, **more):
+        """What is left falls from layer to layer, and for CLVS twice as fast; three passes, "slowly" 50 ms each."""
+        self.model.hidden.append((rows, int(mask.sum()), window, token))
+        layers = np.arange(self.model.layers)
+        try:
+            for known in (1, self.model.layers // 2, self.model.layers):
+                if "slowly" in question:
+                    time.sleep(0.05)
+                self.model.passes += 1
+                kept = [np.where(layers < known, 0.5 ** (layers * (i + 1)), np.nan) for i in range(len(methods))]
+                yield [_knockout(m, k, rows, window) for m, k in zip(methods, kept)]
+        finally:
+            self.model.hiding_closed += 1
+
     def stream(self, question, methods, max_new_tokens=16, lens=False, prompt="chat"):
         self.model.prompts.append(prompt)
         self.model.opened += 1
@@ -73,6 +91,13 @@ class FakeImage:
             self.model.finished += 1
         finally:
             self.model.closed += 1
+
+
+def _knockout(method, kept, rows, window):
+    said = [None if np.isnan(share) else Token(1, "Yes" if share > 0.5 else "No", 0.9) for share in kept]
+    nothing, all_of_it = np.full(len(kept), np.nan), np.where(np.isnan(kept), np.nan, 1.0)
+    return Knockout(method, Token(1, "Yes", 0.9), 0.9, kept, nothing, said, 0.25, kept[::-1].copy(), all_of_it,
+                    np.arange(9) < 4, rows, window)  # fmt: skip
 
 
 @dataclasses.dataclass

@@ -6,6 +6,7 @@ Every event gets the visitor's own `Session` first and touches nothing else that
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -84,14 +85,18 @@ class Answering:
         id = _id()
         result = Result(picture, question, settings, methods, remark=session.remark, id=id, run=id)
         call = Call(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
+        started = time.perf_counter()
         with contextlib.closing(self.asker.stream(call)) as answers:
             for answer in answers:
+                if not answer.runs:
+                    started = time.perf_counter()
                 if not session.current(ticket):
                     return
                 result = self.screen.progressed(result, answer)
                 yield self.screen.keep(session, ticket, result, status="running", progress=_progress(result))
         session.finish(ticket)
-        yield self.screen.keep(session, ticket, replace(result, finished=True))
+        result = replace(result, finished=True, seconds=time.perf_counter() - started)
+        yield self.screen.keep(session, ticket, result)
         if session.moved is not None:
             moved, session.moved = session.moved, None
             yield self.adjust(session, *moved.values)
@@ -173,7 +178,9 @@ class Answering:
             return replace(changed, runs=[runs[text] for text in settings.methods])
         call = Call(settings.model, last.picture.image, last.question, missing, settings.tokens, settings.prompt)
         call = replace(call, beside=[method for method in methods if spec(method) in runs])
+        started = time.perf_counter()
         answer = self.asker.ask(call)
+        changed = replace(changed, seconds=last.seconds or time.perf_counter() - started)
         runs |= zip(map(spec, missing), answer.runs, strict=True)
         return self.screen.progressed(changed, replace(answer, runs=[runs[text] for text in settings.methods]))
 

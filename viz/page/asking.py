@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from gradio.context import LocalContext
 
+from clvs_core.engine.knockout import Knockout, Rows
 from clvs_core.engine.runs import Addition, RunLog
 from clvs_core.errors import ClvsError, Stopped
 from clvs_core.models import memory
@@ -23,6 +25,7 @@ from viz.page import zerogpu as border
 from viz.page.limits.listeners import wanted
 from viz.page.models import Models
 
+AT_ONCE = 24  # branches of a knock-out in one turn
 BUSY = "Too many people are asking at this moment; try again in a minute."
 
 
@@ -56,6 +59,58 @@ class Call:
     prompt: str = CHAT
     beside: Sequence[Any] = ()
     wanted: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Knock:
+    """A knock-out of the answer to a question, as `clvs_core.EncodedImage.knockout` takes it.
+
+    mask: (height, width) bool of what is hidden. draws: of the control.
+    """
+
+    call: Call
+    mask: np.ndarray
+    rows: Rows
+    window: int
+    token: int
+    draws: int
+
+
+class Turns:
+    """Turns with the models: one thing is computed at a time, and what has time waits while an answer is wanted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers, self._ended = 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """From the first turn that an answer waits for to its last one."""
+        with self._ended:
+            self._answers += 1
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._answers -= 1
+                self._ended.notify_all()
+
+    @contextlib.contextmanager
+    def now(self) -> Iterator[None]:
+        """One turn."""
+        with self._lock:
+            yield
+
+    @contextlib.contextmanager
+    def later(self) -> Iterator[None]:
+        """One turn once no answer is wanted; an answer that is wanted then waits for this one turn."""
+        while True:
+            with self._ended:
+                self._ended.wait_for(lambda: not self._answers)
+            with self._lock:
+                if not self._answers:
+                    yield
+                    return
 
 
 class ShownPictures:
@@ -92,11 +147,12 @@ class Asker:
 
     def __init__(self, models: Models):
         self.models = models
-        self._busy = threading.Lock()
+        self.turns = Turns()
         self._room = threading.BoundedSemaphore(limits.QUEUE_SIZE)
         self._pictures = ShownPictures()
         self._streamed = border.across(self._stream, self._seconds)
         self._asked = border.across(self._ask, self._seconds)
+        self._knocked = border.across(self._knock, lambda knock: self._seconds(knock.call))
 
     def stream(self, call: Call) -> Generator[Answer, None, None]:
         """Yields once when the picture has been read and once per token; closing it frees the engine's tensors."""
@@ -116,17 +172,17 @@ class Asker:
 
         The lock is held while something is computed and not between steps, where a visitor may be slow to listen.
         """
-        with self.models.using(call.model) as model:
-            with self._busy:
+        with self.turns.answering(), self.models.using(call.model) as model:
+            with self.turns.now():
                 unknown = model.unknown_words(call.question, call.prompt)
                 image = self._open(model, call)
             count = _affordable(model, image.views, call.methods, call.tokens)
             yield Answer(image.views, [], model.layers, unknown, count)
-            with self._busy:
+            with self.turns.now():
                 steps = image.stream(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
             try:
                 while True:
-                    with self._busy:
+                    with self.turns.now():
                         step = next(steps, None)
                     if step is None:
                         return
@@ -152,7 +208,7 @@ class Asker:
             self._room.release()
 
     def _ask(self, call: Call) -> Generator[Answer, None, None]:
-        with self.models.using(call.model) as model, self._busy:
+        with self.turns.answering(), self.models.using(call.model) as model, self.turns.now():
             if call.wanted is not None and not call.wanted():
                 raise Stopped("Nobody waits for this answer any more.")
             image = self._open(model, call)
@@ -161,6 +217,35 @@ class Asker:
             unknown = model.unknown_words(call.question, call.prompt)
         runs = [replace(run, picture=None) for run in runs]  # the page keeps a picture once, and no copy has to cross
         yield Answer(image.views, runs, model.layers, unknown, count)
+
+    def knock(self, knock: Knock) -> Generator[list[Knockout], None, None]:
+        """Yields what is known after every pass, while no answer is wanted; closing it ends it."""
+        self.models.get(knock.call.model)
+        return self._knocked(knock)
+
+    def _knock(self, knock: Knock) -> Generator[list[Knockout], None, None]:
+        call, mask = knock.call, knock.mask
+        with self.models.using(call.model) as model:
+            with self.turns.later():
+                image = self._open(model, call)
+                passes = image.knockout_stream(
+                    call.question,
+                    mask,
+                    call.methods,
+                    knock.window,
+                    knock.rows,
+                    knock.token,
+                    knock.draws,
+                    max_new_tokens=call.tokens,
+                    prompt=call.prompt,
+                    at_once=AT_ONCE,
+                )
+            while True:
+                with self.turns.later():
+                    found = next(passes, None)
+                if found is None:
+                    return
+                yield found
 
     def _open(self, model: Any, call: Call) -> Any:
         image = model.open_image(call.picture, call.prompt)

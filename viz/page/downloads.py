@@ -13,7 +13,7 @@ import numpy as np
 from clvs_core.errors import ClvsError
 from clvs_core.key_objects import gains, object_curves, together
 from viz import figures
-from viz.page import events, links, objects
+from viz.page import cost, events, links, objects
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, result, with_objects
 from viz.page.recorded.replaying import Replaying
@@ -23,7 +23,7 @@ from viz.viewer import standalone as export
 from viz.viewer.payload import MapObject, build
 from viz.viewer.view import View
 
-FIGURES = ("heatmaps", "curves", "uncertainty")
+FIGURES = ("heatmaps", "curves", "uncertainty", "knockout")
 KINDS = (
     *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
     "page.html",
@@ -38,7 +38,7 @@ class Exports:
     def __init__(self, desks: Desks, replaying: Replaying | None = None):
         self.models, self.library, self.first = desks.models, desks.library, desks.first
         self.pictures, self.screen, self.answering = desks.pictures, desks.screen, desks.answering
-        self.replaying = replaying
+        self.replaying, self.knocking = replaying, desks.knocking
 
     def handle(self, session: Session, event: gr.EventData, shown: Shown | None = None) -> dict[str, str]:
         """The download component's value: {"url", "name"}, or {"error"}.
@@ -67,8 +67,15 @@ class Exports:
         if ending == "npz":
             return self._trace(session, result, name)
         if ending in ("html", "csv"):
-            return self._page(result, ending, view)
+            return self._page(session, result, ending, view)
+        if name == "knockout":
+            return _drawn(self._knockout(session, result, view), ending)
         return self._figure(result, name, ending, view)
+
+    def _knockout(self, session: Session, result: Result, view: View) -> Any:
+        known = self.knocking.whole(session, result, view)
+        found = [one for rows in cost.TOGETHER[view.rows] for one in known.found[rows]]
+        return figures.knockout(found, name=known.names, question=result.question)
 
     def _trace(self, session: Session, result: Result, key: str) -> bytes:
         keys = [method["key"] for method in (session.payload or {}).get("methods", ())]
@@ -79,7 +86,7 @@ class Exports:
         run.trace.save(out)
         return out.getvalue()
 
-    def _page(self, result: Result, ending: str, view: View) -> bytes:
+    def _page(self, session: Session, result: Result, ending: str, view: View) -> bytes:
         followed = objects.followed(result, view)
         on, drawn = {item.name for item in followed}, [item for item in followed if item.source == "region"]
         drawn_on = [
@@ -87,6 +94,8 @@ class Exports:
             for item in (*result.seen.objects, *drawn)
         ]
         payload = build(self.screen.comparison(result, objects=drawn_on, view=_baked(view)))
+        if known := self.knocking.last(session, result, view):  # the region is one of the objects here
+            payload["knockout"] = {**known.part, "on": [item.name for item in followed], "region": None}
         return _exported(payload, ending, export.jpeg(result.picture.image))
 
     def _of_recording(
@@ -95,6 +104,8 @@ class Exports:
         """What can be made of a recorded answer, which holds no traces."""
         if ending == "npz":
             raise ClvsError("A recorded answer has no full traces; take all numbers as CSV.")
+        if name == "knockout":
+            raise ClvsError("Nothing can be hidden from a model whose answers are recorded; start the app with it.")
         payload = recorded.payload(item)
         picture = recorded.picture(item, payload)
         if ending in ("html", "csv"):
@@ -108,7 +119,8 @@ class Exports:
         """The first answer as it is, where its model is not offered and so cannot work it out again."""
         scene = self.library.named(self.first.scene)
         assert scene is not None
-        return _exported({**self.first.payload, "view": view.chosen()}, ending, scene.path.read_bytes())
+        asked = {name: part for name, part in self.first.payload.items() if name != "knocks"}  # of a file it cannot be
+        return _exported({**asked, "view": view.chosen()}, ending, scene.path.read_bytes())
 
     def _figure(self, result: Result, name: str, kind: str, view: View) -> bytes:
         traces = [run.trace for run in result.runs]
@@ -126,9 +138,7 @@ class Exports:
             "curves": lambda: self._curves(result, traces, step, followed),
             "uncertainty": lambda: figures.uncertainty(traces, step=step),
         }[name]
-        out = io.BytesIO()
-        figures.save(make(), out, kind)
-        return out.getvalue()
+        return _drawn(make(), kind)
 
     def _curves(self, result: Result, traces: Sequence[Any], step: int, followed: Sequence[Any]) -> Any:
         cover = together([item.coverage for item in followed]) if followed else np.ones(result.views.visual)
@@ -136,6 +146,12 @@ class Exports:
         attention = [curve.attention for curve in curves]
         name = " and ".join(item.name for item in followed) or "the picture"
         return figures.curves(traces, attention, gains=gains(curves, step), step=step, name=name)
+
+
+def _drawn(figure: Any, kind: str) -> bytes:
+    out = io.BytesIO()
+    figures.save(figure, out, kind)
+    return out.getvalue()
 
 
 def _baked(view: View) -> View:

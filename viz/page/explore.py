@@ -25,6 +25,7 @@ from viz.page.widgets import (
     Consent,
     Download,
     Header,
+    Knocked,
     MethodPicker,
     ModelMenu,
     PictureInput,
@@ -66,6 +67,7 @@ class Page:
     consent: Consent
     desk: RecordedDesk
     shown: ShownRun
+    knocked: Knocked
 
     @property
     def inputs(self) -> list[Any]:
@@ -92,6 +94,7 @@ def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
         download=Download(elem_id="download"),
         consent=Consent(elem_id="consent"),
         shown=ShownRun(elem_id="shown"),
+        knocked=Knocked(elem_id="knocked"),
         viewer=viewer,
         **parts,
     )
@@ -167,6 +170,8 @@ def _connect(page: Page, desks: Desks, replaying: Replaying) -> None:
     exports = Exports(desks, replaying)
     exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
     page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
+    looking = {**HIDDEN, "concurrency_id": "knock", "concurrency_limit": None}
+    page.viewer.knock(desks.knocking.look, [session, page.shown], page.knocked, trigger_mode="multiple", **looking)
     recorded = [page.desk, page.viewer, session]
     page.desk.open(keeping(replaying.open), [session], recorded, trigger_mode="multiple", **QUICK)
     page.desk.leave(keeping(replaying.leave), [session, page.shown], recorded, **QUICK)

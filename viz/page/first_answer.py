@@ -17,6 +17,7 @@ from viz.page.library import FIRST, FirstAnswer, Library
 from viz.page.models import Models
 from viz.page.session import Session
 from viz.viewer.payload import empty
+from viz.viewer.view import View
 
 
 def make(models: Models, library: Library) -> FirstAnswer:
@@ -31,7 +32,9 @@ def make(models: Models, library: Library) -> FirstAnswer:
     if payload.get("error") or payload.get("status") != "done":
         raise ClvsError(f"The example could not be recorded: {payload.get('error')}")
     payload["id"] = "first"
-    del payload["run"]  # it is nobody's own
+    del payload["run"], payload["knocks"]  # it is nobody's own, and takes as long as it takes
+    assert session.result is not None
+    payload["knockout"] = desks.knocking.whole(session, session.result, View()).part
     payload["image"] = {**payload["image"], "url": ""}
     return FirstAnswer(scene.name, scene.questions[0], models.default, layers, payload)
 

@@ -16,6 +16,7 @@ from clvs_core.models.prompts import CHAT, presets
 from viz.page import limits, links, objects
 from viz.page import zerogpu as border
 from viz.page.asking import Answer
+from viz.page.cost import knocks
 from viz.page.library import FirstAnswer, Library
 from viz.page.offers import Offers
 from viz.page.seen import add
@@ -87,13 +88,9 @@ class Screen:
         """The viewer's payload of a result, finished or not, with the permalink beside it."""
         id = result.id if result.runs else f"{result.id}-waiting"  # a link's layer is set once there are layers
         comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
-        more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
-        expected = self.library.expected(result.picture.path, result.question)
-        return (
-            add(build(comparison), result.seen, objects.named(result), objects.called(result))
-            | more
-            | {"expected": expected}
-        )
+        more: dict[str, Any] = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
+        more |= {"expected": self.library.expected(result.picture.path, result.question), "knocks": knocks(result)}
+        return add(build(comparison), result.seen, objects.named(result), objects.called(result)) | more
 
     def comparison(self, result: Result, **more: Any) -> Comparison:
         """What the viewer is to show of a result. more: further parts of the comparison."""

@@ -99,6 +99,7 @@ class Result:
     tokens: int = 0  # how many an answer may have: those asked for, or fewer where more maps would not fit
     notes: Sequence[str] = ()
     remark: str = ""  # what a run answered to this question, where it was opened from one
+    seconds: float = 0.0  # that the answer took once the picture was read
     id: str = ""
     run: str = ""
     finished: bool = False
@@ -127,6 +128,8 @@ class Session:
     moved: Settings | None = None  # settings that moved while an answer was still coming
     view: View = field(default_factory=View)  # what a permalink asked the viewer to show
     remark: str = ""  # as in the result to come
+    knocking: int = 0  # counts knock-outs, so that only the newest goes on
+    knocked: Any = None  # the last one that is whole, as `viz.page.knocking.Known`
     switching: threading.Event | None = None  # set, it stops the model that is being loaded for this visitor
 
     def begin(self) -> int:

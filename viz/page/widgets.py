@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import html
+import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -222,6 +223,19 @@ class ShownRun(Fixed):
 
     def preprocess(self, payload: Any) -> Shown:
         return Shown.of(payload)
+
+
+class Knocked(Fixed):
+    """Brings the viewer what a knock-out has found: {"of": the answer's id, "turn": of the page's request, "running",
+    "error", "knockout": as a payload has it}.
+
+    It travels as text: Gradio sends differences, in which lists that shrink arrive corrupted.
+    """
+
+    files = "", "knocked.js"
+
+    def postprocess(self, value: Any) -> Any:
+        return None if value is None else json.dumps(value, separators=(",", ":"))
 
 
 class Download(Fixed):

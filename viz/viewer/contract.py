@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import NotRequired, TypedDict, get_type_hints, is_typeddict
 
+from clvs_core.engine.knockout import Rows
+
 VERSION: Literal[1] = 1
 MAX_METHODS = 4
 MAX_LAYERS = 1024
@@ -152,6 +154,42 @@ class View(TypedDict):
     kind: Text
 
 
+class Left(TypedDict):
+    """What is left of a method's token where rows cannot look at what is hidden; lists go by layer.
+
+    kept: hidden in the window around the layer, only: hidden everywhere but there, control: as many other visual tokens
+    hidden, everywhere: hidden in all layers; all as shares of the unhindered probability, None where not known (yet).
+    instead: what is said then. matters: layers, from 0, around which less than half is left.
+    """
+
+    spec: Text
+    rows: Rows
+    token: Text
+    probability: Share
+    kept: list[float | None]
+    only: list[float | None]
+    control: list[float | None]
+    instead: list[tuple[Text, float] | None]
+    everywhere: float | None
+    matters: list[Count]
+
+
+class Knockout(TypedDict):
+    """Something hidden from the model, `window` layers at a time, while it says a token of its answer.
+
+    on: names of the objects that are hidden, region: a drawn one; neither: the whole picture. hidden: how many visual
+    tokens that is. left: by method and by the rows that could not look. reads: who reads, a sentence by method's spec.
+    """
+
+    step: Count
+    on: Annotated[list[Name], Field(max_length=MAX_OBJECTS)]
+    region: dict[str, Any] | None
+    window: Count
+    hidden: Count
+    left: Annotated[list[Left], Field(max_length=3 * MAX_METHODS)]
+    reads: dict[str, Text]
+
+
 class Place(TypedDict):
     """Where an array lies in the blob, in numbers of two bytes."""
 
@@ -185,6 +223,7 @@ class Payload(TypedDict):
     notes: list[Text]
     step: Count
     view: dict[str, Any]
+    knockout: NotRequired[Knockout | None]
 
 
 class Offer(TypedDict):
@@ -213,6 +252,13 @@ class Expected(TypedDict):
     less: bool
 
 
+class Knocks(TypedDict):
+    """That the page can measure a knock-out: in about how many seconds, and whether it does so without being asked."""
+
+    seconds: float
+    itself: bool
+
+
 class PagePayload(Payload):
     """With what the page adds, which no file is asked for. stays: see `viz.viewer.payload`; halts: Stop is offered;
     link: a permalink's query; run: by which the page names the answer; expected: None where the answer is not known."""
@@ -224,6 +270,7 @@ class PagePayload(Payload):
     link: NotRequired[str]
     run: NotRequired[str]
     expected: NotRequired[Expected | None]
+    knocks: NotRequired[Knocks]
 
 
 PARTS = (
@@ -237,11 +284,14 @@ PARTS = (
     Model,
     Image,
     View,
+    Left,
+    Knockout,
     Place,
     Payload,
     Offer,
     Recorded,
     Expected,
+    Knocks,
     PagePayload,
 )
 WORDS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", Any: "any"}

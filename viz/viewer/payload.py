@@ -221,7 +221,7 @@ def _answer(run: Any) -> Answer:
             {"id": int(t.id), "text": t.text, "probability": round(float(t.probability), 5)} for t in run.tokens
         ],
         "stop": [int(layer) for layer in trace.stop_layer],
-        "uncertainty": [_numbers(row, 5) for row in trace.uncertainty],
+        "uncertainty": [rounded(row, 5) for row in trace.uncertainty],
         "threshold": _optional(trace.meta.get("threshold")),
         "first_check": _optional(trace.meta.get("first_check")),
         "lens": _lens(trace),
@@ -234,7 +234,7 @@ def _lens(trace: Any) -> list | None:
         return None
     return [
         [
-            [[word, _number(p, 4)] for word, p in zip(layer, row, strict=True)]
+            [[word, rounded_number(p, 4)] for word, p in zip(layer, row, strict=True)]
             for layer, row in zip(layers, rows, strict=True)
         ]
         for layers, rows in zip(words, chances, strict=True)
@@ -314,11 +314,11 @@ def _box(edges: Sequence[float]) -> Box:
     return [round(float(edge), 3) for edge in edges]
 
 
-def _numbers(values: Sequence[float], digits: int) -> list[float | None]:
-    return [_number(value, digits) for value in values]
+def rounded(values: Sequence[float], digits: int) -> list[float | None]:
+    return [rounded_number(value, digits) for value in values]
 
 
-def _number(value: float, digits: int) -> float | None:
+def rounded_number(value: float, digits: int) -> float | None:
     return round(float(value), digits) if math.isfinite(value) else None
 
 

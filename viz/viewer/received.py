@@ -41,6 +41,8 @@ def read(text: bytes) -> Payload:
     arrays = decode(payload)
     for method in payload["methods"]:
         _agree(payload, method, arrays)
+    if payload.get("knockout"):
+        _fit_knockout(payload["knockout"], payload["layers"])
     covered = len(payload["objects"]), payload["visual"]
     coverage = arrays.get("coverage", np.zeros((0, payload["visual"])))
     if coverage.shape != covered or not ((coverage >= 0) & (coverage <= 1.001)).all():  # float16 rounds
@@ -76,6 +78,18 @@ def _agree(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mappin
     pointing = [(method["stop"], layers), *((row, visual) for row in method["sinks"] or ()), *acted]
     if not all(-1 <= number < end for numbers, end in pointing for number in numbers):  # -1 stands for none
         raise ValueError(f"{key} names a layer, head or token that there is not")
+
+
+def _fit_knockout(knockout: Mapping[str, Any], layers: int) -> None:
+    """Its numbers are shares, one for each layer, and layers that matter are some that there are."""
+    for left in knockout["left"]:
+        lists = [left[name] for name in ("kept", "only", "control")]
+        if any(len(each) != layers for each in (*lists, left["instead"])):
+            raise ValueError("a knock-out has not one number for each layer")
+        if any(share is not None and share < 0 for each in (*lists, [left["everywhere"]]) for share in each):
+            raise ValueError("a knock-out leaves less than nothing")
+        if any(layer >= layers for layer in left["matters"]):
+            raise ValueError("a knock-out names a layer that there is not")
 
 
 def _fit(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> None:

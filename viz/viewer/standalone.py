@@ -120,7 +120,9 @@ def curves_csv(payload: Mapping[str, Any]) -> str:
     in the viewer's curves. Then, where a method records it: memory (what it carries, summed over what is followed;
     strongest head, so no share of attention), sink_tokens_from_0 and acted_heads_from_0 (numbers with spaces between)
     and, at the last layer, contrast (word, chance with the picture, with what it is contrasted with, and outcome).
-    An empty field is a number that was not measured.
+    Where a knock-out was measured, for its token: left_ROWS (what is left of the answer, hidden around the layer from
+    these rows), instead_ROWS (what it says then), only_ROWS (hidden everywhere but there), control_ROWS (as many other
+    visual tokens hidden). An empty field is a number that was not measured.
     """
     arrays = decode(payload)
     coverage = np.asarray(arrays.get("coverage", np.zeros((0, payload["visual"]))), dtype=np.float64)
@@ -131,11 +133,39 @@ def curves_csv(payload: Mapping[str, Any]) -> str:
     table = csv.writer(out, lineterminator="\r\n")  # what ends a line is quoted inside a token, and a token may be "\r"
     names = [_cell(item["name"]) for item in payload["objects"]]
     own = [column for column, part in PARTICULARS.items() if any(m.get(part) for m in payload["methods"])]
+    knocked = _knocked(payload)
     head = ["step_from_0", "token", "probability", "method", "settings", "layer_from_0", "picture", *names]
-    table.writerow([*head, "followed", "uncertainty", "stops", *own])
+    table.writerow([*head, "followed", "uncertainty", "stops", *own, *(f"{name}_{rows}" for rows in knocked for name in _LEFT)])
     for method in payload["methods"]:
-        table.writerows(_lines(method, arrays, shares, own))
+        for line in _lines(method, arrays, shares, own):
+            table.writerow([*line, *_left_cells(payload, knocked, method, line[0], line[5])])
     return out.getvalue()
+
+
+_LEFT = ("left", "instead", "only", "control")
+
+
+def _knocked(payload: Mapping[str, Any]) -> list[str]:
+    """The rows that something was hidden from."""
+    return list(dict.fromkeys(left["rows"] for left in (payload.get("knockout") or {"left": ()})["left"]))
+
+
+def _left_cells(
+    payload: Mapping[str, Any], knocked: Sequence[str], method: Mapping[str, Any], step: int, layer: int
+) -> list[Any]:
+    """What a knock-out found at a method's token and layer, in the columns of all `knocked` rows."""
+    cells: list[Any] = []
+    for rows in knocked:
+        of = {"spec": method["spec"], "rows": rows}
+        found = next((left for left in payload["knockout"]["left"] if of.items() <= left.items()), None)
+        if found is None or payload["knockout"]["step"] != step:
+            cells += [""] * len(_LEFT)
+            continue
+        said = found["instead"][layer]
+        numbers = [found[name][layer] for name in ("kept", "only", "control")]
+        kept, only, control = ("" if number is None else number for number in numbers)
+        cells += [kept, "" if said is None else _cell(said[0]), only, control]
+    return cells
 
 
 def _lines(

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from clvs_core.engine.knockout import ROWS
 from viz import scales
 
 PANELS = ("", "heads", "numbers")  # of "Look closer"; "" for none
@@ -84,6 +85,18 @@ class Whole(Kind):
     @property
     def facts(self) -> dict[str, Any]:
         return {"kind": self.name, "low": self.low, "high": self.high, "first": self.first}
+
+
+@dataclass(frozen=True)
+class Odd(Whole):
+    """An odd number from low to high."""
+
+    def fits(self, value: Any) -> bool:
+        return super().fits(value) and value % 2 == 1
+
+    @property
+    def told(self) -> str:
+        return f"an odd number, {super().told}"
 
 
 @dataclass(frozen=True)
@@ -262,6 +275,9 @@ class View:
     focus: str = choice("", Key(), "the method that is compared with the reference")
     on: tuple[str, ...] | None = choice(None, Names(), "objects that are followed; without it, those of the question")
     region: Mapping[str, Any] | None = choice(None, Region(), "a drawn region, which is followed alone")
+    rows: str = choice("word", OneOf(ROWS), "from which words it is hidden, where a knock-out is measured")
+    window: int | None = choice(None, Odd(1, 99), "how many layers at a time; without it, about 9 of 32")
+    only: bool = choice(False, Switch(), "hidden everywhere but in these layers")
     closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")
 
     @classmethod

@@ -16,5 +16,8 @@ export interface Chosen {
   focus: string;
   on: string[] | null;
   region: Record<string, any> | null;
+  rows: string;
+  window: number | null;
+  only: boolean;
   closer: string;
 }

@@ -97,6 +97,29 @@ export interface View {
   kind: string;
 }
 
+export interface Left {
+  spec: string;
+  rows: 'word' | 'question' | 'both';
+  token: string;
+  probability: number;
+  kept: (number | null)[];
+  only: (number | null)[];
+  control: (number | null)[];
+  instead: ([string, number] | null)[];
+  everywhere: number | null;
+  matters: number[];
+}
+
+export interface Knockout {
+  step: number;
+  on: string[];
+  region: Record<string, any> | null;
+  window: number;
+  hidden: number;
+  left: Left[];
+  reads: Record<string, string>;
+}
+
 export interface Place {
   offset: number;
   shape: number[];
@@ -123,6 +146,7 @@ export interface Payload {
   notes: string[];
   step: number;
   view: Record<string, any>;
+  knockout?: Knockout | null;
 }
 
 export interface Offer {
@@ -143,6 +167,11 @@ export interface Expected {
   answer: string;
   note: string;
   less: boolean;
+}
+
+export interface Knocks {
+  seconds: number;
+  itself: boolean;
 }
 
 export interface PagePayload {
@@ -166,6 +195,7 @@ export interface PagePayload {
   notes: string[];
   step: number;
   view: Record<string, any>;
+  knockout?: Knockout | null;
   stays?: string[];
   halts?: boolean;
   offer?: Offer | null;
@@ -173,4 +203,5 @@ export interface PagePayload {
   link?: string;
   run?: string;
   expected?: Expected | null;
+  knocks?: Knocks;
 }

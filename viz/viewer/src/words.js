@@ -184,7 +184,7 @@ function changeWords(a, reference, other, several) {
   return t('{method} gives {it} {here} there and {then} from layer {from} on', places);
 }
 
-function sizeWords(change) {
+export function sizeWords(change) {
   if (Math.abs(change) < 100 * ALIKE) return t('about as much');
   if (change >= 95) return t('{times} times as much', { times: (1 + change / 100).toFixed(1) });
   const size = `${Math.round(Math.abs(change))}\u00a0%`;

@@ -1,0 +1,144 @@
+"""Does looking matter: what the answer on the page names is hidden from the model, a few layers at a time.
+
+The engine's passes come to the page as they are done. A newer question, setting or knock-out ends one after its pass,
+and while an answer is wanted, it waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.context import LocalContext
+
+from clvs_core.engine.knockout import Knockout, Rows, usual_window
+from clvs_core.errors import ClvsError
+from clvs_core.methods import spec
+from viz.page import cost, events, links, objects
+from viz.page.answering import Answering
+from viz.page.asking import Asker, Call, Knock
+from viz.page.limits.listeners import wanted
+from viz.page.screen import sentence
+from viz.page.session import Result, Session, Shown
+from viz.viewer.contract import Knockout as Part
+from viz.viewer.knockouts import part
+from viz.viewer.view import View
+
+ENDED = "No answer has such a token; choose an earlier one."
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """What is hidden while which answer says which token: two that are equal need not be measured twice.
+
+    answer: the result's id; methods: specs; on, region: as in `viz.viewer.view`, the region as JSON.
+    """
+
+    answer: str
+    methods: tuple[str, ...]
+    step: int
+    on: tuple[str, ...]
+    region: str
+    window: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """What has come of a knock-out; specs: of its methods, with all their settings, as a payload has them."""
+
+    hiding: Hiding
+    specs: tuple[str, ...]
+    found: Mapping[Rows, list[Knockout]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> str:
+        """What is hidden, for people."""
+        names = [f"the {name}" for name in self.hiding.on] + ["the region"] * bool(self.hiding.region)
+        return " and ".join(names) or "the whole picture"
+
+    @property
+    def part(self) -> Part:
+        """For the payload."""
+        hiding = self.hiding
+        region = json.loads(hiding.region) if hiding.region else None
+        return part(self.found, self.specs, step=hiding.step, on=hiding.on, region=region)
+
+
+class Knocking:
+    """Measures knock-outs of the answer on a visitor's page."""
+
+    def __init__(self, asker: Asker, answering: Answering):
+        self.asker, self.answering = asker, answering
+
+    def look(self, session: Session, event: gr.EventData, shown: Shown | None = None) -> Iterator[Any]:
+        """The page asks for one, or, with "halt", no longer: the component's values, as `viz.page.widgets.Knocked`."""
+        data = events.data(event)
+        session.knocking += 1
+        mine, turn = session.knocking, events.number(event, "turn")
+        if data.get("halt") or session.running:
+            yield gr.skip()
+            return
+        try:
+            result = self.answering.result(session, session.meant(None if shown is None else shown.run))
+            heard = wanted(LocalContext.request.get(None))
+            for known, running in self._stream(session, result, links.view(data.get("view"))):
+                if session.knocking != mine or session.result is not result or not heard():
+                    return
+                yield {"of": result.id, "turn": turn, "running": running, "error": "", "knockout": known.part}
+        except Exception as error:
+            if session.knocking == mine:
+                yield {"of": "", "turn": turn, "running": False, "error": sentence(error), "knockout": None}
+
+    def whole(self, session: Session, result: Result, view: View) -> Known:
+        """All of a knock-out, for a file: as it was measured last, or measured now."""
+        *_, (known, _) = self._stream(session, result, view)
+        return known
+
+    def last(self, session: Session, result: Result, view: View) -> Known | None:
+        """What was measured last, if it is of this answer and view."""
+        known = session.knocked
+        return known if known is not None and known.hiding == self._hiding(result, view) else None
+
+    def _stream(self, session: Session, result: Result, view: View) -> Iterator[tuple[Known, bool]]:
+        """What is known after every pass, and whether more is to come."""
+        hiding = self._hiding(result, view)
+        methods = [method for method, run in zip(result.methods, result.runs, strict=True) if _says(run, hiding.step)]
+        if not methods:
+            raise ClvsError(ENDED)
+        specs = tuple(str(run.trace.meta["method"]) for run in result.runs if _says(run, hiding.step))
+        known = session.knocked if session.knocked and session.knocked.hiding == hiding else Known(hiding, specs)
+        missing = [rows for rows in cost.TOGETHER[view.rows] if rows not in known.found]
+        call = Call(
+            result.settings.model, result.picture.image, result.question, methods, result.tokens, result.settings.prompt
+        )
+        for rows in missing:
+            knock = Knock(call, _mask(result, view), rows, hiding.window, hiding.step, cost.DRAWS)
+            with contextlib.closing(self.asker.knock(knock)) as passes:
+                for found in passes:
+                    partly = replace(known, found={**known.found, rows: found})
+                    yield partly, True
+            session.knocked = known = partly
+        yield known, False
+
+    def _hiding(self, result: Result, view: View) -> Hiding:
+        window = min(view.window or usual_window(result.layers), 2 * result.layers - 1)
+        followed = [item.name for item in objects.followed(result, view) if item.source != "region"]
+        region = json.dumps(view.region) if view.region else ""
+        return Hiding(result.id, tuple(map(spec, result.methods)), view.step, tuple(followed), region, window)
+
+
+def _says(run: Any, step: int) -> bool:
+    return len(run.tokens) > step
+
+
+def _mask(result: Result, view: View) -> np.ndarray:
+    """(height, width) bool of what is hidden: what is followed, or all of the picture."""
+    followed = objects.followed(result, view)
+    if not followed:
+        return np.ones((result.views.height, result.views.width), dtype=bool)
+    return np.any([item.mask for item in followed], axis=0)
