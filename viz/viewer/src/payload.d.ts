@@ -75,6 +75,11 @@ export interface Object {
   contours: number[][][];
 }
 
+export interface Rest {
+  words: string[];
+  asked: number[];
+}
+
 export interface Model {
   name: string;
   label: string;
@@ -117,6 +122,7 @@ export interface Payload {
   methods: Method[];
   objects: Object[];
   absent?: string[];
+  rest?: Rest | null;
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
@@ -160,6 +166,7 @@ export interface PagePayload {
   methods: Method[];
   objects: Object[];
   absent?: string[];
+  rest?: Rest | null;
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
