@@ -37,14 +37,11 @@ class Effect:
     @property
     def numbers(self) -> str:
         """The numbers themselves, in a sentence."""
-        change = "fewer" if self.smoothed < self.without else "more"
-        low, high = sorted(abs(100 * bound) for bound in self.interval)
-        spread = f"between {low:.1f} and {high:.1f} percentage points" if self.interval[0] * self.interval[1] > 0 else (
-            f"at most {high:.1f} percentage points"
-        )  # fmt: skip
+        low, high = (f"{100 * bound:+.1f}".replace("-", "\u2212") for bound in self.interval)
         return (
             f"Of {self.questions:,} fresh questions it answers {100 * self.without:.1f} % right as it is and "
-            f"{100 * self.smoothed:.1f} % with CLVS: {spread} {change}, with 95 % certainty."
+            f"{100 * self.smoothed:.1f} % with CLVS; the difference lies between {low} and {high} percentage points, "
+            "with 95 % certainty."
         )
 
 
