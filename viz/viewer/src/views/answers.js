@@ -80,7 +80,7 @@ export class Answers {
     const right = finished && expected ? verdict(text, expected.answer) : null;
     if (right === null) return null;
     const words = right ? t('✓ right') : t('✗ wrong');
-    const truth = t('True of this picture: {answer}.', { answer: expected.answer });
+    const truth = t('Expected: {answer}.', { answer: expected.answer });
     return el('span', { class: 'cv-verdict', 'data-right': String(right), 'data-tip': truth, text: words });
   }
 
