@@ -126,7 +126,7 @@ def test_the_band_says_where_all_attention_goes(show):
     assert cover["shape"] == [2, attention.size]
     dog = page.evaluate(f"{APP}.curves()[0][3]")
     left = 1 - attention.sum()
-    expected = [left * 3 / 16, left * 4 / 16, left * 9 / 16, attention.sum() - dog, dog]  # from the top of the band
+    expected = [left / 16, left * 4 / 16, left * 11 / 16, attention.sum() - dog, dog]  # from the top of the band
     cells = page.locator(".cv-panel figure").first.locator("td").all_inner_texts()
     assert [float(cell.split("\u00a0")[0]) for cell in cells] == pytest.approx([100 * x for x in expected], abs=0.06)
     words = page.locator(".cv-tinted").first.locator("span")
@@ -153,7 +153,7 @@ def test_the_band_moves_the_layer_and_is_coloured_by_its_parts(show):
         const at = [x * canvas.width, y * canvas.height].map(Math.round);
         return [wanted, [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3)];
     }"""
-    for part, y in ((4, 0.15), (0, 0.86)):  # the top of the band is other words, the bottom what is followed
+    for part, y in ((3, 0.15), (0, 0.86)):  # near the top is the first token, at the bottom what is followed
         wanted, found = page.evaluate(pixel, [part, 0.5, y])
         assert found == wanted
 
