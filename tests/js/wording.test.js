@@ -31,11 +31,12 @@ test('forms say where words stand: plurals, two objects, none', () => {
   assert.equal(ask(4, 2), 'What is in the picture?');
 });
 
+const found = (text, ...words) =>
+  marked(text, words)
+    .map(([part, odd]) => (odd ? `[${part}]` : part))
+    .join('');
+
 test('unknown words are found whole, as they are written', () => {
-  const found = (text, ...words) =>
-    marked(text, words)
-      .map(([part, odd]) => (odd ? `[${part}]` : part))
-      .join('');
   assert.equal(found('Is there a flurb, or flurbs?', 'flurb'), 'Is there a [flurb], or flurbs?');
   assert.equal(found('🦄 or a 🦄?', '🦄'), '[🦄] or a [🦄]?');
   assert.equal(found('(a+b) and élan', 'a+b', 'élan'), '([a+b]) and [élan]');
