@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from viz.page import limits
+from viz.page import about, limits
 from viz.page.desks import Desks
 from viz.page.downloads import Exports
 from viz.page.recorded.recordings import Recordings
@@ -79,7 +79,9 @@ class Page:
 
 def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
     """Builds the page inside the current `gr.Blocks` and connects it."""
-    header, replaying = Header(elem_id="page-header"), Replaying(recordings or Recordings(), desks)
+    models, drawn = desks.models, desks.library.kinds
+    told = {name: about.facts(card, models.source(name), drawn) for name, card in models.cards.items()}
+    header, replaying = Header(told, elem_id="page-header"), Replaying(recordings or Recordings(), desks)
     with gr.Row(elem_id="explore", equal_height=False):
         with gr.Column(elem_id="ask", scale=0, min_width=300):
             parts = _ask(desks, replaying)

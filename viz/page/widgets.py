@@ -210,7 +210,10 @@ class MethodPicker(Fixed):
 
 
 class Header(Fixed):
-    """Title, one sentence, and the page's own tools; event `export` with {"kind"}."""
+    """Title, one sentence, and the page's own tools; event `export` with {"kind"}.
+
+    The value is what to say of each model, by name: `viz.page.about.facts`.
+    """
 
     files = "header.html", "header.js"
 
