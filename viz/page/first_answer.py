@@ -34,7 +34,8 @@ def make(models: Models, library: Library) -> FirstAnswer:
     payload["id"] = "first"
     del payload["run"], payload["knocks"]  # it is nobody's own, and takes as long as it takes
     assert session.result is not None
-    payload["knockout"] = desks.knocking.whole(session, session.result, View()).part
+    desks.knocking.whole(session, session.result, View())
+    payload["knockout"] = desks.knocking.last(session, session.result, View())
     payload["image"] = {**payload["image"], "url": ""}
     return FirstAnswer(scene.name, scene.questions[0], models.default, layers, payload)
 

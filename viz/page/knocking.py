@@ -56,12 +56,6 @@ class Known:
     found: Mapping[Rows, list[Knockout]] = field(default_factory=dict)
 
     @property
-    def names(self) -> str:
-        """What is hidden, for people."""
-        names = [f"the {name}" for name in self.hiding.on] + ["the region"] * bool(self.hiding.region)
-        return " and ".join(names) or "the whole picture"
-
-    @property
     def part(self) -> Part:
         """For the payload."""
         hiding = self.hiding
@@ -94,19 +88,19 @@ class Knocking:
             if session.knocking == mine:
                 yield {"of": "", "turn": turn, "running": False, "error": sentence(error), "knockout": None}
 
-    def whole(self, session: Session, result: Result, view: View) -> Known:
-        """All of a knock-out, for a file: as it was measured last, or measured now."""
+    def whole(self, session: Session, result: Result, view: View) -> list[Knockout]:
+        """All of a knock-out with the view's rows and what stands beside them: as measured last, or measured now."""
         *_, (known, _) = self._stream(session, result, view)
-        return known
+        return [one for rows in cost.TOGETHER[view.rows] for one in known.found[rows]]
 
-    def last(self, session: Session, result: Result, view: View) -> Known | None:
+    def last(self, session: Session, result: Result, view: View) -> Part | None:
         """What was measured last, if it is of this answer and view."""
-        known = session.knocked
-        return known if known is not None and known.hiding == self._hiding(result, view) else None
+        known: Known | None = session.knocked
+        return known.part if known is not None and known.hiding == _hiding(result, view) else None
 
     def _stream(self, session: Session, result: Result, view: View) -> Iterator[tuple[Known, bool]]:
         """What is known after every pass, and whether more is to come."""
-        hiding = self._hiding(result, view)
+        hiding = _hiding(result, view)
         methods = [method for method, run in zip(result.methods, result.runs, strict=True) if _says(run, hiding.step)]
         if not methods:
             raise ClvsError(ENDED)
@@ -125,11 +119,12 @@ class Knocking:
             session.knocked = known = partly
         yield known, False
 
-    def _hiding(self, result: Result, view: View) -> Hiding:
-        window = min(view.window or usual_window(result.layers), 2 * result.layers - 1)
-        followed = [item.name for item in objects.followed(result, view) if item.source != "region"]
-        region = json.dumps(view.region) if view.region else ""
-        return Hiding(result.id, tuple(map(spec, result.methods)), view.step, tuple(followed), region, window)
+
+def _hiding(result: Result, view: View) -> Hiding:
+    window = min(view.window or usual_window(result.layers), 2 * result.layers - 1)
+    followed = [item.name for item in objects.followed(result, view) if item.source != "region"]
+    region = json.dumps(view.region) if view.region else ""
+    return Hiding(result.id, tuple(map(spec, result.methods)), view.step, tuple(followed), region, window)
 
 
 def _says(run: Any, step: int) -> bool:

@@ -41,8 +41,8 @@ def read(text: bytes) -> Payload:
     arrays = decode(payload)
     for method in payload["methods"]:
         _agree(payload, method, arrays)
-    if payload.get("knockout"):
-        _fit_knockout(payload["knockout"], payload["layers"])
+    if knockout := payload.get("knockout"):
+        _fit_knockout(knockout, payload["layers"])
     covered = len(payload["objects"]), payload["visual"]
     coverage = arrays.get("coverage", np.zeros((0, payload["visual"])))
     if coverage.shape != covered or not ((coverage >= 0) & (coverage <= 1.001)).all():  # float16 rounds
@@ -67,6 +67,8 @@ def _agree(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mappin
     _fit(arrays, f"attention/{key}", (steps, layers, visual))
     _fit(arrays, f"memory/{key}", (steps, layers, visual))
     _fit(arrays, f"heads/{key}", (steps, layers, heads, visual))
+    rest = payload.get("rest")
+    _fit(arrays, f"rest/{key}", (steps, layers, 3 + len(rest["words"]) if rest else 0))
     attention = arrays.get(f"attention/{key}")
     if attention is None or not attention.size or not (attention >= 0).all():
         raise ValueError(f"attention/{key} is missing, empty or negative")

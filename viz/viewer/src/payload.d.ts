@@ -76,6 +76,11 @@ export interface Object {
   contours: number[][][];
 }
 
+export interface Rest {
+  words: string[];
+  asked: number[];
+}
+
 export interface Model {
   name: string;
   label: string;
@@ -141,6 +146,7 @@ export interface Payload {
   methods: Method[];
   objects: Object[];
   absent?: string[];
+  rest?: Rest | null;
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
@@ -190,6 +196,7 @@ export interface PagePayload {
   methods: Method[];
   objects: Object[];
   absent?: string[];
+  rest?: Rest | null;
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
