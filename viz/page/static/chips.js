@@ -2,17 +2,18 @@
 
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 
 const FEW = 4;
 const box = element.querySelector('.ask-chips');
-const chip = (text, onclick) => el('button', { type: 'button', text, onclick });
+const chip = (text, onclick) => el('button', { type: 'button', text, onclick, translate: 'no' });
 const chips = () => [...box.children];
 const draw = () => {
   const questions = Array.isArray(props.value) ? props.value : [];
   const all = questions.map((question) => chip(question, () => trigger('pick', { question })));
   if (all.length <= FEW + 1) return put(all);
   const rest = all.splice(FEW);
-  const more = chip(`${rest.length} more`, () => {
+  const more = chip(t('{count} more', { count: rest.length }), () => {
     more.replaceWith(...rest);
     stopAt(chips(), rest[0]);
     rest[0].focus();

@@ -2,6 +2,7 @@
 // Escape and gives the focus back. Names may be those of folders: textContent only.
 
 import { el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 
 const dialog = element.querySelector('.cs');
 const facts = dialog.querySelector('dl');
@@ -10,7 +11,7 @@ const line = ([name, text]) => [el('dt', { text: name }), el('dd', { text })];
 
 function draw() {
   if (!props.value?.asked || dialog.open) return;
-  dialog.querySelector('h2').textContent = `Download ${props.value.label}?`;
+  dialog.querySelector('h2').textContent = t('Download {model}?', { model: props.value.label });
   facts.replaceChildren(...props.value.facts.flatMap(line));
   dialog.showModal();
   dialog.querySelector('.cs-no').focus();

@@ -2,6 +2,7 @@
 // People count layers from 1. `set` is told a value, or null for the usual one.
 
 import { el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 import { make } from './marks.js';
 
 export const fromPaper = (part) => part.set.preset === 'paper';
@@ -75,7 +76,10 @@ function fill(range, value = range.value) {
 function layerRange(part, field, id, set) {
   const pair = [...(valueOf(part, field) ?? [null, null])];
   const boxes = pair.map((value, at) => {
-    const names = { 'aria-label': `${field.label}, ${at ? 'last' : 'first'}`, 'aria-describedby': `${id}-about` };
+    const names = {
+      'aria-label': at ? t('{label}, last', { label: t(field.label) }) : t('{label}, first', { label: t(field.label) }),
+      'aria-describedby': `${id}-about`,
+    };
     return numberBox(field, value, names, (next) => {
       pair[at] = next ?? usual(part, field)?.[at] ?? null;
       if (next === null)
