@@ -564,7 +564,7 @@ def test_the_summary_names_layers_from_one(show):
 
 def test_all_numbers_are_there_as_a_table(show):
     page = show()
-    page.get_by_text("All numbers as a table").click()
+    page.get_by_role("tab", name="All numbers").click()
     rows = page.locator(".cv-numbers tbody tr")
     rows.nth(7).wait_for()
     assert rows.count() == fakes.LAYERS

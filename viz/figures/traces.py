@@ -49,28 +49,29 @@ def at_step(traces: Sequence[Any], step: int) -> list[Shown]:
         raise ValueError("There is nothing to draw: give at least one trace.")
     if len({(trace.attention.shape[1], trace.views) for trace in traces}) > 1:
         raise ValueError("The traces belong to different models or pictures; draw them one by one.")
-    looks = zip(traces, labels(traces), _styles(traces), strict=True)
-    chosen = [Shown(*look) for look in looks if 0 <= step < len(look[0].attention)]
+    each = zip(traces, looks(_specs(traces)), strict=True)
+    chosen = [Shown(trace, *look) for trace, look in each if 0 <= step < len(trace.attention)]
     if not chosen:
         longest = max(len(trace.attention) for trace in traces)
         raise ValueError(f"Token {step + 1} was not recorded; the longest answer has {longest}.")
     return chosen
 
 
+def looks(specs: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Label of each method, by its spec, and what matplotlib calls the look that it has in the viewer, at its place."""
+    names = [plain(label, 44) for label in method_labels(specs, [title(spec) for spec in specs])]
+    places = scales.places([name_of(spec) for spec in specs])
+    styles = [_style(STYLES[place and 1 + (place - 1) % (len(STYLES) - 1)]) for place in places]
+    return list(zip(names, styles, strict=True))
+
+
 def labels(traces: Sequence[Any]) -> list[str]:
     """A short name for each trace's method: "Vanilla", "CLVS", with the settings that differ if a name repeats."""
-    specs = _specs(traces)
-    return [plain(label, 44) for label in method_labels(specs, [title(spec) for spec in specs])]
+    return [label for label, _ in looks(_specs(traces))]
 
 
 def _specs(traces: Sequence[Any]) -> list[str]:
     return [str(trace.meta.get("method", "method")) for trace in traces]
-
-
-def _styles(traces: Sequence[Any]) -> list[dict[str, Any]]:
-    """What matplotlib calls the looks that methods have in the viewer, each at its place."""
-    places = scales.places([name_of(spec) for spec in _specs(traces)])
-    return [_style(STYLES[place and 1 + (place - 1) % (len(STYLES) - 1)]) for place in places]
 
 
 def _style(style: scales.Style) -> dict[str, Any]:

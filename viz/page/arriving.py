@@ -32,7 +32,7 @@ class Arriving:
         scene = self.library.named(events.text(event, "name"))
         if scene is None:
             return events.unchanged(5)
-        return str(scene.path), scene.questions[0], list(scene.questions), *self.answering.begin(session)
+        return str(scene.path), scene.questions[0], scene.suggestions, *self.answering.begin(session)
 
     def suggest(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
         """A suggested question was picked; then as `Answering.begin`."""
@@ -76,7 +76,7 @@ class Arriving:
         payload = self.screen.show(session, status="running", progress="Opening the link…")
         ticket = session.begin()
         session.view = link.view
-        asked = str(scene.path), question, list(scene.questions), scene.name
+        asked = str(scene.path), question, scene.suggestions, scene.name
         return payload, *asked, *self.choosing.controls(settings), ticket
 
     def _settings(self, link: links.Link) -> Settings:

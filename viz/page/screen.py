@@ -89,7 +89,11 @@ class Screen:
         comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
         more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
         expected = self.library.expected(result.picture.path, result.question)
-        return add(build(comparison), result.seen, objects.named(result)) | more | {"expected": expected}
+        return (
+            add(build(comparison), result.seen, objects.named(result), objects.called(result))
+            | more
+            | {"expected": expected}
+        )
 
     def comparison(self, result: Result, **more: Any) -> Comparison:
         """What the viewer is to show of a result. more: further parts of the comparison."""

@@ -77,7 +77,6 @@ class Comparison:
     runs: Sequence[Any]
     image_url: str
     objects: Sequence[MapObject] = ()
-    absent: Sequence[str] = ()
     views: Any = None
     methods: Sequence[Any] = ()
     label: str = ""
@@ -90,6 +89,7 @@ class Comparison:
     heads: bool = True
     view: Chosen | Mapping[str, Any] | None = None
     id: str | None = None
+    absent: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         count = max(len(self.runs), len(self.methods))

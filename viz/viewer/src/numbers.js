@@ -125,7 +125,7 @@ export class Numbers {
     model.objects.forEach((object, i) => {
       const coverage = row(model.arrays.coverage, i);
       if (!coverage || !this.store.isOn(object)) return;
-      names.push(object.name);
+      names.push(object.word ?? object.name);
       coverages.push(coverage);
     });
     if (state.region) {

@@ -10,6 +10,7 @@ import { tipText } from './tips.js';
 import { linkText } from './view.js';
 import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
+import { Closer } from './views/closer.js';
 import { Contrast } from './views/contrast.js';
 import { Maps } from './views/maps.js';
 import { Notes } from './views/notes.js';
@@ -43,6 +44,7 @@ export class Viewer {
     this.plots = new Plots(this);
     this.readings = new Readings(this);
     this.contrast = new Contrast(this);
+    this.closer = new Closer(this);
     this.store.heard = (moved, names) => this.follow(moved, names);
     this.listen();
     this.update(payload);
@@ -199,6 +201,7 @@ export class Viewer {
     this.root.style.setProperty('--cv-layers', String(this.model.layers));
     this.strip.mark();
     this.readings.draw();
+    this.closer.draw();
   }
 
   // ---- what every part shares --------------------------------------------------------------------------------------

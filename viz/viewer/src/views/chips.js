@@ -33,7 +33,7 @@ export class Chips {
 
   object(object) {
     const values = { area: percent(object.area), seen: percent(object.seen) };
-    return this.chip(object.name, this.store.isOn(object), {
+    return this.chip(object.word ?? object.name, this.store.isOn(object), {
       onclick: () => this.store.toggleObject(object),
       'data-tip':
         object.seen < 0.995

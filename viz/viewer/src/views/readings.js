@@ -4,7 +4,7 @@
 import { el, refill } from '../dom.js';
 import { t } from '../language.js';
 import { gain, summarise } from '../twins.js';
-import { claim, endedText, gainText, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
+import { claim, endedText, gainText, percent, sentence, signedPercent, tokenWord } from '../words.js';
 
 export class Readings {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -12,7 +12,6 @@ export class Readings {
     this.viewer = viewer;
     this.store = viewer.store;
     this.numbers = viewer.numbers;
-    viewer.$('numbers').addEventListener('toggle', () => viewer.invalidate('words'));
   }
 
   draw() {
@@ -21,7 +20,6 @@ export class Readings {
     this.speaking = setTimeout(() => this.describe(), 400);
     this.drawStats(curves);
     this.drawLens();
-    if (this.viewer.$('numbers').open) this.drawTable(curves);
   }
 
   drawContext() {
@@ -134,34 +132,5 @@ export class Readings {
     });
     const none = el('p', { class: 'cv-quiet', text: t('Not measured at layer {layer}.', { layer: state.layer + 1 }) });
     this.viewer.$('lens').replaceChildren(...(lines.length ? lines : [none]));
-  }
-
-  drawTable(curves) {
-    const { methods, layers } = this.store.model;
-    const columns = methods.flatMap((method, i) => this.columnsOf(method, curves[i]));
-    const heads = ['Layer', ...columns.map(({ name }) => name)].map((text) => el('th', { text, scope: 'col' }));
-    const rows = Array.from({ length: layers }, (_, layer) => {
-      const cells = columns.map(({ read }) => el('td', { text: read(layer) }));
-      return el('tr', {}, el('th', { scope: 'row', text: String(layer + 1) }), ...cells);
-    });
-    const table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows));
-    this.viewer.$('numbers').lastElementChild.replaceChildren(table);
-  }
-
-  /** A method's columns of the table: {name, read: text of a layer}. */
-  columnsOf({ label, uncertainty, sinks, heads, card }, values) {
-    const { step } = this.store.state;
-    const acted = heads?.[step];
-    return [
-      { name: t('attention'), read: (layer) => share(values[layer]) },
-      { name: t('uncertainty'), read: (layer) => uncertainty[step]?.[layer]?.toFixed(3) ?? '–' },
-      sinks && { name: t('sink tokens'), read: (layer) => String(sinks[layer]?.length ?? 0) },
-      acted && {
-        name: t('heads {acted}', { acted: t(card.acted) }),
-        read: (layer) => acted[layer].map((head) => head + 1).join(', ') || '–',
-      },
-    ]
-      .filter(Boolean)
-      .map(({ name, read }) => ({ name: `${label}: ${name}`, read }));
   }
 }
