@@ -3,6 +3,7 @@
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
 import { t } from '../../viewer/src/language.js';
+import { aboutModel } from './about.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
 import { touring } from './tour.js';
@@ -60,6 +61,7 @@ const ofAddress = new URLSearchParams(location.search).has('__theme');
 const keptTheme = ofAddress ? null : kept('clvs-theme');
 if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
 folding(head.querySelector('.page-fold'));
+aboutModel(element.querySelector('.page-model'), props.value ?? {});
 touring([...new URLSearchParams(location.search).keys()].every((name) => name === 'lang'));
 
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.

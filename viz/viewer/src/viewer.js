@@ -1,6 +1,7 @@
 // @ts-check
 // The viewer on a page: its parts, and what is drawn again when something changes.
 
+import { term } from './define.js';
 import { calm, el } from './dom.js';
 import { drawSample } from './draw/canvas.js';
 import { t } from './language.js';
@@ -124,7 +125,7 @@ export class Viewer {
     root.dataset.waiting = String(!model.layers);
     root.dataset.many = String(model.methods.length > 2); // then answers take the whole width
     this.$('question').textContent = model.question;
-    this.$('unsure-title').replaceChildren(this.term('span', 'Uncertainty', 'unsure'));
+    this.$('unsure-title').replaceChildren(this.term('Uncertainty', 'unsure'));
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
     this.measure();
   }
@@ -229,10 +230,9 @@ export class Viewer {
     return el('span', { class: 'cv-name' }, this.sample(method), label);
   }
 
-  /** A word that has a tip. */
-  term(tag, text, tip) {
-    const about = tipText(tip, this.model?.methods ?? []);
-    return el(tag, { class: 'cv-term', text, tabindex: '0', 'data-tip': about });
+  /** A word that can be asked about. */
+  term(text, tip) {
+    return term(text, tipText(tip, this.model?.methods ?? []));
   }
 }
 

@@ -12,6 +12,7 @@ export class Readings {
     this.viewer = viewer;
     this.store = viewer.store;
     this.numbers = viewer.numbers;
+    this.places = ['layer', 'token', 'head'].map((about) => viewer.term('', about)); // where one is
   }
 
   draw() {
@@ -22,13 +23,23 @@ export class Readings {
     this.drawLens();
   }
 
+  /** Where one is, in words that can be asked about; while a region is drawn, how. */
   drawContext() {
-    this.viewer.$('context').textContent = this.viewer.chips.hint() || this.context();
+    const node = this.viewer.$('context');
+    const hint = this.viewer.chips.hint() || (this.store.model.layers ? '' : t('Waiting for the first token'));
+    if (hint) {
+      if (node.textContent !== hint) node.textContent = hint;
+      return;
+    }
+    if (!node.contains(this.places[0]))
+      node.replaceChildren(...this.places.flatMap((place, i) => (i ? [' · ', place] : [place])));
+    this.context().forEach((text, i) => {
+      if (this.places[i].textContent !== text) this.places[i].textContent = text;
+    });
   }
 
   context() {
     const { model, state } = this.store;
-    if (!model.layers) return 'Waiting for the first token';
     const text = model.methods[model.reference]?.tokens[state.step]?.text;
     const named = text === '' ? ` (${t('end')})` : text ? ` “${text.trim()}”` : '';
     const count = model.heads || '';
@@ -37,7 +48,7 @@ export class Readings {
         ? t('mean of {count} heads', { count })
         : t('head {head} of {count}', { head: state.head + 1, count });
     const where = t('Layer {layer} of {layers}', { layer: state.layer + 1, layers: model.layers });
-    return `${where} · ${t('token {number}', { number: state.step + 1 })}${named} · ${heads}`;
+    return [where, t('token {number}', { number: state.step + 1 }) + named, heads];
   }
 
   /** For screen readers, once the cursor has rested. */
@@ -78,7 +89,9 @@ export class Readings {
   drawStats(curves) {
     const column = (text) => el('th', { text, scope: 'col' });
     const here = t('Layer {layer}', { layer: this.store.state.layer + 1 });
-    const terms = [this.viewer.term('th', 'Left at the end', 'left'), this.viewer.term('th', 'Gain here', 'gain')];
+    const terms = Object.entries({ left: 'Left at the end', gain: 'Gain here' }).map(([tip, text]) =>
+      el('th', { scope: 'col' }, this.viewer.term(text, tip)),
+    );
     const head = el('tr', {}, ...['Method', here, 'Peak'].map(column), ...terms);
     const rows = this.store.model.methods.map((_, i) => this.statsRow(curves, i));
     refill(this.viewer.$('stats'), [el('thead', {}, head), el('tbody', {}, ...rows)]);
