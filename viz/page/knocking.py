@@ -73,7 +73,7 @@ class Knocking:
         """The page asks for one, or, with "halt", no longer: the component's values, as `viz.page.widgets.Knocked`."""
         data = events.data(event)
         session.knocking += 1
-        mine, turn = session.knocking, events.number(event, "turn")
+        mine, ticket, turn = session.knocking, session.ticket, events.number(event, "turn")
         if data.get("halt") or session.running:
             yield gr.skip()
             return
@@ -81,7 +81,9 @@ class Knocking:
             result = self.answering.result(session, session.meant(None if shown is None else shown.run))
             heard = wanted(LocalContext.request.get(None))
             for known, running in self._stream(session, result, links.view(data.get("view"))):
-                if session.knocking != mine or session.result is not result or not heard():
+                if not session.current(ticket) or session.result is not result:
+                    return
+                if session.knocking != mine or not heard():
                     return
                 yield {"of": result.id, "turn": turn, "running": running, "error": "", "knockout": known.part}
         except Exception as error:

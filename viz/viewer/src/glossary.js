@@ -41,6 +41,10 @@ export const GLOSSARY = {
     'Uncertainty',
     'How undecided the model would be if it had to answer at this layer: 0 is certain, 1 a guess among its 10 likeliest words (their entropy).',
   ],
+  knock: [
+    'Does looking matter?',
+    'What is followed is hidden from the model, a few layers at a time, while it says this word. What is left of the answer tells whether it had to look there: a line that falls to 0 %, that it had to. Faint lines are the control: as many other patches hidden. The dotted line is the compared method with the other words hidden. A bar under the numbers marks layers around which less than half is left. A hidden patch may have been read before, in an earlier layer.',
+  ],
   sink: [
     'Sink',
     'A token that draws much attention whatever the question is. It says little about what the model is looking for.',

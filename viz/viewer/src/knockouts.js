@@ -49,15 +49,23 @@ export function settledFrom(curves) {
 /**
  * Where looking matters, and what the other method does to looking there and where it does not.
  *
- * @param {{ what: string, matters: number[], kept: (number | null)[][], reference: (number | null)[],
+ * @param {{ what: string, matters: number[], question?: number[], kept: (number | null)[][], reference: (number | null)[],
  *   other?: { label: string, curve: (number | null)[] } | null }} spec
- * matters, kept: layers and what is left, the reference's first; reference, other: attention by layer.
+ * matters, kept: layers and what is left, the reference's first, hidden from the word that is written; question: layers
+ * that matter where it is hidden from the question's words, too. reference, other: attention by layer.
  */
-export function lookingAndMattering({ what, matters, kept, reference, other = null }) {
+export function lookingAndMattering({ what, matters, question = [], kept, reference, other = null }) {
   if (kept.some((curve) => curve.includes(null))) return '';
   const from = settledFrom(kept);
-  if (from === 0) return t('Hiding {what} changes nothing in any layer: this answer does not need a look at it.', { what });
-  if (!matters.length) return t('Hiding {what} takes a little of the answer in some layers, and half of it in none.', { what });
+  if (from === 0 && question.length)
+    return t(
+      'The word being written does not need to look at {what}: the question’s words have read it, around layers {layers}.',
+      { what, layers: layersText(question) },
+    );
+  if (from === 0)
+    return t('Hiding {what} changes nothing in any layer: this answer does not need a look at it.', { what });
+  if (!matters.length)
+    return t('Hiding {what} takes a little of the answer in some layers, and half of it in none.', { what });
   const facts = { what, layers: layersText(matters), from: from + 1 };
   const change = (layers) => {
     const more = other && gain(mean(layers.map((l) => other.curve[l])), mean(layers.map((l) => reference[l])));
@@ -74,7 +82,10 @@ export function lookingAndMattering({ what, matters, kept, reference, other = nu
   }
   const then = change(kept[0].map((_, layer) => layer).slice(from));
   if (!here || !then) {
-    return t('Looking at {what} matters around layers {layers}; from layer {from} on, hiding it changes nothing.', facts);
+    return t(
+      'Looking at {what} matters around layers {layers}; from layer {from} on, hiding it changes nothing.',
+      facts,
+    );
   }
   return t(
     'Looking at {what} matters around layers {layers}: {method} looks {here} there, and {then} from layer {from} on, where hiding it changes nothing.',
@@ -84,6 +95,7 @@ export function lookingAndMattering({ what, matters, kept, reference, other = nu
 
 /** About how long something takes. */
 export function aboutTime(seconds) {
-  if (seconds < 90) return t('about {seconds} seconds', { seconds: Math.max(1, Math.round(seconds)) });
+  if (seconds < 1.5) return t('about a second');
+  if (seconds < 90) return t('about {seconds} seconds', { seconds: Math.round(seconds) });
   return t('about {minutes} minutes', { minutes: Math.round(seconds / 60) });
 }

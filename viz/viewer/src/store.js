@@ -27,6 +27,8 @@ export class Store {
     this.model = null;
     /** @type {Payload} */
     this.payload = null; // as it came
+    /** @type {import('./payload.d.ts').Knockout | null} */
+    this.knockout = null; // the newest one of the answer
     this.known = { layers: 12, heads: 6 }; // before the first token: room for what is to come, as much as the last time
     this.followed = {}; // what was on before a region was drawn
     this.awaited = 0; // the token that a link shows, as soon as it is there
@@ -102,6 +104,7 @@ export class Store {
   begin(before) {
     const { state, model } = this;
     const { step = 0 } = model;
+    this.knockout = model.knockout ?? null;
     const { on, focus, region, ...view } = model.view ?? {};
     Object.assign(state, { step, patch: null, hover: null }, view);
     this.awaited = view.step ?? 0;

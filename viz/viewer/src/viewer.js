@@ -13,6 +13,7 @@ import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
 import { Closer } from './views/closer.js';
 import { Contrast } from './views/contrast.js';
+import { Knock } from './views/knock.js';
 import { Maps } from './views/maps.js';
 import { Notes } from './views/notes.js';
 import { Player } from './views/player.js';
@@ -42,6 +43,7 @@ export class Viewer {
     this.maps = new Maps(this);
     this.tools = new Tools(this);
     this.strip = new Strip(this);
+    this.knock = new Knock(this);
     this.plots = new Plots(this);
     this.readings = new Readings(this);
     this.contrast = new Contrast(this);
@@ -78,6 +80,11 @@ export class Viewer {
   /** What the visitor chose of the view, as a link spells it. */
   spelled() {
     return linkText(this.store.spelled());
+  }
+
+  /** What a knock-out has found so far, as the page brings it. */
+  knocked(news) {
+    this.knock.hear(news);
   }
 
   $(name) {
@@ -126,6 +133,7 @@ export class Viewer {
     root.dataset.many = String(model.methods.length > 2); // then answers take the whole width
     this.$('question').textContent = model.question;
     this.$('unsure-title').replaceChildren(this.term('Uncertainty', 'unsure'));
+    this.knock.show();
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
     this.measure();
   }
@@ -202,6 +210,7 @@ export class Viewer {
     this.root.style.setProperty('--cv-layers', String(this.model.layers));
     this.strip.mark();
     this.readings.draw();
+    this.knock.draw();
     this.closer.draw();
   }
 

@@ -38,6 +38,7 @@ export function drawPlot(ctx, width, height, spec) {
   }
   level(ctx, at.x(spec.cursor), at.top - 4, at.x(spec.cursor), at.bottom, spec.look.ink, []);
   if (spec.hover !== null) level(ctx, at.x(spec.hover), at.top, at.x(spec.hover), at.bottom, spec.look.muted, []);
+  if (spec.matters?.length) drawMatters(ctx, at, spec);
   spec.lines.forEach((line) => drawLine(ctx, at, line, spec));
   for (const line of spec.lines) {
     const value = line.stop >= 0 ? line.values[line.stop] : null;
@@ -83,6 +84,13 @@ function drawSpans(ctx, at, { found, until, gone, words }, look) {
   if (gone >= 0) label(ctx, words.gone, at.x(gone), y, look.muted, gone < 2 ? 'left' : 'center');
 }
 
+/** A bar under the numbers of the layers in which looking matters. */
+function drawMatters(ctx, at, { matters, layers, look }) {
+  const half = layers > 1 ? (at.x(1) - at.x(0)) / 2 : 8;
+  ctx.fillStyle = look.ink;
+  for (const layer of matters) ctx.fillRect(at.x(layer) - half, at.bottom + 19 * at.u, 2 * half, 2.5);
+}
+
 function drawAxes(ctx, at, spec) {
   for (const value of spec.marks) {
     level(ctx, at.left, at.y(value), at.right, at.y(value), value === 0 ? spec.look.axis : spec.look.line, []);
@@ -118,9 +126,10 @@ function drawBand(ctx, at, { low, high, more, less }) {
 
 function drawLine(ctx, at, line, spec) {
   ctx.strokeStyle = line.colour;
-  ctx.lineWidth = 1.8;
+  ctx.lineWidth = line.faint ? 1 : 1.8;
+  ctx.globalAlpha = line.faint ? (line.dotted ? 0.8 : 0.4) : 1;
   ctx.lineJoin = 'round';
-  ctx.setLineDash(STYLES[line.index].dash);
+  ctx.setLineDash(line.dotted ? [1, 3] : STYLES[line.index].dash);
   ctx.beginPath();
   let open = false;
   line.values.forEach((value, i) => {
@@ -133,6 +142,8 @@ function drawLine(ctx, at, line, spec) {
   });
   ctx.stroke();
   ctx.setLineDash([]);
+  ctx.globalAlpha = 1;
+  if (line.faint) return;
   const dense = spec.layers > 40;
   line.values.forEach((value, i) => {
     const current = i === spec.cursor;

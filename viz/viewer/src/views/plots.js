@@ -16,7 +16,11 @@ export class Plots {
   constructor(viewer) {
     this.viewer = viewer;
     this.store = viewer.store;
-    const labels = { curve: t('Attention by layer'), unsure: t('Uncertainty by layer') };
+    const labels = {
+      curve: t('Attention by layer'),
+      unsure: t('Uncertainty by layer'),
+      left: t('What is left of the answer by layer'),
+    };
     for (const [name, label] of Object.entries(labels)) {
       const box = viewer.$(name);
       box.replaceChildren(el('canvas', { role: 'img', 'aria-label': label }));
@@ -34,8 +38,10 @@ export class Plots {
       colour: this.viewer.ink(i),
       stop: this.viewer.numbers.stop(i),
     }));
-    const shared = { layers: model.layers, cursor: state.layer, hover: state.hover, look: this.viewer.look() };
-    const plots = { curve: this.attention(curves, lines), unsure: this.uncertainty(lines) };
+    const { knock } = this.viewer;
+    const matters = knock.matters();
+    const shared = { layers: model.layers, cursor: state.layer, hover: state.hover, matters, look: this.viewer.look() };
+    const plots = { curve: this.attention(curves, lines), unsure: this.uncertainty(lines), left: knock.plot(lines) };
     const left = this.left(Object.values(plots));
     const remarks = this.remarks();
     for (const [name, plot] of Object.entries(plots)) this.plot(name, { ...shared, ...plot, left, remarks });
@@ -110,8 +116,12 @@ export class Plots {
     }
     const layer = box.at.layer(x);
     this.store.set({ hover: layer });
-    const line = name === 'curve' ? this.attentionText : this.uncertaintyText;
-    const lines = this.store.model.methods.map(({ label }, i) => `${label} ${line.call(this, i, layer)}`);
+    const text = {
+      curve: (i) => this.attentionText(i, layer),
+      unsure: (i) => this.uncertaintyText(i, layer),
+      left: (i) => this.viewer.knock.textAt(i, layer),
+    }[name];
+    const lines = this.store.model.methods.map(({ label }, i) => `${label} ${text(i)}`);
     const place = box.getBoundingClientRect();
     const head = t('Layer {layer}', { layer: layer + 1 });
     return tip.at([head, ...lines].join('\n'), place.left + box.at.x(layer), place.bottom - 4, true);
@@ -139,6 +149,7 @@ export class Plots {
       'curve',
       `${t('Attention on {what} by layer.', { what: followed })} ${this.viewer.$('summary').textContent} ${table}`,
     );
+    say('left', `${this.viewer.knock.described()} ${table}`);
     say('unsure', `${t('Uncertainty by layer.')} ${this.viewer.$('lens').textContent} ${table}`);
   }
 }

@@ -95,7 +95,11 @@ export class Strip {
   mark() {
     const { layer } = this.store.state;
     this.cursor.style.transform = `translateX(${(layer + 0.5) * this.column}px) translateX(-50%)`;
-    [...this.ticks.children].forEach((tick, i) => tick.classList.toggle('on', i === layer));
+    const matters = new Set(this.viewer.knock.matters());
+    [...this.ticks.children].forEach((tick, i) => {
+      tick.classList.toggle('on', i === layer);
+      tick.classList.toggle('cv-matters', matters.has(i));
+    });
   }
 
   // ---- rows --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ const GRIDS = [
   ['base', 'Whole picture'],
 ];
 
+const READ = { whole: (value) => (value === '' ? null : Number(value)), switch: (value) => value === 'true' };
+
 export class Tools {
   /** @param {import('../viewer.js').Viewer} viewer */
   constructor(viewer) {
@@ -93,7 +95,7 @@ export class Tools {
   }
 
   select(label, name, options, tip = null) {
-    const read = (value) => (name !== 'head' ? value : value === '' ? null : Number(value));
+    const read = READ[CHOICES[name].kind] ?? ((value) => value);
     const onchange = (event) => this.store.set({ [name]: read(event.target.value) });
     const choices = options.map(([value, text]) => el('option', { value, text }));
     return this.control(label, name, el('select', { 'aria-label': label, onchange }, ...choices), tip);
@@ -113,7 +115,7 @@ export class Tools {
 
   /** The controls show what is chosen. */
   sync() {
-    for (const input of this.node.querySelectorAll('[data-name]')) {
+    for (const input of this.viewer.root.querySelectorAll('[data-name]')) {
       const value = this.store.state[input.dataset.name];
       if (input.type === 'checkbox') input.checked = value;
       else input.value = value === null ? '' : String(value);

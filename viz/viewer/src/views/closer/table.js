@@ -3,7 +3,7 @@
 
 import { el } from '../../dom.js';
 import { t } from '../../language.js';
-import { share } from '../../words.js';
+import { percent, share, tokenWord } from '../../words.js';
 
 export class NumbersTable {
   /** @param {import('../../viewer.js').Viewer} viewer */
@@ -20,7 +20,7 @@ export class NumbersTable {
   draw(node) {
     const { methods, layers } = this.store.model;
     const curves = this.viewer.curves();
-    const columns = methods.flatMap((method, i) => this.columnsOf(method, curves[i]));
+    const columns = methods.flatMap((method, i) => this.columnsOf(method, curves[i], i));
     const heads = [t('Layer'), ...columns.map(({ name }) => name)].map((text) => el('th', { text, scope: 'col' }));
     const rows = Array.from({ length: layers }, (_, layer) => {
       const cells = columns.map(({ read }) => el('td', { text: read(layer) }));
@@ -37,12 +37,16 @@ export class NumbersTable {
   }
 
   /** A method's columns of the table: {name, read: text of a layer}. */
-  columnsOf({ label, uncertainty, sinks, heads, card }, values) {
+  columnsOf({ label, uncertainty, sinks, heads, card }, values, index) {
     const { step } = this.store.state;
     const acted = heads?.[step];
+    const { knock } = this.viewer;
+    const left = knock.offered() && knock.fresh() && knock.left(index);
     return [
       { name: t('attention'), read: (layer) => share(values[layer]) },
       { name: t('uncertainty'), read: (layer) => uncertainty[step]?.[layer]?.toFixed(3) ?? '–' },
+      left && { name: t('answer left without a look'), read: (layer) => percent(left.kept[layer]) },
+      left && { name: t('says then'), read: (layer) => tokenWord(left.instead[layer]?.[0] ?? '–') },
       sinks && { name: t('sink tokens'), read: (layer) => String(sinks[layer]?.length ?? 0) },
       acted && {
         name: t('heads {acted}', { acted: card.acted }),
