@@ -13,6 +13,7 @@ import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
 import { Closer } from './views/closer.js';
 import { Contrast } from './views/contrast.js';
+import { Large } from './views/large.js';
 import { Maps } from './views/maps.js';
 import { Notes } from './views/notes.js';
 import { Player } from './views/player.js';
@@ -40,6 +41,7 @@ export class Viewer {
     this.notes = new Notes(this);
     this.chips = new Chips(this);
     this.maps = new Maps(this);
+    this.large = new Large(this);
     this.tools = new Tools(this);
     this.strip = new Strip(this);
     this.plots = new Plots(this);
@@ -158,6 +160,7 @@ export class Viewer {
   /** What a change of choices makes anew. */
   follow(moved, names) {
     if (moved('step', 'focus')) this.answers.mark();
+    if (moved('layer', 'step', 'head', 'grid')) this.maps.reader.show();
     if (moved(...REDRAWS)) this.invalidate('strip');
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
     if (moved('diff', 'focus', 'rings')) this.maps.build();

@@ -28,7 +28,8 @@ export class Readings {
     const node = this.viewer.$('context');
     const hint = this.viewer.chips.hint() || (this.store.model.layers ? '' : t('Waiting for the first token'));
     if (hint) {
-      if (node.textContent !== hint) node.textContent = hint;
+      const [said] = node.children;
+      if (said?.textContent !== hint) refill(node, [el('span', { text: hint }), ' ', this.viewer.chips.canceller()]);
       return;
     }
     if (!node.contains(this.places[0]))
