@@ -13,7 +13,7 @@ declare global {
 
   interface Window {
     clvsLanguage: { code: string; names: typeof LANGUAGES; choose(code: string): void };
-    clvsWords?: Record<string, string>; // see viz/viewer/src/language.js
+    clvsWords?: Record<'texts' | 'sentences', Record<string, string>>; // see viz/viewer/src/language.js
   }
 
   interface Element {
@@ -24,6 +24,7 @@ declare global {
   interface DocumentEventMap {
     'clvs-address': CustomEvent<void>;
     'clvs-bring': CustomEvent<File>;
+    'clvs-model': CustomEvent<string>;
     'clvs-own': CustomEvent<File>;
     'clvs-record': CustomEvent<string | undefined>;
     'clvs-shown': CustomEvent<void>;
