@@ -169,7 +169,7 @@ def test_a_map_opens_large_scrubs_draws_and_comes_back(show):
     assert large.locator(".cv-map strong").inner_text() == "CLVS"
     page.keyboard.press("ArrowRight")
     assert state(page, "layer") == 1
-    large.get_by_role("button", name="Vanilla").click()
+    large.get_by_role("button", name="Vanilla", exact=True).click()
     assert large.locator(".cv-map strong").inner_text() == "Vanilla"
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 12, box["y"] + box["height"] / 12)
