@@ -17,15 +17,15 @@ HOLE = re.compile(r"\{\w+\}")
 
 def texts_of(code):
     """(English text, translation) of every part, also of one that is there twice."""
-    parts = json.loads((languages.FOLDER / f"{code}.json").read_text(encoding="utf-8"))["texts"]
-    return [pair for part in parts.values() for pair in part.items()]
+    found = json.loads((languages.FOLDER / f"{code}.json").read_text(encoding="utf-8"))
+    return [pair for kind in ("texts", "sentences") for part in found[kind].values() for pair in part.items()]
 
 
 def test_chinese_is_there_and_english_needs_no_words():
     assert languages.names()["zh"] == "中文"
     assert languages.tags() == {"en": "en", "zh": "zh-Hans"}
-    assert languages.words("zh")["Explore"] == "探索"
-    assert languages.words("en") == languages.words("xx") == languages.words(None) == {}
+    assert languages.words("zh")["texts"]["Explore"] == "探索"
+    assert languages.words("en") == languages.words("xx") == languages.words(None) == {"texts": {}, "sentences": {}}
 
 
 @pytest.mark.parametrize("code", CODES)
