@@ -116,9 +116,9 @@ export class Large {
   fit() {
     if (!this.node.open || !this.map) return;
     const { node, canvas } = this.map;
-    const { w, h } = this.viewer.model.image;
+    const { wide, high } = this.viewer.maps.frame();
     const besides = node.offsetHeight - canvas.offsetHeight;
-    const width = Math.floor(Math.min(this.stage.clientWidth, ((this.stage.clientHeight - besides) * w) / h));
+    const width = Math.floor(Math.min(this.stage.clientWidth, ((this.stage.clientHeight - besides) * wide) / high));
     node.style.width = `${Math.max(width, 40)}px`;
     canvas.style.width = '100%';
     this.viewer.invalidate('maps');

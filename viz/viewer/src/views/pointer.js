@@ -2,7 +2,7 @@
 // The pointer on a map: it reads a patch, or draws a region.
 
 import { t } from '../language.js';
-import { gridName, patchAt } from '../places.js';
+import { frameOf, gridName, patchAt } from '../places.js';
 import { percent, share } from '../words.js';
 
 const POINTS = 200; // draw any outline a hand can
@@ -21,9 +21,12 @@ export class Pointer {
     /** @returns {[number, number]} */
     const spot = (event) => {
       const box = canvas.getBoundingClientRect();
-      const { w, h } = this.store.model.image;
-      const inside = (at, size) => Math.max(0, Math.min(size, at * size));
-      return [inside((event.clientX - box.left) / box.width, w), inside((event.clientY - box.top) / box.height, h)];
+      const { left, top, wide, high } = frameOf(this.store.model.image, this.store.state.crop);
+      const inside = (at, start, size) => start + Math.max(0, Math.min(size, at * size));
+      return [
+        inside((event.clientX - box.left) / box.width, left, wide),
+        inside((event.clientY - box.top) / box.height, top, high),
+      ];
     };
     canvas.addEventListener('dblclick', () => this.enlarge(canvas));
     canvas.addEventListener('pointerdown', (event) => {
@@ -57,9 +60,12 @@ export class Pointer {
     large.open(maps.of(canvas));
     if (!this.tapped) return;
     const [x, y] = this.tapped;
-    const { w, h } = this.store.model.image;
+    const { left, top, wide, high } = maps.frame();
     const box = canvas.getBoundingClientRect();
-    const at = { clientX: box.left + (x / w) * box.width, clientY: box.top + (y / h) * box.height };
+    const at = {
+      clientX: box.left + ((x - left) / wide) * box.width,
+      clientY: box.top + ((y - top) / high) * box.height,
+    };
     this.tapped = null;
     this.readPatch(at, [x, y]);
   }

@@ -73,11 +73,11 @@ export class Reader {
   /** Shows the patch as the pointer does. */
   show() {
     if (!this.at || !this.canvas) return;
-    const { w, h } = this.store.model.image;
+    const { left, top, wide, high } = this.viewer.maps.frame();
     const box = this.canvas.getBoundingClientRect();
     const [, , right, bottom] = patchBox(this.at);
     this.store.set({ patch: this.at, ...(this.corner ? { sketch: this.sketch() } : {}) });
-    const spot = [box.left + (right / w) * box.width, box.top + (bottom / h) * box.height];
+    const spot = [box.left + ((right - left) / wide) * box.width, box.top + ((bottom - top) / high) * box.height];
     this.viewer.tip.at(this.viewer.maps.pointer.patchText(this.at), spot[0], spot[1]);
   }
 
