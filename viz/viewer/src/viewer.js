@@ -117,10 +117,10 @@ export class Viewer {
   }
 
   take(payload) {
-    const url = this.model?.image.url;
+    const before = this.model;
     this.store.take(payload);
     const { model, root } = this;
-    if (url !== model.image.url) this.loadPicture(model.image.url);
+    if (before?.image.url !== model.image.url) this.loadPicture(model.image.url);
     this.$('empty').hidden = true;
     this.$('body').hidden = false;
     this.status(model.status, model.error);
@@ -129,6 +129,7 @@ export class Viewer {
     this.$('question').textContent = model.question;
     this.$('unsure-title').replaceChildren(this.term('Uncertainty', 'unsure'));
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
+    this.readings.notice(before);
     this.measure();
   }
 

@@ -81,10 +81,6 @@ export class Reader {
     this.viewer.tip.at(this.viewer.maps.pointer.patchText(this.at), spot[0], spot[1]);
   }
 
-  say(text) {
-    this.viewer.$('live').textContent = text;
-  }
-
   place() {
     return placeOf(this.store.model.views, this.at.token);
   }
@@ -120,7 +116,7 @@ export class Reader {
     const next = patchAt(this.numbers.visibleViews(), x, y);
     if (next) this.at = next;
     this.show();
-    this.say(next ? this.spoken() : t('No patch beyond {place}.', { place: this.place() }));
+    this.viewer.readings.say(next ? this.spoken() : t('No patch beyond {place}.', { place: this.place() }));
   }
 
   /** The first corner of a box, or the second. */
@@ -128,7 +124,7 @@ export class Reader {
     if (!this.corner) {
       this.begin();
       this.show();
-      return this.say(t('First corner: {place}.', { place: this.place() }));
+      return this.viewer.readings.say(t('First corner: {place}.', { place: this.place() }));
     }
     const region = this.sketch();
     this.corner = null;
