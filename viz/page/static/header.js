@@ -2,6 +2,7 @@
 
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 import { aboutModel } from './about.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
@@ -41,7 +42,7 @@ function listTraces() {
       role: 'menuitem',
       'data-kind': `${key}.npz`,
       text: label,
-      'aria-label': `Full traces, .npz, ${label}`,
+      'aria-label': t('Full traces, .npz, {label}', { label }),
     }),
   );
   row.replaceChildren(row.firstElementChild, ...buttons);
@@ -127,7 +128,7 @@ async function copy() {
     await navigator.clipboard.writeText(url);
     say('Link copied.');
   } catch {
-    window.prompt('Copy this link:', url);
+    window.prompt(t('Copy this link:'), url);
   }
 }
 
