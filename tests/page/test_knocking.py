@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import clvs_core as clvs
 from clvs_core.errors import ClvsError
 from tests import viewer_fakes
 from tests.page.acts import controls, event, run
@@ -216,7 +215,7 @@ def test_it_comes_by_itself_where_nobody_waits_for_it(desks):
 
 
 def test_the_example_and_the_files_carry_it(desks, fake):
-    session, last = answered(desks)
+    session, _ = answered(desks)
     exports = Exports(desks)
     assert exports.make(session, "numbers.csv", View()).content.count(b"left_word") == 0, "not measured"
     *_, news = look(desks, session)
@@ -244,7 +243,9 @@ BROKEN = {
 def test_a_payload_of_anybody_is_checked(desks, why):
     session, last = answered(desks)
     *_, news = look(desks, session)
-    whole = {name: part for name, part in last.items() if name in Payload.__annotations__} | {"knockout": news["knockout"]}
+    whole = {name: part for name, part in last.items() if name in Payload.__annotations__} | {
+        "knockout": news["knockout"]
+    }
     assert read(json.dumps(whole).encode())["knockout"]["window"] == 3
     name, value = BROKEN[why]
     whole["knockout"]["left"][0][name] = value

@@ -1,17 +1,19 @@
 // @ts-check
 // One heat map over the picture.
 
+import { patchBox, patchOf } from '../places.js';
 import { drawBetween, gridImage, toPixels } from './canvas.js';
 
 const RING = '#9dff57'; // of sink tokens: in none of the colour maps
 
-/** A picture for under the maps: its colours muted, so that the heat is what stands out. */
-export function mutedPicture(picture, width, height, dark) {
+/** A picture, or the part of it in a frame, for under the maps: its colours muted, so that the heat is what stands out. */
+export function mutedPicture(picture, frame, width, height, dark) {
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, width);
   canvas.height = Math.max(1, height);
   const ctx = canvas.getContext('2d');
-  ctx.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const { left, top, wide, high } = frame;
+  ctx.drawImage(picture, left, top, wide, high, 0, 0, canvas.width, canvas.height);
   ctx.globalCompositeOperation = 'saturation';
   ctx.fillStyle = 'rgba(128,128,128,.6)';
   ctx.fillRect(0, 0, canvas.width, canvas.height);
@@ -21,13 +23,16 @@ export function mutedPicture(picture, width, height, dark) {
   return canvas;
 }
 
-/** One heat map. `spec`: {picture, image, views, values, paint, over, smooth, outlines, rings, region, hover}; pixels
+/** One heat map. `spec`: {picture, image, frame, views, values, paint, over, smooth, outlines, rings, region, hover}; pixels
  * of the picture are scaled to the box; `over(value)` marks weights beyond the scale; tokens in `rings` get one. */
 export function drawMap(ctx, width, height, spec) {
-  const sx = width / spec.image.w;
-  const sy = height / spec.image.h;
+  const { left, top, wide, high } = spec.frame;
+  const sx = width / wide;
+  const sy = height / high;
   if (spec.picture) ctx.drawImage(spec.picture, 0, 0, width, height);
   const snap = toPixels(ctx);
+  ctx.save();
+  ctx.translate(-snap(left * sx), -snap(top * sy)); // from here on in pixels of the whole picture, scaled
   if (spec.values) {
     ctx.imageSmoothingEnabled = spec.smooth;
     ctx.imageSmoothingQuality = 'high';
@@ -38,11 +43,12 @@ export function drawMap(ctx, width, height, spec) {
       if (!spec.smooth) markClipped(ctx, view, spec, sx, sy);
     }
   }
-  shadeUnseen(ctx, spec.image, width, height, sx, sy);
+  shadeUnseen(ctx, spec.image, spec.image.w * sx, spec.image.h * sy, sx, sy);
   for (const line of spec.outlines) outline(ctx, line, sx, sy, 'rgba(255,255,255,.95)', []);
   for (const token of spec.rings) drawRing(ctx, token, spec.views, sx, sy);
   if (spec.region) outline(ctx, regionLine(spec.region), sx, sy, spec.regionColour, [5, 3]);
   if (spec.hover) drawPatch(ctx, spec.hover, sx, sy);
+  ctx.restore();
 }
 
 function markClipped(ctx, view, spec, sx, sy) {
@@ -114,29 +120,25 @@ function regionLine({ box, polygon }) {
   ];
 }
 
-function drawPatch(ctx, { row: r, col: c, view }, sx, sy) {
-  const [x0, y0, x1, y1] = view.region;
-  const w = ((x1 - x0) / view.cols) * sx;
-  const h = ((y1 - y0) / view.rows) * sy;
-  ctx.lineWidth = 3.5;
-  ctx.strokeStyle = 'rgba(0,0,0,.75)';
-  ctx.strokeRect(x0 * sx + c * w, y0 * sy + r * h, w, h);
-  ctx.lineWidth = 1.6;
-  ctx.strokeStyle = '#fff';
-  ctx.strokeRect(x0 * sx + c * w, y0 * sy + r * h, w, h);
+function drawPatch(ctx, patch, sx, sy) {
+  const [x0, y0, x1, y1] = patchBox(patch);
+  for (const [width, stroke] of [
+    [3.5, 'rgba(0,0,0,.75)'],
+    [1.6, '#fff'],
+  ]) {
+    ctx.lineWidth = width;
+    ctx.strokeStyle = stroke;
+    ctx.strokeRect(x0 * sx, y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy);
+  }
 }
 
 /** A ring on a visual token, if one of the grids on the map has it. */
 function drawRing(ctx, token, views, sx, sy) {
-  const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
-  const col = view && (token - view.start) % view.stride;
-  if (!view || col >= view.cols) return;
-  const [x0, y0, x1, y1] = view.region;
-  const w = ((x1 - x0) / view.cols) * sx;
-  const h = ((y1 - y0) / view.rows) * sy;
-  const x = x0 * sx + (col + 0.5) * w;
-  const y = y0 * sy + (Math.floor((token - view.start) / view.stride) + 0.5) * h;
-  const r = Math.max(2.5, Math.min(w, h) * 0.32);
+  const patch = patchOf(views, token);
+  if (!patch) return;
+  const [x0, y0, x1, y1] = patchBox(patch);
+  const [x, y] = [((x0 + x1) / 2) * sx, ((y0 + y1) / 2) * sy];
+  const r = Math.max(2.5, Math.min((x1 - x0) * sx, (y1 - y0) * sy) * 0.32);
   for (const [width, stroke] of [
     [Math.min(4, r * 1.1), 'rgba(0,0,0,.7)'],
     [Math.min(1.8, r * 0.5), RING],
