@@ -91,7 +91,11 @@ class Knocking:
                 yield {"of": "", "turn": turn, "running": False, "error": sentence(error), "knockout": None}
 
     def whole(self, session: Session, result: Result, view: View) -> list[Knockout]:
-        """All of a knock-out with the view's rows and what stands beside them: as measured last, or measured now."""
+        """All of a knock-out with the view's rows and what stands beside them: as measured last, or measured now.
+
+        Of a token that no answer has, as in the other figures, the last one.
+        """
+        view = view.but(step=min(view.step, max(len(run.tokens) for run in result.runs) - 1))
         *_, (known, _) = self._stream(session, result, view)
         return [one for rows in cost.TOGETHER[view.rows] for one in known.found[rows]]
 
