@@ -115,7 +115,8 @@ export class Viewer {
   }
 
   take(payload) {
-    const url = this.model?.image.url;
+    const before = this.model;
+    const url = before?.image.url;
     this.store.take(payload);
     const { model, root } = this;
     if (url !== model.image.url) this.loadPicture(model.image.url);
@@ -128,6 +129,7 @@ export class Viewer {
     this.$('unsure-title').replaceChildren(this.term('Uncertainty', 'unsure'));
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
     this.measure();
+    if (!before) this.paint(); // the first sight is a whole one
   }
 
   status(state, error) {
@@ -170,12 +172,16 @@ export class Viewer {
 
   invalidate(part) {
     this.dirty[part] = true;
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = null;
-      const { dirty } = this;
-      this.dirty = {};
-      if (this.model && this.root.isConnected && this.width) this.draw(dirty);
-    });
+    this.frame ??= requestAnimationFrame(() => this.paint());
+  }
+
+  /** Draws what has changed. */
+  paint() {
+    cancelAnimationFrame(this.frame);
+    this.frame = null;
+    const { dirty } = this;
+    this.dirty = {};
+    if (this.model && this.root.isConnected && this.width) this.draw(dirty);
   }
 
   measure() {
