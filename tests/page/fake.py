@@ -1,6 +1,7 @@
 """A model whose answers are known in advance and whose slowness and failures are asked for in the question.
 
-"slowly" in a question: one token each 50 ms up to the limit; "explode": the engine fails; "unicorn": an unknown word.
+"slowly" in a question: one token each 50 ms up to the limit; "explode": the engine fails; "unicorn" and "girafe":
+unknown words.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class FakeModel:
         return Target(card.label, self.layers, self.heads, 4096, card.settings)
 
     def unknown_words(self, question, prompt="chat"):
-        return [word for word in question.rstrip("?").split() if word == "unicorn"]
+        return [word for word in question.rstrip("?").split() if word in ("unicorn", "girafe")]
 
     def open_image(self, picture, prompt="chat"):
         side = viewer_fakes.SIDE * 8

@@ -189,17 +189,22 @@ def simplify(line: np.ndarray, tolerance: float) -> np.ndarray:
     return line[keep]
 
 
+def keys(names: Sequence[str]) -> list[str]:
+    """By what a payload tells methods apart: their names, repeated ones with a number: clvs, clvs-2."""
+    repeats = [names[:at].count(name) for at, name in enumerate(names)]
+    return [f"{name}-{repeat + 1}" if repeat else name for name, repeat in zip(names, repeats, strict=True)]
+
+
 def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> list[Method]:
     specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or list(map(written, methods))
     layers = runs[0].trace.attention.shape[1] if runs else 0
     entries: list[Method] = []
-    shown = labels(specs, [method.label for method in methods])
+    shown, own_keys = labels(specs, [method.label for method in methods]), keys([method.name for method in methods])
     for index, (method, spec) in enumerate(zip(methods, specs, strict=True)):
-        repeat = sum(other.name == method.name for other in methods[:index])
         run = runs[index] if runs else None
         entries.append(
             {
-                "key": method.name if not repeat else f"{method.name}-{repeat + 1}",
+                "key": own_keys[index],
                 "name": method.name,
                 "label": shown[index],
                 "spec": spec,

@@ -24,6 +24,7 @@ declare global {
   interface DocumentEventMap {
     'clvs-address': CustomEvent<void>;
     'clvs-bring': CustomEvent<File>;
+    'clvs-model': CustomEvent<string>;
     'clvs-own': CustomEvent<File>;
     'clvs-record': CustomEvent<string | undefined>;
     'clvs-shown': CustomEvent<void>;
