@@ -16,5 +16,6 @@ export interface Chosen {
   focus: string;
   on: string[] | null;
   region: Record<string, any> | null;
+  present: boolean;
   closer: string;
 }

@@ -29,6 +29,7 @@ export const KEYS = [
   ['S', 'scale'],
   ['M', 'outlines'],
   ['H', 'head'],
+  ['P', 'present'],
   ['?', 'this help'],
 ];
 export const SCALES = { shared: 'Shared scale', layer: 'Per layer', map: 'Per map', uniform: '× uniform' };

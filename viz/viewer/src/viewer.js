@@ -123,6 +123,7 @@ export class Viewer {
     this.$('empty').hidden = true;
     this.$('body').hidden = false;
     this.status(model.status, model.error);
+    root.dataset.present = String(this.state.present);
     root.dataset.waiting = String(!model.layers);
     root.dataset.many = String(model.methods.length > 2); // then answers take the whole width
     this.$('question').textContent = model.question;
@@ -164,6 +165,7 @@ export class Viewer {
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
     if (moved('diff', 'focus', 'rings')) this.maps.build();
     if (moved('on', 'region', 'draw')) this.chips.build();
+    if (moved('present')) this.root.dataset.present = String(this.state.present);
     for (const name of names) {
       for (const part of LIGHT[name] ? [LIGHT[name]] : ['maps', 'curves', 'words']) this.invalidate(part);
       if (!LIGHT[name]) this.tools.sync();

@@ -120,13 +120,16 @@ export class Player {
       s: () => store.set({ scale: MODES[(MODES.indexOf(scale) + 1) % MODES.length] }),
       m: () => store.set({ contours: !contours }),
       '?': () => this.viewer.$('help').toggleAttribute('open'),
+      p: () => store.set({ present: !store.state.present }),
       h: () => this.viewer.numbers.hasHeads() && store.set({ head: nextHead }),
     };
   }
 
   escape() {
     this.viewer.maps.pointer.trail = null;
-    this.viewer.tools.escape();
-    if (this.store.state.draw) this.store.set({ draw: null, sketch: null });
+    const { draw, present } = this.store.state;
+    const closed = this.viewer.tools.escape();
+    if (draw) this.store.set({ draw: null, sketch: null });
+    else if (present && !closed) this.store.set({ present: false });
   }
 }
