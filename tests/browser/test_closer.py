@@ -1,5 +1,8 @@
 """Look closer: the panels below maps and curves, by mouse, keyboard and on a phone."""
 
+import json
+from urllib.parse import quote
+
 import numpy as np
 import pytest
 
@@ -116,6 +119,57 @@ def test_on_a_phone_no_cell_is_smaller_than_a_finger_needs_and_nothing_sticks_ou
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_the_band_says_where_all_attention_goes(show):
+    page = show()
+    press(page, "Where the rest goes")
+    page.evaluate(f"{APP}.goto(3)")
+    page.evaluate(SETTLED)
+    attention = fakes.pair()[0].trace.attention[0, 3].astype(float).mean(0)
+    cover = fakes.payload()["arrays"]["coverage"]
+    assert cover["shape"] == [2, attention.size]
+    dog = page.evaluate(f"{APP}.curves()[0][3]")
+    left = 1 - attention.sum()
+    expected = [left / 16, left * 4 / 16, left * 11 / 16, attention.sum() - dog, dog]  # from the top of the band
+    cells = page.locator(".cv-panel figure").first.locator("td").all_inner_texts()
+    assert [float(cell.split("\u00a0")[0]) for cell in cells] == pytest.approx([100 * x for x in expected], abs=0.06)
+    words = page.locator(".cv-tinted").first.locator("span")
+    assert words.all_inner_texts() == ["Is", "there", "a", "dog", "?"]
+    assert words.nth(3).get_attribute("data-tip") == f"{100 * left * 7 / 16:.1f}\u00a0% of all attention"
+    said = page.locator(".cv-band canvas").first.get_attribute("aria-label")
+    assert said.startswith("Layer 4: the dog ")
+
+
+def test_the_band_moves_the_layer_and_is_coloured_by_its_parts(show):
+    page = show()
+    press(page, "Where the rest goes")
+    box = page.locator(".cv-band").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 22, box["y"] + 40)
+    assert state(page, "layer") == fakes.LAYERS - 1
+    page.evaluate(SETTLED)
+    pixel = """([part, x, y]) => {
+        const canvas = document.querySelector('.cv-band canvas');
+        const probe = document.createElement('i');
+        probe.style.color = getComputedStyle(canvas).getPropertyValue(`--cv-part${part}`);
+        canvas.parentElement.append(probe);
+        const wanted = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+        probe.remove();
+        const at = [x * canvas.width, y * canvas.height].map(Math.round);
+        return [wanted, [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3)];
+    }"""
+    for part, y in ((3, 0.15), (0, 0.86)):  # near the top is the first token, at the bottom what is followed
+        wanted, found = page.evaluate(pixel, [part, 0.5, y])
+        assert found == wanted
+
+
+def test_answers_recorded_without_the_words_have_no_band(show):
+    runs = fakes.pair()
+    for run in runs:
+        run.trace.rest = None
+    page = show(fakes.payload(runs, view={"closer": "rest"}))
+    assert not tab(page, "Where the rest goes").is_visible()
+    assert not page.get_by_role("tabpanel").is_visible()
+
+
 def test_nothing_moves_while_scrubbing_with_a_panel_open(show):
     page = show()
     press(page, "Heads")
@@ -143,3 +197,48 @@ def test_an_answer_that_has_ended_is_said_on_map_table_and_in_the_summary(show):
     assert page.locator(".cv-summary").inner_text().endswith("; the answer of CLVS ended before this token.")
     press(page, "Heads")
     assert page.locator(".cv-cells").count() == 1
+
+
+DECAYS = {
+    "model": "scenes",
+    "methods": ["vanilla", "clvs"],
+    "questions": [
+        {"scene": "desk", "question": "Is there a dog?", "curves": [[0.1, 0.6, 0.2, 0.1], [0.1, 0.5, 0.4, 0.2]]},
+        {"scene": "farm", "question": "Is there a cow?", "curves": [[0.1, 0.3, 0.3, 0.2], [0.1, 0.3, 0.3, 0.3]]},
+    ],
+}
+
+
+def typical(page, decays=DECAYS):
+    """The viewer as on a page that has the curves of all questions; what it then told the page."""
+    given = "data:application/json," + quote(json.dumps(decays))
+    page.evaluate(f"(url) => {{ {APP}.decays = url; {APP}.store.onEvent = (...told) => (window.told = told); }}", given)
+    page.evaluate(f"{APP}.set({{closer: 'questions'}})")
+
+
+def test_all_questions_are_shown_and_one_is_asked_when_it_is_pressed(show):
+    page = show()
+    assert not tab(page, "All example questions").is_visible(), "an exported page has no server to ask"
+    typical(page)
+    tiles = page.locator(".cv-many button")
+    tiles.nth(1).wait_for()
+    assert tiles.all_inner_texts() == ["Is there a dog?", "Is there a cow?"]
+    assert tiles.first.get_attribute("aria-label") == "Is there a dog? Peak 60.0\u00a0% at layer 2."
+    own = "This question: peak 36.7\u00a0% at layer 3, half of it gone by layer 7; in 1 of 2 "
+    own += "it is gone as early or earlier."
+    page.evaluate(f"{APP}.curves().forEach((curve) => curve.splice(0, 8, .1, .2, .367, .36, .3, .2, .1, .1))")
+    page.evaluate(f"{APP}.invalidate('words')")
+    page.evaluate(SETTLED)
+    assert page.locator(".cv-typical").inner_text() == own
+    tiles.nth(1).click()
+    assert page.evaluate("window.told") == ["example", {"scene": "farm", "question": "Is there a cow?"}]
+
+
+def test_the_curves_of_another_model_are_not_offered_and_lost_ones_are_said(show):
+    page = show()
+    typical(page, DECAYS | {"model": "another"})
+    page.wait_for_function("document.querySelector('[data-panel=questions]').hidden")
+    page = show()
+    page.evaluate(f"{APP}.decays = 'data:text/plain,none'")
+    page.evaluate(f"{APP}.set({{closer: 'questions'}})")
+    page.get_by_text("The curves could not be loaded").wait_for()

@@ -29,7 +29,7 @@ from contourpy import contour_generator
 
 from clvs_core.labels import labels, settings_in_words
 from clvs_core.methods import spec as written
-from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, View
+from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, Rest, View
 from viz.viewer.particulars import card, memory, recorded
 from viz.viewer.view import View as Chosen
 
@@ -128,6 +128,7 @@ def build(comparison: Comparison) -> Payload:
         "methods": entries,
         "objects": [_object(item, views) for item in comparison.objects],
         "absent": [str(name) for name in comparison.absent],
+        "rest": _rest(runs),
         "arrays": layout,
         "blob": blob,
         "notes": [str(note) for note in comparison.notes],
@@ -263,6 +264,8 @@ def _arrays(comparison: Comparison, entries: Sequence[Method], steps: int | None
     for entry, run in zip(entries, runs, strict=False):
         attention = np.asarray(run.trace.attention[:steps])
         arrays[f"attention/{entry['key']}"] = attention.astype(np.float32).mean(axis=2)
+        if run.trace.rest is not None:
+            arrays[f"rest/{entry['key']}"] = np.asarray(run.trace.rest[:steps])
         carried = memory(run.trace)
         if carried is not None:
             arrays[f"memory/{entry['key']}"] = np.asarray(carried[:steps])
@@ -275,6 +278,14 @@ def _arrays(comparison: Comparison, entries: Sequence[Method], steps: int | None
         if arrays["coverage"].shape[1] != visual:
             raise ValueError(f"An object's coverage must have one share for each of the {visual} visual tokens.")
     return arrays
+
+
+def _rest(runs: Sequence[Any]) -> Rest | None:
+    """The words of the attention outside of the picture, which are the same for all methods."""
+    meta = next((run.trace.meta for run in runs if run.trace.rest is not None), None)
+    if meta is None:
+        return None
+    return {"words": [str(word) for word in meta["words"]], "asked": [int(at) for at in meta["asked"]]}
 
 
 def _pack(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Place], str]:

@@ -13,7 +13,7 @@ declare global {
 
   interface Window {
     clvsLanguage: { code: string; names: typeof LANGUAGES; choose(code: string): void };
-    clvsWords?: Record<string, string>; // see viz/viewer/src/language.js
+    clvsWords?: Record<'texts' | 'sentences', Record<string, string>>; // see viz/viewer/src/language.js
   }
 
   interface Element {

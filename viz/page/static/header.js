@@ -2,11 +2,13 @@
 
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 import { aboutModel } from './about.js';
 import { folding } from './fold.js';
 import { browserKeeps, browserKept } from './keep.js';
 import { presenting } from './present.js';
 import { ready } from './ready.js';
+import { copyPicture, savePicture } from './snapshot.js';
 import { touring } from './tour.js';
 import { viewer } from './viewer.js';
 
@@ -43,7 +45,7 @@ function listTraces() {
       role: 'menuitem',
       'data-kind': `${key}.npz`,
       text: label,
-      'aria-label': `Full traces, .npz, ${label}`,
+      'aria-label': t('Full traces, .npz, {label}', { label }),
     }),
   );
   row.replaceChildren(row.firstElementChild, ...buttons);
@@ -131,7 +133,22 @@ async function copy() {
     await navigator.clipboard.writeText(url);
     say('Link copied.');
   } catch {
-    window.prompt('Copy this link:', url);
+    window.prompt(t('Copy this link:'), url);
+  }
+}
+
+/** What is seen as a picture in the clipboard, or as a file where the browser keeps pages from it. */
+async function takeSnapshot() {
+  open(false);
+  opener.focus();
+  const app = viewer();
+  if (!app?.model?.layers) return say(t('There is nothing to copy yet; press Run first.'));
+  try {
+    await copyPicture(app);
+    return say(t('Copied: paste the picture where you need it.'));
+  } catch {
+    await savePicture(app);
+    return say(t('This browser lets no page copy pictures: it is in your downloads.'));
   }
 }
 
@@ -142,10 +159,11 @@ head.addEventListener('click', (event) => {
   else if (button.dataset.kind) {
     open(false);
     opener.focus();
-    say('Preparing the file…');
+    say(t('Preparing the file…'));
     trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
+  else if (button.dataset.do === 'snapshot') takeSnapshot();
   else if (button.dataset.do === 'theme')
     browserKeeps('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
