@@ -30,7 +30,9 @@ export const KEYS = [
   ['M', 'outlines'],
   ['H', 'head'],
   ['P', 'present'],
+  ['F', 'a map, large'],
   ['?', 'this help'],
+  ['Tab to a map', 'its patches, by arrow keys'],
 ];
 export const SCALES = { shared: 'Shared scale', layer: 'Per layer', map: 'Per map', uniform: '× uniform' };
 

@@ -91,7 +91,7 @@ export class Player {
 
   key(event) {
     const { target, key } = event;
-    if (key === 'Escape') return this.escape();
+    if (key === 'Escape') return this.escape(event);
     if (!this.store.model?.layers || event.ctrlKey || event.metaKey || event.altKey) return;
     if (target !== this.slider && /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
     if (/^(BUTTON|SUMMARY)$/.test(target.tagName) && (key === ' ' || key === 'Enter')) return;
@@ -119,17 +119,20 @@ export class Player {
       d: () => store.set({ diff: !diff }),
       s: () => store.set({ scale: MODES[(MODES.indexOf(scale) + 1) % MODES.length] }),
       m: () => store.set({ contours: !contours }),
+      f: () => this.viewer.large.toggle(),
       '?': () => this.viewer.$('help').toggleAttribute('open'),
       p: () => store.set({ present: !store.state.present }),
       h: () => this.viewer.numbers.hasHeads() && store.set({ head: nextHead }),
     };
   }
 
-  escape() {
-    this.viewer.maps.pointer.trail = null;
+  /** Ends what is being drawn, else what is open, else present mode. */
+  escape(event) {
     const { draw, present } = this.store.state;
     const closed = this.viewer.tools.escape();
-    if (draw) this.store.set({ draw: null, sketch: null });
-    else if (present && !closed) this.store.set({ present: false });
+    if (draw) {
+      event.preventDefault(); // a map that is open large stays so
+      this.viewer.chips.cancel();
+    } else if (present && !closed && !event.target.closest('dialog')) this.store.set({ present: false });
   }
 }
