@@ -279,6 +279,7 @@ class View:
     rows: str = choice("word", OneOf(ROWS), "from which words it is hidden, where a knock-out is measured")
     window: int | None = choice(None, Odd(1, 99), "how many layers at a time; without it, about 9 of 32")
     only: bool = choice(False, Switch(), "hidden everywhere but in these layers")
+    present: bool = choice(False, Switch(), "for a projector: large type, without what asks")
     closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")
 
     @classmethod

@@ -20,5 +20,6 @@ export interface Chosen {
   rows: string;
   window: number | null;
   only: boolean;
+  present: boolean;
   closer: string;
 }
