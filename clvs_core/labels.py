@@ -69,12 +69,40 @@ def title(spec: str) -> str:
     return " + ".join(_title(name) for name in name_of(spec).split("+"))
 
 
-def settings_in_words(spec: str) -> list[str]:
+def preset_in_words(asked: str, resolved: str) -> str:
+    """Where a method's settings are from: "card's settings for this model", "paper's settings", "own: α 0.4".
+
+    Of combined methods each says so by name; "" for a method without settings. asked: the spec as it was asked for;
+    resolved: with all that was left out.
+    """
+    pairs = zip(_parts(asked), _parts(resolved), strict=False)  # a trace's file may say anything
+    found = [(title(own), _source(own, whole)) for own, whole in pairs]
+    said = [(name, words) for name, words in found if words]
+    return "; ".join(words if len(found) == 1 else f"{name}: {words}" for name, words in said)
+
+
+def _source(asked: str, resolved: str) -> str:
+    own = [part for part in _settings(asked) if not part[1].startswith("preset=")]
+    usual = "paper's settings" if any(part[1] == "preset=paper" for part in _settings(asked)) else ""
+    if own:
+        return f"own: {', '.join(_words(own))}" + (f", else the {usual}" if usual else "")
+    return usual or ("card's settings for this model" if _settings(resolved) else "")
+
+
+def settings_line(asked: str, resolved: str) -> str:
+    """All settings behind where they are from: "card's settings for this model (β 0.9, first check at layer 8)"."""
+    source = preset_in_words(asked, resolved)
+    words = ", ".join(settings_in_words(resolved, preset=False))
+    return f"{source} ({words})" if words and not source.endswith(words) else source
+
+
+def settings_in_words(spec: str, *, preset: bool = True) -> list[str]:
     """The settings of a spec in words, such as ["α 0.5", "first check at layer 8"].
 
-    Combined methods say whose they are at the first of each: ["PAI α 0.2", "CLVS α 0.5", "β 0.8"].
+    Combined methods say whose they are at the first of each: ["PAI α 0.2", "CLVS α 0.5", "β 0.8"]. preset: with whose
+    settings stand for those that were left out.
     """
-    return _words(_settings(spec))
+    return _words(part for part in _settings(spec) if preset or not part[1].startswith("preset="))
 
 
 def _title(name: str) -> str:
