@@ -75,25 +75,37 @@ def preset_in_words(asked: str, resolved: str) -> str:
     Of combined methods each says so by name; "" for a method without settings. asked: the spec as it was asked for;
     resolved: with all that was left out.
     """
-    pairs = zip(_parts(asked), _parts(resolved), strict=False)  # a trace's file may say anything
-    found = [(title(own), _source(own, whole)) for own, whole in pairs]
-    said = [(name, words) for name, words in found if words]
-    return "; ".join(words if len(found) == 1 else f"{name}: {words}" for name, words in said)
-
-
-def _source(asked: str, resolved: str) -> str:
-    own = [part for part in _settings(asked) if not part[1].startswith("preset=")]
-    usual = "paper's settings" if any(part[1] == "preset=paper" for part in _settings(asked)) else ""
-    if own:
-        return f"own: {', '.join(_words(own))}" + (f", else the {usual}" if usual else "")
-    return usual or ("card's settings for this model" if _settings(resolved) else "")
+    return _told(asked, resolved, "")
 
 
 def settings_line(asked: str, resolved: str) -> str:
     """All settings behind where they are from: "card's settings for this model (β 0.9, first check at layer 8)"."""
-    source = preset_in_words(asked, resolved)
-    words = ", ".join(settings_in_words(resolved, preset=False))
-    return f"{source} ({words})" if words and not source.endswith(words) else source
+    return _told(asked, resolved, ", ".join(settings_in_words(resolved, preset=False)))
+
+
+def _told(asked: str, resolved: str, words: str) -> str:
+    pairs = zip(_parts(asked), _parts(resolved), strict=False)  # a trace's file may say anything
+    found = [(title(own), own, whole) for own, whole in pairs]
+    if len(found) == 1:
+        return _source(*found[0][1:], words)
+    said = [f"{name}: {source}" for name, own, whole in found if (source := _source(own, whole, ""))]
+    return "; ".join(said) + (f" ({words})" if said and words else words)
+
+
+def _source(asked: str, resolved: str, words: str) -> str:
+    """Where one method's settings are from, before all of them in words, "" for none."""
+    own = ", ".join(_words(part for part in _settings(asked) if not part[1].startswith("preset=")))
+    paper = any(part[1] == "preset=paper" for part in _settings(asked))
+    behind = f" ({words})" if words and words != own else ""
+    if own and paper:
+        return f"own: {own}, else the paper's settings{behind}"
+    if own:
+        return f"own: {own}{behind}"
+    if paper:
+        return f"paper's settings ({words})" if words else "paper's settings"
+    if not _settings(resolved):
+        return words
+    return f"card's settings for this model ({words})" if words else "card's settings for this model"
 
 
 def settings_in_words(spec: str, *, preset: bool = True) -> list[str]:

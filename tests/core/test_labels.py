@@ -42,7 +42,7 @@ def test_settings_are_said_for_people(text, words):
         ("clvs", "clvs:beta=0.9,first_check=7", "card's settings for this model (β 0.9, first check at layer 8)"),
         ("clvs:preset=paper", "clvs:preset=paper,beta=0.8", "paper's settings (β 0.8)"),
         ("clvs:alpha=0.4", "clvs:alpha=0.4,beta=0.9", "own: α 0.4 (α 0.4, β 0.9)"),
-        ("clvs:preset=paper,alpha=0.3", "clvs:preset=paper,alpha=0.3", "own: α 0.3, else the paper's settings (α 0.3)"),
+        ("clvs:preset=paper,alpha=0.3", "clvs:preset=paper,alpha=0.3", "own: α 0.3, else the paper's settings"),
         ("pai+clvs:alpha=0.4", "pai+clvs:alpha=0.4,beta=0.9", "CLVS: own: α 0.4 (CLVS α 0.4, β 0.9)"),
     ],
 )
