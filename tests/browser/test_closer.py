@@ -255,7 +255,7 @@ TRIES = {
 def test_the_map_of_settings_fills_row_by_row_and_a_cell_sets_them(show):
     page = show(fakes.payload() | {"tries": TRIES})
     assert not tab(page, "α × β").is_visible(), "an exported page asks nothing"
-    page.evaluate(f"{APP}.served = true; {APP}.store.onEvent = (...told) => (window.told = told)")
+    page.evaluate(f"{APP}.served = true; {APP}.store.onEvent = (...told) => (window.told = told); null")
     page.evaluate(f"{APP}.set({{closer: 'settings'}})")
     page.evaluate(SETTLED)
     assert cells(page).all_inner_texts() == ["No", "Yes", "Yes", "Yes", "", ""]
