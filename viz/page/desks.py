@@ -16,6 +16,7 @@ from viz.page.models import Models
 from viz.page.offers import Offers
 from viz.page.pictures import Pictures
 from viz.page.screen import Screen
+from viz.page.trying import Trying
 
 
 class Desks:
@@ -32,4 +33,5 @@ class Desks:
         self.choosing = Choosing(self.offers, first, self.screen)
         self.answering = Answering(self.asker, library, first, self.pictures, self.screen)
         self.knocking = Knocking(self.asker, self.answering)
+        self.trying = Trying(self.answering, self.choosing)
         self.arriving = Arriving(library, self.pictures, self.screen, self.choosing, self.answering)

@@ -122,10 +122,11 @@ def curves_csv(payload: Mapping[str, Any], view: View | None = None) -> str:
     method records it: memory (what it carries, summed over what is followed; strongest head, so no share of attention),
     sink_tokens_from_0 and acted_heads_from_0 (numbers with spaces between) and, at the last layer, contrast (word,
     chance with the picture, with what it is contrasted with, and outcome). At the end, on every line: head_from_0
-    (whose weights they are, "mean" for the mean of heads), follows (the names), question and model. Before these, where
-    a knock-out was measured, for its token: left_ROWS (what is left of the answer, hidden around the layer from these
-    rows), instead_ROWS (what it says then), only_ROWS (hidden everywhere but there), control_ROWS (as many other visual
-    tokens hidden). An empty field is a number that was not measured.
+    (whose weights they are, "mean" for the mean of heads), follows (the names), question, model and
+    settings_are (in words, with whose they are). Before these, where a knock-out was measured, for its token: left_ROWS
+    (what is left of the answer, hidden around the layer from these rows), instead_ROWS (what it says then), only_ROWS
+    (hidden everywhere but there), control_ROWS (as many other visual tokens hidden). An empty field is a number that
+    was not measured.
     """
     view = view or View()
     arrays = decode(payload)
@@ -144,11 +145,13 @@ def curves_csv(payload: Mapping[str, Any], view: View | None = None) -> str:
     }
     knocked = _knocked(payload)
     left = [f"{name}_{rows}" for rows in knocked for name in _LEFT]
-    table.writerow([*start, *map(_cell, names), "followed", "uncertainty", "stops", *own, *left, *about])
+    about_all = [*about, "settings_are"]
+    table.writerow([*start, *map(_cell, names), "followed", "uncertainty", "stops", *own, *left, *about_all])
     for method in payload["methods"]:
         lines = list(_lines(method, _weights(arrays, method["key"], view.head), arrays, shares, own))
         cells = (_left_cells(payload, knocked, method, line[0], line[5]) for line in lines)
-        table.writerows([*line, *more, *about.values()] for line, more in zip(lines, cells, strict=True))
+        last = [*about.values(), _cell(method["settings"])]
+        table.writerows([*line, *more, *last] for line, more in zip(lines, cells, strict=True))
     return out.getvalue()
 
 

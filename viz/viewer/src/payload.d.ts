@@ -162,6 +162,13 @@ export interface Offer {
   asks: boolean;
 }
 
+export interface Tries {
+  alphas: number[];
+  betas: number[];
+  cells: [string, number][][];
+  left: number | null;
+}
+
 export interface Recorded {
   name: string;
   id: string;
@@ -206,6 +213,7 @@ export interface PagePayload {
   stays?: string[];
   halts?: boolean;
   offer?: Offer | null;
+  tries?: Tries;
   recorded?: Recorded;
   link?: string;
   run?: string;
