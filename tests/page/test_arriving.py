@@ -16,6 +16,7 @@ from tests.page.test_limits import png_header
 from viz.page.library import ANYTHING
 from viz.page.session import Session
 from viz.page.widgets import PictureInput
+from viz.viewer.view import View
 
 
 def test_choosing_fills_the_page_in(desks):
@@ -53,7 +54,7 @@ def test_a_link_fills_the_page_in(desks):
     ]
     values[1] = picker["specs"]
     last = list(desks.answering.run(session, ticket, path, question, *values))[-1]
-    assert last["view"] == {"layer": 2}
+    assert last["view"] == View(layer=2).whole()
     assert last["link"] == (
         "scene=table&q=Is+it+red%3F&method=clvs:alpha=0.3,first_check=2,early_termination=false&tokens=4"
     )

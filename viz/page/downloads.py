@@ -100,7 +100,7 @@ class Exports:
         if ending in ("html", "csv"):
             on = view.on if view.on is not None else [item["name"] for item in payload["objects"] if item["on"]]
             baked = with_objects(payload, () if view.region and view.on is None else on, view.region or {})
-            followed = {**baked, "view": _baked(view).chosen()}
+            followed = {**baked, "view": _baked(view).whole()}
             return _exported(followed, ending, export.jpeg(picture))
         return self._figure(result(payload, picture), name, ending, view)
 

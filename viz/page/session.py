@@ -99,6 +99,7 @@ class Result:
     tokens: int = 0  # how many an answer may have: those asked for, or fewer where more maps would not fit
     notes: Sequence[str] = ()
     remark: str = ""  # what a run answered to this question, where it was opened from one
+    unopened: Sequence[str] = ()  # what of the link that asked it is not here
     id: str = ""
     run: str = ""
     finished: bool = False
@@ -125,8 +126,10 @@ class Session:
     result: Result | None = None
     payload: Mapping[str, Any] | None = None
     moved: Settings | None = None  # settings that moved while an answer was still coming
-    view: View = field(default_factory=View)  # what a permalink asked the viewer to show
+    view: View | None = None  # what a permalink asked the viewer to show; None leaves it as the visitor has it
     remark: str = ""  # as in the result to come
+    unopened: Sequence[str] = ()  # likewise
+    instead: str = ""  # what is asked in place of the question that is typed
     switching: threading.Event | None = None  # set, it stops the model that is being loaded for this visitor
 
     def begin(self) -> int:
@@ -140,7 +143,7 @@ class Session:
     def interrupt(self) -> int:
         """Ends what runs, at its next token, with nothing new to answer."""
         self.ticket, self.running = secrets.randbits(40) + 1, 0
-        self.view, self.moved, self.remark = View(), None, ""
+        self.view, self.moved, self.remark, self.unopened, self.instead = None, None, "", (), ""
         return self.ticket
 
     def finish(self, ticket: int) -> None:

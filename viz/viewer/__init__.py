@@ -42,13 +42,17 @@ SOURCE = Path(__file__).parent / "src"
 
 MOUNT = """
 const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
-const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), payload(), {
+const opening = window.clvsOpening; // the page's: it opens at something else than this payload
+const begin = opening === undefined ? payload() : { status: 'opening', question: opening };
+const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), begin, {
   onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt'
 });
+const tell = () => document.dispatchEvent(new CustomEvent('clvs-shown'));
 watch('value', () => {
   viewer.update(payload());
-  document.dispatchEvent(new CustomEvent('clvs-shown'));
+  tell();
 });
+tell();
 """
 
 

@@ -69,8 +69,8 @@ class Comparison:
     runs: engine runs, whole or partial (their traces may hold fewer steps); empty while nothing has come yet, then
     `views` (and `methods`, for the headings) must be given. image_url: of the picture. label: the model's name for
     people. absent: names of objects that the question names and the picture does not have. progress, error: plain
-    sentences. view: sets the controls of a new `id`, for permalinks: a `viz.viewer.view.View`, or some of its parts by
-    name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError for more
+    sentences. view: sets the controls of a new `id`, for permalinks: all of them as a `viz.viewer.view.View`, some of
+    them by name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError for more
     than four methods, or when neither runs nor views are given.
     """
 
@@ -106,7 +106,7 @@ class Comparison:
 
 def build(comparison: Comparison) -> Payload:
     """The payload of a comparison. ValueError when an object does not fit its picture."""
-    runs, views = comparison.runs, comparison.geometry
+    runs, views, view = comparison.runs, comparison.geometry, comparison.view
     meta = dict(runs[0].trace.meta) if runs else {}
     steps = _affordable(runs) if comparison.status == "running" else None
     entries = _methods([run.method for run in runs] or comparison.methods, runs, steps)
@@ -132,7 +132,7 @@ def build(comparison: Comparison) -> Payload:
         "blob": blob,
         "notes": [str(note) for note in comparison.notes],
         "step": int(comparison.step),
-        "view": (comparison.view if isinstance(comparison.view, Chosen) else Chosen.of(comparison.view)).chosen(),
+        "view": view.whole() if isinstance(view, Chosen) else Chosen.of(view).chosen(),
     }
 
 
@@ -189,17 +189,23 @@ def simplify(line: np.ndarray, tolerance: float) -> np.ndarray:
     return line[keep]
 
 
+def keys(methods: Sequence[Any]) -> list[str]:
+    """Each method's key in a payload: its name, and for one that comes again which time it is."""
+    names = [method.name for method in methods]
+    before = [names[:at].count(name) for at, name in enumerate(names)]
+    return [f"{name}-{count + 1}" if count else name for name, count in zip(names, before, strict=True)]
+
+
 def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> list[Method]:
     specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or list(map(written, methods))
     layers = runs[0].trace.attention.shape[1] if runs else 0
     entries: list[Method] = []
     shown = labels(specs, [method.label for method in methods])
-    for index, (method, spec) in enumerate(zip(methods, specs, strict=True)):
-        repeat = sum(other.name == method.name for other in methods[:index])
+    for index, (method, spec, key) in enumerate(zip(methods, specs, keys(methods), strict=True)):
         run = runs[index] if runs else None
         entries.append(
             {
-                "key": method.name if not repeat else f"{method.name}-{repeat + 1}",
+                "key": key,
                 "name": method.name,
                 "label": shown[index],
                 "spec": spec,

@@ -4,6 +4,8 @@ import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
+import { explorePlace } from './place.js';
+import { followQuestion } from './stale.js';
 import { viewer } from './viewer.js';
 
 const head = element.querySelector('.page-head');
@@ -78,17 +80,16 @@ function view(name, focus = false) {
 const inResults = () => document.body.classList.contains('view-results');
 const inAddress = () => new URLSearchParams(location.search).has('run');
 
-// The explorer keeps the address that the page was opened with; the results have their own, which says what is chosen.
+// Each has its own address, which says what is chosen.
 const theme = new URLSearchParams(location.search).get('__theme');
 function themed(query) {
   if (theme) query.set('__theme', theme);
   return String(query) && `?${query}`;
 }
-const ofExplore = inAddress() ? themed(new URLSearchParams()) : location.search;
 const ofResults = () => themed(new URLSearchParams(document.querySelector('#board .rs')?.__address ?? 'run='));
 function go(name) {
-  if (name !== head.dataset.view)
-    history.pushState(null, '', location.pathname + (name === 'results' ? ofResults() : ofExplore));
+  const [entry, url] = name === 'results' ? [null, location.pathname + ofResults()] : explorePlace();
+  if (name !== head.dataset.view) history.pushState(entry, '', url);
   view(name, true);
 }
 /** The results as they are now, also where one comes back to them: nothing is asked again. */
@@ -103,6 +104,8 @@ window.addEventListener('popstate', () => {
 document.addEventListener('clvs-address', keepAddress);
 document.addEventListener('clvs-view', (event) => go(event.detail));
 view(inAddress() ? 'results' : 'explore');
+
+followQuestion();
 
 function address() {
   if (inResults()) {

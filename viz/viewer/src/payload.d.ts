@@ -170,6 +170,7 @@ export interface PagePayload {
   offer?: Offer | null;
   recorded?: Recorded;
   link?: string;
+  again?: string;
   run?: string;
   expected?: Expected | null;
 }
