@@ -15,6 +15,8 @@ import numpy as np
 
 from . import key_objects as ko
 from .engine.images import EncodedImage
+from .engine.knockout import Knockout
+from .engine.runs import Token
 from .methods import spec
 from .trace import Trace
 
@@ -63,7 +65,7 @@ def facts(run: Any) -> dict[str, Any]:
         "label": run.method.label,
         "text": run.text,
         "finished": bool(run.finished),
-        "tokens": [{"id": t.id, "text": t.text, "probability": float(t.probability)} for t in run.tokens],
+        "tokens": [_token(token) for token in run.tokens],
         "threshold": trace.meta["threshold"],
         "first_check": trace.meta["first_check"],
         "stop_layer": trace.stop_layer.tolist(),
@@ -120,3 +122,22 @@ def _on_object(curve: ko.ObjectCurve | None) -> dict[str, Any]:
 def _summary(summary: ko.Summary) -> dict[str, Any]:
     (decay,) = numbers([summary.decay])
     return {"peak_layer": summary.peak_layer, "peak": summary.peak, "decay": decay, "half_layer": summary.half_layer}
+
+
+def knockout(found: Knockout) -> dict[str, Any]:
+    """A knock-out as plain JSON, by the names of its attributes; hidden: which visual tokens."""
+    return {
+        "method": spec(found.method),
+        "label": found.method.label,
+        "rows": found.rows,
+        "window": found.window,
+        "hidden": np.flatnonzero(found.hidden).tolist(),
+        "token": _token(found.token),
+        "probability": found.probability,
+        "everywhere": numbers([found.everywhere])[0],
+        "instead": [None if token is None else _token(token) for token in found.instead],
+    } | {name: numbers(getattr(found, name)) for name in ("kept", "margin", "only", "control")}
+
+
+def _token(token: Token) -> dict[str, Any]:
+    return {"id": token.id, "text": token.text, "probability": float(token.probability)}

@@ -96,6 +96,12 @@ class Trace:
     contrast_probabilities: np.ndarray | None = None
     contrast_words: list[list[str]] | None = None
 
+    @property
+    def carries(self) -> str | None:
+        """The name of what the method carries, from layer to layer or from word to word; None for nothing."""
+        carried = (name for name, recorded in RECORDS.items() if recorded.carried)
+        return next((name for name in carried if getattr(self, name) is not None), None)
+
     def save(self, path: str | Path | IO[bytes]) -> None:
         """Writes a compressed .npz; the name is kept as given.
 

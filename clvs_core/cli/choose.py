@@ -144,7 +144,7 @@ def key_objects(options: argparse.Namespace, question: str, size: tuple[int, int
 
     size: width and height of the picture.
     """
-    objects = {item.name: item for item in _annotated(options, size)}
+    objects = {item.name: item for item in annotated(options, size)}
     asked = [_category(name, objects) for name in options.object or []]
     names = asked or ([] if options.box else ko.mentioned(question, objects))
     if not names and not options.box:
@@ -167,7 +167,7 @@ def _category(name: str, objects: Mapping[str, ko.KeyObject]) -> str:
     return category
 
 
-def _annotated(options: argparse.Namespace, size: tuple[int, int]) -> list[ko.KeyObject]:
+def annotated(options: argparse.Namespace, size: tuple[int, int]) -> list[ko.KeyObject]:
     """Objects of the picture: from --coco-annotations if that knows it, else its own if it is a bundled scene."""
     if options.coco_annotations:
         coco = ko.CocoInstances(options.coco_annotations)

@@ -18,10 +18,24 @@ from .. import key_objects as ko
 from ..errors import ClvsError, ModelError
 from ..terminal import flush_output, notes, say, write_any_letter
 from ..version import PROJECT, version
-from . import ask, bench, doctor, figure, find_heads, find_sinks, methods, models, record, report, score, trace
+from . import (
+    ask,
+    bench,
+    doctor,
+    figure,
+    find_heads,
+    find_sinks,
+    knockout,
+    methods,
+    models,
+    record,
+    report,
+    score,
+    trace,
+)
 from .options import INTERRUPTED, NO_MODEL, WRONG_INPUT, Parser
 
-COMMANDS = (ask, trace, figure, doctor, models, methods, find_sinks, find_heads, record, bench, score, report)
+COMMANDS = (ask, trace, figure, knockout, doctor, models, methods, find_sinks, find_heads, record, bench, score, report)
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.EDQUOT)
 _EXAMPLES = """\
 examples:
@@ -30,6 +44,7 @@ examples:
   python -m clvs_core trace --image photo.jpg --question "Is there a dog?" --method vanilla --method clvs:alpha=0.7
   python -m clvs_core ask --image photo.jpg --question "Is there a dog?" --method vcd --method pai+clvs:alpha=0.7
   python -m clvs_core figure photo-*.npz --image photo.jpg --kind heatmaps --out dog.pdf
+  python -m clvs_core knockout --image desk --question "Is there a laptop in the picture?" --figure laptop.png
   python -m clvs_core doctor
   python -m clvs_core models
   python -m clvs_core methods --model llava-1.5-7b

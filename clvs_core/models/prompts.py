@@ -10,6 +10,7 @@ those of SUFFIXES add to the question what a paper or benchmark adds. Names comb
 from __future__ import annotations
 
 import functools
+import unicodedata
 from typing import Any, NamedTuple
 
 from ..errors import ModelError, QuestionError
@@ -250,7 +251,7 @@ class Prompts:
         return inputs
 
     def unknown_words(self, question: str, prompt: str = CHAT) -> list[str]:
-        """Words that the tokenizer can only map to its unknown token, in order, without repeats.
+        """Words, and emoji, that the tokenizer can only map to its unknown token, in order, without repeats.
 
         They are those of the question and of what its prompt adds to the checkpoint's own template.
         """
@@ -264,4 +265,9 @@ class Prompts:
         encoded = self.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)
         spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         words = [question[start:end].strip() for token, (start, end) in spans if token == unknown]
-        return list(dict.fromkeys(word for word in words if any(c.isalnum() for c in word)))
+        return list(dict.fromkeys(word for word in words if any(map(_telling, word))))
+
+
+def _telling(character: str) -> bool:
+    """Whether a character means something by itself: a letter, a number, an emoji; no punctuation."""
+    return character.isalnum() or unicodedata.category(character) == "So"

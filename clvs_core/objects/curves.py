@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-def key_object_attention(trace: Any, coverage: np.ndarray) -> np.ndarray:
+def key_object_attention(trace: Any, coverage: np.ndarray, head: int | None = None) -> np.ndarray:
     """Attention on the key object: the sum over visual tokens of coverage times the head-mean weight.
 
     Args:
         trace: a `Trace`; `trace.attention` (steps, layers, heads, visual) holds the weights really used.
         coverage: (visual,) share of each token in [0, 1].
+        head: one head's weights, from 0, in place of the mean of all.
 
     Returns:
         (steps, layers) float64: the part of the predicting row's attention, 0 to 1, that lies on the object. It never
@@ -33,7 +34,8 @@ def key_object_attention(trace: Any, coverage: np.ndarray) -> np.ndarray:
         raise ValueError(f"The coverage must have {visual} values, one a visual token, not {coverage.shape}.")
     curves = np.empty((steps, layers))
     for step, weights in enumerate(trace.attention):  # one step at a time: float64 is four times the trace
-        curves[step] = (weights.astype(np.float64) @ coverage).mean(axis=-1)
+        shares = weights.astype(np.float64) @ coverage
+        curves[step] = shares.mean(axis=-1) if head is None else shares[:, head]
     return np.minimum(curves, 1.0)
 
 
@@ -97,9 +99,9 @@ class ObjectCurve:
         return relative_gain(self.attention[step], self.vanilla[step])
 
 
-def object_curves(traces: Sequence[Any], coverage: np.ndarray) -> list[ObjectCurve]:
+def object_curves(traces: Sequence[Any], coverage: np.ndarray, head: int | None = None) -> list[ObjectCurve]:
     """`key_object_attention` of traces of one question, one a method, each beside that of the one named vanilla."""
-    curves = [key_object_attention(trace, coverage) for trace in traces]
+    curves = [key_object_attention(trace, coverage, head) for trace in traces]
     vanilla = next((c for c, t in zip(curves, traces, strict=True) if t.meta.get("method") == "vanilla"), None)
     return [ObjectCurve(curve, vanilla) for curve in curves]
 

@@ -111,7 +111,7 @@ CLIPPED = """() => {
 }"""
 OVERLAPS = """() => {
     const names = ['.cv-answer', '.cv-summary', '.cv-look > .cv-head', '.cv-map', '.cv-key', '.cv-slide', '.cv-rows',
-        '.cv-strip', '.cv-caveat', '.cv-contrast', '.cv-curve', '.cv-stats', '.cv-unsure', '.cv-lens', '.cv-numbers'];
+        '.cv-strip', '.cv-caveat', '.cv-contrast', '.cv-curve', '.cv-stats', '.cv-unsure', '.cv-lens', '.cv-closer'];
     const boxes = names.flatMap((name) => [...document.querySelectorAll(name)].filter((n) => n.checkVisibility())
         .map((node) => [name, node.getBoundingClientRect()]));
     const found = [];
@@ -459,7 +459,7 @@ def test_acted_heads_are_counted_at_the_layer_and_told_to_screen_readers(show):
     label = page.locator(".cv-strip canvas").get_attribute("aria-label")
     assert "Heads redistributed by VAR at this token: layer 3: heads 1, 2; layer 4: head 2." in label
     assert "Heads silenced by AD-HH at this token: layer 3: head 2; layer 5: head 1." in label
-    page.get_by_text("All numbers as a table").click()
+    page.get_by_role("tab", name="All numbers").click()
     page.locator(".cv-numbers tbody tr").nth(7).wait_for()
     heads = page.locator(".cv-numbers thead th").all_inner_texts()
     cells = page.locator(".cv-numbers tbody tr").nth(2).locator("th, td").all_inner_texts()

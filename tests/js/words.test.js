@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { actedWords, contrastHeads, doesWords, headsText } from '../../viz/viewer/src/acts.js';
 import { gain } from '../../viz/viewer/src/twins.js';
 import {
+  claim,
   firstDifference,
   gainText,
   percent,
@@ -12,6 +13,7 @@ import {
   signedPercent,
   startLayer,
   ticks,
+  tour,
 } from '../../viz/viewer/src/words.js';
 
 const plain = (text) => text.replaceAll('\u00a0', ' ');
@@ -75,11 +77,39 @@ test('the summary names a head, and a peak at the end', () => {
   );
 });
 
-test('it opens where the other method keeps most, or else at the peak', () => {
-  assert.equal(startLayer(FADING, [0.02, 0.15, 0.165, 0.1, 0.07]), 3);
-  assert.equal(startLayer(FADING, [0.2, 0.3, 0.1, 0.08, 0.06]), 1);
-  assert.equal(startLayer(FADING, null), 1);
-  assert.equal(startLayer([null], null), 0);
+test('it opens at the find', () => {
+  assert.equal(startLayer(FADING), 1);
+  assert.equal(startLayer([null]), 0);
+});
+
+const LAPTOP = [0.06, 0.14, 0.49, 0.4, 0.47, 0.5, 0.08, 0.02, 0, 0.01, 0, 0.03];
+const UNSURE = [1, 0.9, 0.8, 0.7, 0.6, 0.58, 0.5, 0.3, 0.02, 0.01, 0, 0];
+const claimed = (curve, more = {}) =>
+  plain(claim({ who: '', names: ['laptop'], curve, unsure: UNSURE, threshold: 0.25, ...more }));
+
+test('the claim says by which layer it finds, and from which on it no longer looks', () => {
+  assert.equal(claimed(LAPTOP), 'It finds the laptop by layer 3 and has let go of it by layer 7, before it is sure.');
+  const late = claimed([...LAPTOP.slice(0, 6), 0.4, 0.3, 0.27, 0.1, 0, 0]);
+  assert.equal(late, 'It finds the laptop by layer 3 and has let go of it by layer 10, when it is sure.');
+  const again = [...LAPTOP.slice(0, 10), 0.26, 0.03]; // once more at half of the peak
+  assert.match(claimed(again), /let go of it by layer 12, when/);
+  assert.match(claimed([0.1, 0.2, 0.3]), /^It finds the laptop by layer 2 and keeps looking to the last layer\.$/);
+  assert.match(claimed(LAPTOP, { threshold: null }), /has let go of it by layer 7\.$/);
+  assert.match(claimed(LAPTOP, { unsure: [] }), /has let go of it by layer 7\.$/);
+});
+
+test('the claim is no find where there is none', () => {
+  assert.equal(claimed([0.01, 0.03, 0.02]), 'It hardly looks at the laptop: 3 % of its attention at most.');
+  const picture = claimed(LAPTOP, { names: [], who: 'CLVS' });
+  assert.equal(picture, 'CLVS looks at the picture most in layer 6: 50 % of its attention.');
+  assert.equal(claimed([0.1, null]), '');
+  assert.equal(claimed(undefined), '');
+});
+
+test('the tour goes from the find to where the answer is sure', () => {
+  assert.deepEqual(tour(LAPTOP, UNSURE, 0.25), { from: 5, to: 8 });
+  assert.deepEqual(tour(LAPTOP, UNSURE, null), { from: 5, to: 6 });
+  assert.equal(tour([0.1, 0.2, 0.3], UNSURE, 0.25), null);
 });
 
 test('the first difference of two answers', () => {

@@ -83,6 +83,7 @@ def test_the_embedded_model_names_words_it_does_not_know():
     model = clvs.load_model("scenes")
     assert model.unknown_words("Is there a flurb - a dog? A Flurbish flurb?") == ["flurb", "Flurbish"]
     assert model.unknown_words("Is there a dog?") == []
+    assert model.unknown_words("Is there a 🦄 - or *a* 🚒, here?") == ["🦄", "🚒"]
 
 
 @pytest.fixture

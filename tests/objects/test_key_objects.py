@@ -138,6 +138,9 @@ def test_key_object_attention_is_the_covered_part_of_the_head_mean():
     found = key_object_attention(_trace(attention), shares)
     assert found.dtype == np.float64
     assert found == pytest.approx(expected, abs=1e-14)
+    alone = [key_object_attention(_trace(attention), shares, head) for head in range(4)]
+    assert np.mean(alone, axis=0) == pytest.approx(expected, abs=1e-14)
+    assert alone[2][1, 1] == pytest.approx(float(attention[1, 1, 2].astype(float) @ shares), abs=1e-14)
     assert (key_object_attention(_trace(np.full((1, 1, 1, 3), np.float16(0.3334))), np.ones(3)) == 1).all()
 
 

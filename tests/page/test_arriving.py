@@ -25,7 +25,8 @@ def test_choosing_fills_the_page_in(desks):
     assert payload["status"] == "running"
     assert payload["progress"] == "Waiting for the model…"
     assert path.endswith("table.png")
-    assert [question] == chips == pictures.QUESTIONS["table"]
+    assert [{"question": question, "less": False}] == chips
+    assert [question] == pictures.QUESTIONS["table"]
     assert ticket == session.ticket == session.running > 0
     assert desks.arriving.suggest(session, event(question="Why?"))[::2] == ("Why?", session.ticket)
     assert session.ticket != ticket
@@ -45,7 +46,7 @@ def test_a_link_fills_the_page_in(desks):
     assert payload["status"] == "running"
     assert path.endswith("table.png")
     assert question == "Is it red?"
-    assert chips == pictures.QUESTIONS["table"]
+    assert [chip["question"] for chip in chips] == pictures.QUESTIONS["table"]
     model, picker, *others = values
     assert (model, others) == ("scenes", [4, "chat"])
     assert picker["entries"] == [

@@ -367,7 +367,8 @@ def test_the_menu_begins_with_the_model_for_this_machine(gpu):
     assert not any(row["advice"] for row in others)
     theirs = Offers(Models(["scenes", "llava-1.5-7b"], load=Loader())).menu("scenes")["rows"]
     assert [row["name"] for row in theirs] == ["scenes", "llava-1.5-7b"]
-    assert not any(row["advice"] or row["asks"] for row in theirs), "its owner has chosen already"
+    assert not any(row["advice"] for row in theirs), "its owner has chosen already"
+    assert [row["asks"] for row in theirs] == [False, True], "15 GB are read"
 
 
 def test_what_is_to_be_confirmed_before_a_download(gpu, monkeypatch):
@@ -393,6 +394,20 @@ def test_what_is_to_be_confirmed_before_a_download(gpu, monkeypatch):
         Offers(found).facts("llava-1.5-13b")
 
 
+def test_what_is_here_and_takes_its_time_to_be_read_is_confirmed_too(gpu, monkeypatch):
+    gpu[0] = 23e9
+    monkeypatch.setattr(offers, "downloaded", lambda card: True)
+    found = Offers(own(Loader()))
+    assert not found.asks("smolvlm-256m"), "one click is enough"
+    facts = found.facts("llava-1.5-7b")
+    assert (found.asks("llava-1.5-7b"), facts["downloads"]) == (True, False)
+    assert [what for what, _ in facts["facts"]] == ["Licence", "Memory", "First answer"]
+    theirs = Models(["scenes", "llava-1.5-7b"], load=Loader())
+    assert dict(Offers(theirs).facts("llava-1.5-7b")["facts"])["Memory"] == "15.4 GB", "nothing makes room for it"
+    theirs.get("llava-1.5-7b")
+    assert not Offers(theirs).asks("llava-1.5-7b")
+
+
 def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
     gpu[0] = 23e9
     offer = Offers(own(Loader())).for_photographs()
@@ -404,7 +419,7 @@ def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
         "text": "For photographs, choose LLaVA-OneVision 0.5B.",
         "name": "llava-onevision-0.5b",
         "label": "LLaVA-OneVision 0.5B",
-        "asks": False,
+        "asks": True,
     }
     theirs.get("smolvlm-256m")
     assert theirs_offer.for_photographs()["name"] == "smolvlm-256m", "it is loaded"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from PIL import Image
 
@@ -46,3 +48,10 @@ def test_nothing_is_said_to_be_absent_from_a_picture_that_nobody_annotated(desks
         desks, Session(), path=str(desks.pictures.files.put(own.read_bytes(), "own.png")), question="An apple?"
     )
     assert payload[-1]["absent"] == []
+
+
+def test_an_object_goes_by_the_questions_word():
+    found = SimpleNamespace(objects=[SimpleNamespace(name=name) for name in ("sports ball", "couch", "dog")])
+    question = "Is the Ball near the sofa, the ball or the dogs?"
+    words = objects.called(SimpleNamespace(question=question, seen=found))
+    assert words == {"sports ball": "ball", "couch": "sofa", "dog": "dogs"}

@@ -204,6 +204,86 @@ def test_scales_of_their_own_get_no_numbers(pair, mode):
     assert any(f"own scale for each {mode}" in text for text in _texts(figure))
 
 
+def _drawn(ax):
+    return ax.images[1].get_array().reshape(-1, 4)
+
+
+def test_a_head_power_colours_and_hidden_sinks_are_drawn_and_said(pair):
+    figure = figures.heatmaps(PICTURE, pair, cmap="viridis", power=0.5, head=1, hidden=2, smooth=True)
+    maps = np.stack([np.float64(t.attention[0])[:, 1] for t in pair])
+    maps[:, :, scales.sinks(maps[0], 2)] = np.nan
+    limits = scales.limits(maps, "shared", 0, 0)
+    for index, ax in enumerate(_maps(figure)):
+        row, layer = divmod(index, LAYERS)
+        expected = scales.colour(scales.normalise(maps[row, layer], *limits, 0.5), "viridis")
+        assert (_drawn(ax) == expected).all()
+        assert ax.images[1].get_interpolation() == "bilinear"
+    said = figure.axes[-1].get_ylabel()
+    assert said.split(",\n")[1:] == [
+        "head 2 of 2, token 1",
+        "2 sink tokens hidden",
+        "power 0.5",
+        "smoothed for display",
+    ]
+
+
+def test_the_difference_is_a_row_of_its_own(pair):
+    figure = figures.heatmaps(PICTURE, pair, compared=1, mode="layer")
+    maps = np.stack([np.float64(t.attention[0]).mean(axis=1) for t in pair])
+    difference = maps[1] - maps[0]
+    cells = _maps(figure)
+    assert len(cells) == 3 * LAYERS
+    for layer, ax in enumerate(cells[2 * LAYERS :]):
+        high = scales.signed_limit(difference, "layer", layer)
+        expected = scales.colour(scales.normalise_signed(difference[layer], high), scales.DIVERGING)
+        assert (_drawn(ax) == expected).all()
+    assert {"Difference", "CLVS − Vanilla", "less", "more"} <= set(_texts(figure))
+    assert "Difference" not in _texts(figures.heatmaps(PICTURE, pair[:1], compared=0)), "nothing to compare with"
+
+
+def test_what_is_carried_and_sink_tokens_are_drawn_where_asked_for(pair):
+    pair[1].memory = np.full(pair[1].attention.shape[:2] + pair[1].attention.shape[3:], 0.25, np.float16)
+    pair[1].sinks = np.zeros((STEPS, LAYERS, VIEWS.visual), bool)
+    pair[1].sinks[0, 2, 7] = True  # row 1, column 1 of 6: x 24 to 32, y 8 to 16
+    figure = figures.heatmaps(PICTURE, pair, memory=True, rings=True)
+    cells = _maps(figure)
+    assert len(cells) == 3 * LAYERS
+    assert "CLVS memory" in _texts(figure)
+    rings = [(line.get_xdata()[0], line.get_ydata()[0]) for line in cells[LAYERS + 2].lines]
+    assert set(rings) == {(28, 12)}
+    assert not any(ax.lines for ax in (*cells[:LAYERS], *cells[2 * LAYERS :]))
+
+
+def test_the_whole_picture_of_a_model_that_gets_it_twice():
+    tiles = [View(4 * i, 2, 2, (32 * i, 0, 32 * i + 32, 96), kind="tiles") for i in range(3)]
+    views = Views(96, 96, 16, (*tiles, View(12, 2, 2, (0, 0, 96, 96), kind="base")))
+    figure = figures.heatmaps(Image.new("RGB", (96, 96)), [_trace(views=views)], grid="base")
+    assert all(ax.images[1].get_extent() == [0, 96, 96, 0] for ax in _maps(figure))
+    assert "whole picture" in figure.axes[-1].get_ylabel()
+
+
+def test_a_region_is_dashed_and_the_viewed_layer_bold(pair):
+    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    mask[10:20, 30:50] = True
+    figure = figures.heatmaps(PICTURE, pair, region=mask, viewed=3)
+    assert [line.get_linestyle()[0][1] for line in _maps(figure)[0].collections][1] is not None
+    bold = [ax.get_title() for ax in _maps(figure) if ax.title.get_fontweight() == "bold"]
+    assert bold == ["layer 4"]
+
+
+def test_curves_say_whose_head_they_are_and_mark_the_viewed_layer(pair):
+    ax = figures.curves(pair, CURVES, name="dog", head=1, viewed=2).axes[0]
+    assert ax.get_ylabel() == "attention of head 2 on dog"
+    assert [3, 3] in [list(line.get_xdata()) for line in ax.lines]
+    marked = figures.uncertainty(pair, viewed=2).axes[0]
+    assert [3, 3] in [list(line.get_xdata()) for line in marked.lines]
+
+
+def test_a_head_that_there_is_not_is_refused(pair):
+    with pytest.raises(ValueError, match="no head 3; the model has 2"):
+        figures.heatmaps(PICTURE, pair, head=2)
+
+
 def test_heat_maps_that_cannot_be_drawn_say_why(pair):
     small = Image.new("RGB", (40, 24))
     other = _trace(views=llava_views(HEIGHT, WIDTH, 48, 8, "pad"))
@@ -386,7 +466,7 @@ def test_percentages_on_the_axis_are_what_they_stand_at(pair):
 def test_model_and_settings_stand_below_the_question(pair):
     for trace in pair:
         trace.meta["model"] = "scenes"
-    about = "scenes · CLVS: β 0.8, first check at layer 4, γ 0.5"
+    about = "Scenes 8M (embedded) · CLVS: β 0.8, first check at layer 4, γ 0.5"
     for figure in (figures.heatmaps(PICTURE, pair), figures.curves(pair, CURVES), figures.uncertainty(pair)):
         assert about in _texts(figure)
         figures.save(figure, io.BytesIO())

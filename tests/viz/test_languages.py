@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from tests.texts import wordy
 from viz import languages
 
 CODES = [code for code in languages.names() if code != languages.ENGLISH]
@@ -33,4 +34,4 @@ def test_each_text_has_one_translation_with_its_holes(code):
     assert [text for text, count in Counter(text for text, _ in pairs).items() if count > 1] == []
     lost = [text for text, said in pairs if sorted(HOLE.findall(text)) != sorted(HOLE.findall(said))]
     assert lost == []
-    assert [text for text, said in pairs if not said.strip() or text != text.strip()] == []
+    assert [text for text, said in pairs if not said.strip() or (wordy(text) and text != text.strip())] == []

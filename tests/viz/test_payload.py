@@ -95,8 +95,8 @@ def test_the_first_token_is_always_sent(monkeypatch):
 def test_the_embedded_models_longest_answer_fits_while_it_is_written():
     cheap = np.broadcast_to(np.float16(0.001), (64, 12, 1, 144))
     traces = [
-        SimpleNamespace(attention=cheap, memory=None, accumulation=None),
-        SimpleNamespace(attention=cheap, memory=cheap[:, :, 0]),
+        SimpleNamespace(attention=cheap, carries=None),
+        SimpleNamespace(attention=cheap, memory=cheap[:, :, 0], carries="memory"),
     ]
     assert _affordable([SimpleNamespace(trace=trace) for trace in traces]) >= 64
 

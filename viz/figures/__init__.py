@@ -9,8 +9,9 @@ Knows traces and runs, no model, no page. This package offers what is drawn of t
 from .curves import curves
 from .fonts import FontWarning
 from .heatmaps import heatmaps
+from .knockout import knockout
 from .style import FORMATS, save
 from .traces import labels
 from .uncertainty import uncertainty
 
-__all__ = ["FORMATS", "FontWarning", "curves", "heatmaps", "labels", "save", "uncertainty"]
+__all__ = ["FORMATS", "FontWarning", "curves", "heatmaps", "knockout", "labels", "save", "uncertainty"]

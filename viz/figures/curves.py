@@ -12,7 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from .style import FAINT, plain
-from .traces import STYLES, Shown, add_legend, add_title, at_step, layer_axis, mark_stop, plot_lines, value_axis
+from .traces import (
+    STYLES,
+    Shown,
+    add_legend,
+    add_title,
+    at_step,
+    layer_axis,
+    mark_layer,
+    mark_stop,
+    plot_lines,
+    value_axis,
+)
 
 
 def curves(
@@ -22,6 +33,8 @@ def curves(
     gains: Sequence[np.ndarray | None] | None = None,
     step: int = 0,
     name: str = "the key object",
+    head: int | None = None,
+    viewed: int | None = None,
 ) -> Figure:
     """Key-object attention over the layers, one line a method, with the layer at which smoothing stops.
 
@@ -30,6 +43,7 @@ def curves(
         values: one (steps, layers) array a trace, as `clvs_core.key_object_attention` gives it.
         gains: gain over the reference in percent, one (layers,) array a trace or None; drawn below, cut at 100.
         step: which generated token, from 0. name: what the key object is called.
+        head: whose attention the values are, from 0; None for the mean of heads. viewed: a layer, from 0, to mark.
 
     Raises:
         ValueError: the token was not recorded, or values do not fit the traces.
@@ -49,7 +63,10 @@ def curves(
     for one, line in zip(chosen, own, strict=True):
         mark_stop(ax, one, step, line)
     _shade_gain(ax, chosen, own)
-    value_axis(ax, f"attention on {plain(name, 30)}")
+    whose = "" if head is None else f"of head {head + 1} "
+    value_axis(ax, f"attention {whose}on {plain(name, 30)}")
+    for panel in panels[:, 0]:
+        mark_layer(panel, viewed)
     ax.set_ylim(bottom=0)
     ax.margins(y=0.14)
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))

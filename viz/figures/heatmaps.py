@@ -1,26 +1,29 @@
-"""Head-mean attention over the picture: a grid of heat maps, one row a method, one column a layer."""
+"""Attention over the picture: a grid of heat maps, one row a method, one column a layer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import FuncNorm, ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from .. import scales
+from .rows import Look, Row, draw, draw_rings, rows
 from .style import FAINT, INK, wrapped
-from .traces import LINE, Shown, about_lines, add_title, answer_in_words, at_step, head_mean
+from .traces import LINE, Shown, about_lines, add_title, at_step
 
 _OUTLINE = "#7ee0ff"
 _SIDE = 320  # pixels of the picture in each cell of a grid; more is not visible in print
 _MAX_COLUMNS = 8
+_UNIT_LINE = 0.11  # inches of a line beside a colour bar
 
 
 def heatmaps(
@@ -31,51 +34,76 @@ def heatmaps(
     layers: Sequence[int] | None = None,
     viewed: int | None = None,
     outline: np.ndarray | None = None,
+    region: np.ndarray | None = None,
     cmap: str = "magma",
     mode: str = "shared",
+    power: float = 1.0,
+    head: int | None = None,
+    hidden: int = 0,
+    smooth: bool = False,
+    grid: str = "tiles",
+    compared: int | None = None,
+    memory: bool = False,
+    rings: bool = False,
 ) -> Figure:
-    """A grid of head-mean attention over the picture: one row a method, one column a layer.
+    """A grid of attention over the picture: one row a method, one column a layer.
 
     Args:
         picture: the original picture, upright.
         traces: one a method, all of the same question on this picture.
         step: which generated token, from 0; methods whose answer ended earlier are left out.
         layers: which layers, from 0; by default all of up to eight, else six spread over the depth.
-        viewed: the layer on screen, from 0; it is among the default ones.
-        outline: (height, width) bool mask of the key object, drawn as a contour.
-        cmap: one of `scales.MAPS`. mode: one of `scales.MODES`, what one colour scale is shared by.
+        viewed: the layer on screen, from 0; it is among the default ones, and its name is bold.
+        outline: (height, width) bool mask of the key object, drawn as a contour. region: likewise, as a dashed one.
+        cmap, mode, power, head, hidden, smooth, grid: how maps are drawn, as `rows.Look` says.
+        compared: which trace the reference is compared with, in one more row; None for none.
+        memory: with rows of what methods carry. rings: with rings around the sink tokens that methods find.
 
     Raises:
-        ValueError: a layer or token that was not recorded, or a picture or mask of another size.
+        ValueError: a layer, head or token that was not recorded, or a picture or mask of another size.
     """
     chosen = at_step(traces, step)
     views = chosen[0].trace.views
+    _check_sizes(picture, views, outline, region)
+    look = Look(cmap, mode, power, head, hidden, smooth, grid)
+    other = next((at for at, one in enumerate(chosen) if compared is not None and one.trace is traces[compared]), None)
+    drawn = rows(chosen, step, look, compared=other, memory=memory, rings=rings)
+    shown = _layers(layers, len(drawn[0].maps), viewed)
+    limits: dict[str, list[tuple[float, float]]] = {}
+    for row in drawn:
+        limits[row.kind] = sorted({*limits.get(row.kind, []), *(row.limits[layer] for layer in shown)})
+    heads = chosen[0].trace.attention.shape[2]
+    units = {kind: _unit(kind, look, heads, step, one=len(own) == 1) for kind, own in limits.items()}
+    cell = 1.25 * np.array([1.0, views.height / views.width]) / max(1.0, views.height / views.width)
+    words = max(unit.count("\n") for unit in units.values()) - 1
+    figure, axes = _grid_of_cells(len(drawn), len(shown), cell, chosen, right=1.0 + _UNIT_LINE * words)
+    small = picture.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    for row, line in zip(drawn, axes, strict=True):
+        for layer, ax in zip(shown, line, strict=True):
+            under(ax, small, views)
+            draw(ax, row, layer, views, look)
+            _draw_outline(ax, outline)
+            _draw_outline(ax, region, "dashed")
+            draw_rings(ax, row, layer, views, look)
+        _mark_stop_on(line, shown, row.stop)
+    _label_grid(axes, drawn, shown, viewed)
+    for kind, unit in units.items():
+        own = [(row, line) for row, line in zip(drawn, axes, strict=True) if row.kind == kind]
+        share = 1.0 if len(units) == 1 else 0.9  # of the rows' height, so that the words of two bars do not meet
+        _colour_bar(figure, [line for _, line in own], limits[kind], own[0][0], look, unit, share)
+    add_title(figure, chosen)
+    return figure
+
+
+def _check_sizes(picture: Image.Image, views: Any, *masks: np.ndarray | None) -> None:
     if picture.size != (views.width, views.height):
         raise ValueError(
             f"The traces belong to a picture of {views.width} x {views.height} pixels, "
             f"but this one is {picture.width} x {picture.height}; give the picture they were made with."
         )
-    if outline is not None and np.shape(outline) != (views.height, views.width):
+    if any(mask is not None and np.shape(mask) != (views.height, views.width) for mask in masks):
         raise ValueError(f"The outline must be a mask of {views.height} x {views.width} pixels.")
-    maps = np.stack([head_mean(one.trace, step) for one in chosen])
-    shown = _layers(layers, maps.shape[1], viewed)
-    cell = 1.25 * np.array([1.0, views.height / views.width]) / max(1.0, views.height / views.width)
-    figure, axes = _grid_of_cells(chosen, len(shown), cell)
-    small = picture.convert("RGB")
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    highs = []
-    for row, one in enumerate(chosen):
-        for column, layer in enumerate(shown):
-            low, high = scales.limits(maps, mode, row, layer)
-            highs.append((low, high))
-            ax = axes[row][column]
-            _draw_map(ax, small, maps[row, layer], views, (low, high), cmap)
-            _draw_outline(ax, outline)
-        _mark_stop_on(axes[row], shown, int(one.trace.stop_layer[step]))
-    _label_grid(axes, chosen, shown, step)
-    _colour_bar(figure, axes, sorted(set(highs)), cmap, _unit(chosen, step), mode)
-    add_title(figure, chosen)
-    return figure
 
 
 def _layers(layers: Sequence[int] | None, depth: int, viewed: int | None) -> list[int]:
@@ -90,15 +118,19 @@ def _layers(layers: Sequence[int] | None, depth: int, viewed: int | None) -> lis
     return list(layers)
 
 
-def _unit(chosen: Sequence[Shown], step: int) -> str:
-    heads = chosen[0].trace.attention.shape[2]
-    return f"attention weight,\nmean of {heads} heads, token {step + 1}"
+def _unit(kind: str, look: Look, heads: int, step: int, *, one: bool) -> str:
+    """What stands beside the colour bar of rows of this kind, in lines. one: whether they have one scale."""
+    what = {"attention": "attention weight", "difference": "difference of weights"}.get(kind, "what is carried")
+    said = look.words(heads) if kind in ("attention", "difference") else []  # memories are of the strongest head
+    lines = [", ".join([*said[:1], f"token {step + 1}"]), *said[1:]]
+    return ",\n".join([what, *lines]) + ("" if one else f"\n(own scale for each {look.mode})")
 
 
-def _grid_of_cells(chosen: Sequence[Shown], columns: int, cell: np.ndarray) -> tuple[Figure, list[list[Axes]]]:
-    """Cells of the picture's shape in inches, with fixed margins for the labels and the colour bar."""
-    left, right, top, bottom, gap = 1.2, 1.0, 0.7, 0.1, 0.06
-    rows = len(chosen)
+def _grid_of_cells(
+    rows: int, columns: int, cell: np.ndarray, chosen: Sequence[Shown], right: float
+) -> tuple[Figure, list[list[Axes]]]:
+    """Cells of the picture's shape in inches, with margins for the labels and, on the right, the colour bar."""
+    left, top, bottom, gap = 1.2, 0.7, 0.1, 0.06
     width = left + columns * cell[0] + (columns - 1) * gap + right
     top += LINE * max(0, len(about_lines(chosen, width)) - 1)
     height = top + rows * cell[1] + (rows - 1) * gap + bottom
@@ -120,15 +152,9 @@ def _grid_of_cells(chosen: Sequence[Shown], columns: int, cell: np.ndarray) -> t
     return figure, axes
 
 
-def _draw_map(
-    ax: Axes, picture: Image.Image, weights: np.ndarray, views: Any, limits: tuple[float, float], cmap: str
-) -> None:
+def under(ax: Axes, picture: Image.Image, views: Any) -> None:
+    """The picture below a map, and what of it the model never sees."""
     ax.imshow(picture, extent=(0, views.width, views.height, 0), interpolation="antialiased", zorder=0)
-    for grid in views.finest:
-        tokens = grid.start + np.add.outer(np.arange(grid.rows) * grid.stride, np.arange(grid.cols))
-        x0, y0, x1, y1 = grid.region
-        colours = scales.colour(scales.normalise(weights[tokens], *limits), cmap)
-        ax.imshow(colours, extent=(x0, x1, y1, y0), interpolation="nearest", zorder=1)
     _hatch_unseen(ax, views)
     ax.set(xlim=(0, views.width), ylim=(views.height, 0), xticks=[], yticks=[], aspect="auto")
     for spine in ax.spines.values():
@@ -147,15 +173,15 @@ def _hatch_unseen(ax: Axes, views: Any) -> None:
             ax.add_patch(box)
 
 
-def _draw_outline(ax: Axes, mask: np.ndarray | None) -> None:
+def _draw_outline(ax: Axes, mask: np.ndarray | None, style: str = "solid") -> None:
     if mask is None or not mask.any() or mask.all():
         return
     stride = max(1, max(mask.shape) // _SIDE)
     thin = np.pad(np.asarray(mask, dtype=np.float64)[::stride, ::stride], 1)
     rows = (np.arange(thin.shape[0]) - 0.5) * stride
     columns = (np.arange(thin.shape[1]) - 0.5) * stride
-    for colour, width in (("black", 1.7), (_OUTLINE, 0.8)):  # a dark rim keeps it visible on bright maps
-        ax.contour(columns, rows, thin, levels=[0.5], colors=[colour], linewidths=width, zorder=3)
+    for colour, width, line in (("black", 1.7, "solid"), (_OUTLINE, 0.8, style)):  # a dark rim shows on bright maps
+        ax.contour(columns, rows, thin, levels=[0.5], colors=[colour], linewidths=width, linestyles=line, zorder=3)
 
 
 def _mark_stop_on(axes: Sequence[Axes], shown: Sequence[int], stop: int) -> None:
@@ -178,38 +204,56 @@ def _mark_stop_on(axes: Sequence[Axes], shown: Sequence[int], stop: int) -> None
     )
 
 
-def _label_grid(axes: list[list[Axes]], chosen: Sequence[Shown], layers: Sequence[int], step: int) -> None:
-    for column, layer in enumerate(layers):
-        axes[0][column].set_title(f"layer {layer + 1}", fontsize=8, color=INK, pad=4)
-    for row, one in enumerate(chosen):
-        name, _, settings = one.label.partition(" (")
-        about = [*settings.removesuffix(")").split(", "), answer_in_words(one.trace, step)]
-        under = "\n".join(wrapped(part, 24) for part in about if part)
-        name = wrapped(name, 12)
-        middle: dict[str, Any] = {"transform": axes[row][0].transAxes, "ha": "right", "parse_math": False}
-        axes[row][0].text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", color=one.colour, **middle)
-        axes[row][0].text(-0.08, 0.48, under, va="top", fontsize=7, color=FAINT, linespacing=1.35, **middle)
+def _label_grid(axes: list[list[Axes]], drawn: Sequence[Row], layers: Sequence[int], viewed: int | None) -> None:
+    for layer, ax in zip(layers, axes[0], strict=True):
+        weight = "bold" if layer == viewed and len(layers) > 1 else "normal"
+        ax.set_title(f"layer {layer + 1}", fontsize=8, color=INK, pad=4, fontweight=weight)
+    for row, line in zip(drawn, axes, strict=True):
+        under = "\n".join(wrapped(part, 24) for part in row.under)
+        name = wrapped(row.name, 12)
+        middle: dict[str, Any] = {"transform": line[0].transAxes, "ha": "right", "parse_math": False}
+        line[0].text(-0.08, 0.52, name, va="bottom", fontsize=9, fontweight="bold", color=row.colour, **middle)
+        line[0].text(-0.08, 0.48, under, va="top", fontsize=7, color=FAINT, linespacing=1.35, **middle)
 
 
 def _colour_bar(
-    figure: Figure, axes: list[list[Axes]], limits: list[tuple[float, float]], cmap: str, unit: str, mode: str
+    figure: Figure,
+    axes: list[list[Axes]],
+    limits: list[tuple[float, float]],
+    row: Row,
+    look: Look,
+    unit: str,
+    share: float,
 ) -> None:
+    """Beside the rows of one kind, over this share of their height."""
     top, bottom = axes[0][-1].get_position(), axes[-1][-1].get_position()
     width = figure.get_figwidth()
-    height = min(top.y1 - bottom.y0, 2.6 / figure.get_figheight())
+    height = min(share * (top.y1 - bottom.y0), 2.6 / figure.get_figheight())
     middle = (top.y1 + bottom.y0) / 2
     ax = figure.add_axes((top.x1 + 0.14 / width, middle - height / 2, 0.1 / width, height))
     one = len(limits) == 1
-    low, high = limits[0] if one else (0.0, 1.0)
-    table = ListedColormap(scales.lut(cmap) / 255.0)
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(low, high or 1.0), table), cax=ax, extend="max" if one else "neither"
-    )
+    low, high = limits[0] if one else (-1.0, 1.0) if row.signed else (0.0, 1.0)
+    table = ListedColormap(scales.lut(scales.DIVERGING if row.signed else look.cmap) / 255.0)
+    extend = ("both" if row.signed else "max") if one else "neither"
+    bar = figure.colorbar(ScalarMappable(_norm(row, low, high or 1.0, look.power), table), cax=ax, extend=extend)
     if one:
         bar.ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        bar.set_label(unit, fontsize=6.5, color=FAINT, labelpad=4)
     else:
-        bar.set_ticks([0, 1], labels=["low", "high"])
-        bar.set_label(f"{unit}\n(own scale for each {mode})", fontsize=6.5, color=FAINT, labelpad=4)
+        ticks = [("less", low), ("0", 0), ("more", high)] if row.signed else [("low", low), ("high", high)]
+        bar.set_ticks([at for _, at in ticks], labels=[text for text, _ in ticks])
+    bar.set_label(unit, fontsize=6.5, color=FAINT, labelpad=4)
     bar.ax.tick_params(labelsize=6.5, color=FAINT, labelcolor=INK, width=0.5, length=2)
     bar.outline.set(linewidth=0.4, edgecolor=FAINT)
+
+
+def _norm(row: Row, low: float, high: float, power: float) -> Normalize:
+    """From values to the place of their colour; signed values are bent alike on both sides of 0."""
+    if power == 1:
+        return Normalize(low, high)
+    if row.signed:
+        return FuncNorm((partial(_bent, power=power), partial(_bent, power=1 / power)), low, high)
+    return PowerNorm(power, low, high)
+
+
+def _bent(values: np.ndarray, power: float) -> np.ndarray:
+    return np.sign(values) * np.abs(values) ** power

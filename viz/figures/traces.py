@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 
 from clvs_core.labels import labels as method_labels
 from clvs_core.labels import name_of, settings_in_words, title
+from clvs_core.models.registry import label_of
 
 from .. import scales
 from .style import FAINT, GRID, HARD, INK, frame, letters_wide, plain
@@ -48,28 +49,29 @@ def at_step(traces: Sequence[Any], step: int) -> list[Shown]:
         raise ValueError("There is nothing to draw: give at least one trace.")
     if len({(trace.attention.shape[1], trace.views) for trace in traces}) > 1:
         raise ValueError("The traces belong to different models or pictures; draw them one by one.")
-    looks = zip(traces, labels(traces), _styles(traces), strict=True)
-    chosen = [Shown(*look) for look in looks if 0 <= step < len(look[0].attention)]
+    each = zip(traces, looks(_specs(traces)), strict=True)
+    chosen = [Shown(trace, *look) for trace, look in each if 0 <= step < len(trace.attention)]
     if not chosen:
         longest = max(len(trace.attention) for trace in traces)
         raise ValueError(f"Token {step + 1} was not recorded; the longest answer has {longest}.")
     return chosen
 
 
+def looks(specs: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Label of each method, by its spec, and what matplotlib calls the look that it has in the viewer, at its place."""
+    names = [plain(label, 44) for label in method_labels(specs, [title(spec) for spec in specs])]
+    places = scales.places([name_of(spec) for spec in specs])
+    styles = [_style(STYLES[place and 1 + (place - 1) % (len(STYLES) - 1)]) for place in places]
+    return list(zip(names, styles, strict=True))
+
+
 def labels(traces: Sequence[Any]) -> list[str]:
     """A short name for each trace's method: "Vanilla", "CLVS", with the settings that differ if a name repeats."""
-    specs = _specs(traces)
-    return [plain(label, 44) for label in method_labels(specs, [title(spec) for spec in specs])]
+    return [label for label, _ in looks(_specs(traces))]
 
 
 def _specs(traces: Sequence[Any]) -> list[str]:
     return [str(trace.meta.get("method", "method")) for trace in traces]
-
-
-def _styles(traces: Sequence[Any]) -> list[dict[str, Any]]:
-    """What matplotlib calls the looks that methods have in the viewer, each at its place."""
-    places = scales.places([name_of(spec) for spec in _specs(traces)])
-    return [_style(STYLES[place and 1 + (place - 1) % (len(STYLES) - 1)]) for place in places]
 
 
 def _style(style: scales.Style) -> dict[str, Any]:
@@ -78,8 +80,14 @@ def _style(style: scales.Style) -> dict[str, Any]:
     return {"color": style.colour, "linestyle": dash, "marker": _MARKERS[style.mark], **hollow}
 
 
-def head_mean(trace: Any, step: int) -> np.ndarray:
-    return np.asarray(trace.attention[step], dtype=np.float64).mean(axis=1)
+def weights(trace: Any, step: int, head: int | None = None) -> np.ndarray:
+    """(layers, visual) weights of one head, or the mean of all, at a token. ValueError for a head that there is not."""
+    heads = np.asarray(trace.attention[step], dtype=np.float64)
+    if head is None:
+        return heads.mean(axis=1)
+    if not 0 <= head < heads.shape[1]:
+        raise ValueError(f"There is no head {head + 1}; the model has {heads.shape[1]}.")
+    return heads[:, head]
 
 
 def _token(trace: Any, step: int) -> tuple[str, float | None]:
@@ -127,6 +135,12 @@ def mark_stop(ax: Axes, one: Shown, step: int, line: np.ndarray) -> None:
         color=one.colour,
         zorder=4,
     )
+
+
+def mark_layer(ax: Axes, layer: int | None) -> None:
+    """The layer that somebody looks at, from 0, as a thin line behind the curves."""
+    if layer is not None:
+        ax.axvline(layer + 1, color=INK, linewidth=0.7, zorder=1.5, label="_viewed")
 
 
 def value_axis(ax: Axes, label: str) -> None:
@@ -194,8 +208,8 @@ def about_lines(chosen: Sequence[Shown], wide: float) -> list[str]:
 
 
 def _made_with(chosen: Sequence[Shown]) -> str:
-    """Model and settings in words: "scenes · CLVS: β 0.8, first check at layer 8, γ 0.5"."""
-    parts = [str(chosen[0].trace.meta.get("model") or "")]
+    """Model and settings in words: "Scenes 8M · CLVS: β 0.8, first check at layer 8, γ 0.5"."""
+    parts = [label_of(str(chosen[0].trace.meta.get("model") or ""))]
     for one in chosen:
         spec, threshold = str(one.trace.meta.get("method", "")), one.trace.meta.get("threshold")
         words = settings_in_words(spec)

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .style import GRID, INK
-from .traces import Shown, add_legend, add_title, at_step, layer_axis, mark_stop, plot_lines, value_axis
+from .traces import Shown, add_legend, add_title, at_step, layer_axis, mark_layer, mark_stop, plot_lines, value_axis
 
 
-def uncertainty(traces: Sequence[Any], *, step: int = 0) -> Figure:
+def uncertainty(traces: Sequence[Any], *, step: int = 0, viewed: int | None = None) -> Figure:
     """How undecided the model is after each layer (eq. 8), with the threshold and where smoothing stops.
 
-    Layers at which it was not measured (NaN) leave a gap; run with `lens=True` to measure all.
+    viewed: a layer, from 0, to mark. Layers at which uncertainty was not measured (NaN) leave a gap; run with
+    `lens=True` to measure all.
 
     Raises:
         ValueError: the token was not recorded.
@@ -28,6 +29,7 @@ def uncertainty(traces: Sequence[Any], *, step: int = 0) -> Figure:
     plot_lines(ax, chosen, lines)
     for one, line in zip(chosen, lines, strict=True):
         mark_stop(ax, one, step, line)
+    mark_layer(ax, viewed)
     value_axis(ax, "uncertainty")
     ax.set_ylim(0, 1.08)
     ax.set_yticks(np.linspace(0, 1, 6))

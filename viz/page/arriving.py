@@ -34,7 +34,7 @@ class Arriving:
         scene = self.library.named(events.text(event, "name"))
         if scene is None:
             return events.unchanged(5)
-        return str(scene.path), scene.questions[0], list(scene.questions), *self.answering.begin(session)
+        return str(scene.path), scene.questions[0], scene.suggestions, *self.answering.begin(session)
 
     def suggest(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
         """A suggested question was picked; then as `Answering.begin`."""
@@ -88,9 +88,9 @@ class Arriving:
             )
             return self.screen.fail(session, refusal), *events.unchanged(FILLED_IN - 1)
         settings, unopened = self._settings(link)
-        suggested = ANYTHING if scene is None else scene.questions
-        question = link.question or suggested[0]
-        filled = str(picture), question, list(suggested), "" if scene is None else scene.name
+        suggested = list(ANYTHING) if scene is None else scene.suggestions
+        question = link.question or (ANYTHING if scene is None else scene.questions)[0]
+        filled = str(picture), question, suggested, "" if scene is None else scene.name
         controls = self.choosing.controls(settings)
         first = self.screen.first
         if (link.scene, question, settings) == (first.scene, first.question, self.choosing.defaults(first.model)):

@@ -122,7 +122,7 @@ def _ask(desks: Desks, replaying: Replaying) -> dict[str, Any]:
     with gr.Row(elem_id="go"):
         parts["run"] = gr.Button("Run", variant="primary", min_width=60)
         parts["stop"] = gr.Button("Stop", min_width=60)
-    parts["chips"] = Chips(scene.questions, elem_id="suggestions")
+    parts["chips"] = Chips(scene.suggestions, elem_id="suggestions")
     return parts | {"controls": _controls(desks, replaying)}
 
 

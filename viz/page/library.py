@@ -55,6 +55,12 @@ class Scene:
         return self.path.stem
 
     @property
+    def suggestions(self) -> list[dict[str, Any]]:
+        """The questions as `viz.page.widgets.Chips` shows them."""
+        known = {"answer": "", "note": "", "less": False}
+        return [{"question": text, "less": self.expected.get(text, known)["less"]} for text in self.questions]
+
+    @property
     def url(self) -> str:
         """Where the page finds the file."""
         return file_url(self.path)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import clvs_core as clvs
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
+from clvs_core.objects.words import mentions
 from viz.page.session import Result
 from viz.viewer.view import View
 
@@ -39,3 +40,9 @@ def absent(result: Result, categories: Collection[str]) -> list[str]:
     """
     there = {item.name for item in result.picture.objects}
     return [name for name in mentioned(result.question, categories) if name not in there] if there else []
+
+
+def called(result: Result) -> dict[str, str]:
+    """What the question calls objects, by their names: "ball" for "sports ball"; the first word where it has two."""
+    found = mentions(result.question, [item.name for item in result.seen.objects])
+    return {name: result.question[start:end].lower() for name, start, end in reversed(found)}

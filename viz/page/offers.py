@@ -9,6 +9,8 @@ from clvs_core.models.hub import downloaded
 from clvs_core.models.recommend import Recommendation, duration, measure, recommend, seconds
 from viz.page.models import Models
 
+AT_ONCE = 2 * 10**9  # bytes: a model of no more is loaded with one click
+
 
 class Offers:
     """Speaks of the models, for visitors and for the owner."""
@@ -51,26 +53,46 @@ class Offers:
         return recommend(places, self.models.cards.values(), kept, lambda: measure(device, kept), self.models.spare())
 
     def asks(self, name: str) -> bool:
-        """Whether choosing a model would download it, which its owner confirms first."""
+        """Whether choosing a model is to be confirmed first: it would be downloaded, or takes its time to be read."""
         card = self.models.cards[name]
-        return self.models.own and not self.models.ready(name) and card.size is not None and not downloaded(card)
+        if self.models.ready(name) or card.size is None:
+            return False
+        return self._downloads(card) or self.models.needed(card) > AT_ONCE
+
+    def _downloads(self, card: Any) -> bool:
+        return self.models.own and not downloaded(card)
 
     def facts(self, name: str) -> dict[str, Any]:
-        """What is to be known of a model before it is downloaded. ModelError when there is no room for it."""
+        """What is to be known of a model before it is loaded: {name, label, downloads, facts: (what, text) pairs}.
+
+        ModelError when there is no room for it.
+        """
         self.models.refuse(name)
-        card, come = self.models.cards[name], download.kept(self.models.cards[name].source)
+        card = self.models.cards[name]
+        downloads = self._downloads(card)
+        facts = [
+            ("Licence", card.licence + (", to be accepted on its page first" if card.gated else "")),
+            *(self._to_download(card) if downloads else ()),
+            ("Memory", self._memory(card)),
+            ("First answer", self._time(card)),
+        ]
+        facts = [pair for pair in facts if pair[1]]
+        return {"name": name, "label": card.label, "downloads": downloads, "facts": facts}
+
+    def _to_download(self, card: Any) -> list[tuple[str, str]]:
+        come = download.kept(card.source)
         size = _download(card)
         download.check_disk(size - come)
         has = f", of which {memory.gigabytes(come)} have come already" if come > 10**8 else ""
         room = memory.gigabytes(download.room())
-        facts = [
-            ("Licence", card.licence + (", to be accepted on its page first" if card.gated else "")),
+        return [
             ("Download", f"{memory.gigabytes(size)} from huggingface.co/{card.source}{has}"),
             ("Kept in", f"{download.cache()}, where {room} are free"),
-            ("Memory", f"{memory.gigabytes(self.models.needed(card))}; the model that is loaded makes room for it"),
-            ("First answer", self._time(card)),
         ]
-        return {"name": name, "label": card.label, "facts": [pair for pair in facts if pair[1]]}
+
+    def _memory(self, card: Any) -> str:
+        needed = memory.gigabytes(self.models.needed(card))
+        return f"{needed}; the model that is loaded makes room for it" if self.models.own else needed
 
     def _time(self, card: Any) -> str:
         """The estimated time of a first answer, "" where nothing is known of the model's parts."""

@@ -91,7 +91,11 @@ class Screen:
         comparison = self.comparison(result, view=view, unopened=unopened, status=status, progress=progress, id=id)
         more = {**self._links(result), "offer": self._offer(result), "run": result.run}
         expected = self.library.expected(result.picture.path, result.question)
-        return add(build(comparison), result.seen, objects.named(result)) | more | {"expected": expected}
+        return (
+            add(build(comparison), result.seen, objects.named(result), objects.called(result))
+            | more
+            | {"expected": expected}
+        )
 
     def example(self, session: Session, view: View, unopened: Sequence[str]) -> dict[str, Any]:
         """What the page begins with, seen as a link says."""

@@ -37,15 +37,27 @@ def see(objects: Sequence[Any], views: Any) -> Seen:
     return Seen(covered, entries, coverage)
 
 
-def add(payload: Mapping[str, Any], seen: Seen, on: Collection[str]) -> dict[str, Any]:
-    """A payload that was built without objects, with these; those named in `on` are switched on."""
+def add(
+    payload: Mapping[str, Any], seen: Seen, on: Collection[str], words: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A payload that was built without objects, with these; those named in `on` are switched on.
+
+    words: what the question calls objects, by their names.
+    """
     if not seen.entries:
         return dict(payload)
     data = base64.b64decode(payload["blob"])
     place = {"offset": len(data) // 2, "shape": list(seen.coverage.shape)}
     return {
         **payload,
-        "objects": [{**entry, "on": entry["name"] in on} for entry in seen.entries],
+        "objects": [
+            {**entry, "on": entry["name"] in on} | _called(entry["name"], words or {}) for entry in seen.entries
+        ],
         "arrays": {**payload["arrays"], "coverage": place},
         "blob": base64.b64encode(data + seen.coverage.tobytes()).decode("ascii"),
     }
+
+
+def _called(name: str, words: Mapping[str, str]) -> dict[str, str]:
+    word = words.get(name, name)
+    return {} if word == name else {"word": word}

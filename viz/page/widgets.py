@@ -136,9 +136,12 @@ class Strip(Fixed):
 
 
 class Chips(Fixed):
-    """Questions worth asking about the picture; event `pick` with {"question"}. The value is the list of them."""
+    """Questions worth asking about the picture; event `pick` with {"question"}.
 
-    def __init__(self, value: Sequence[str] = (), **kwargs: Any) -> None:
+    The value is the list of them, as text or as {"question", "less": whether CLVS looks less there}.
+    """
+
+    def __init__(self, value: Sequence[str | Mapping[str, Any]] = (), **kwargs: Any) -> None:
         super().__init__(
             list(value),
             html_template='<div class="ask-chips" role="group" aria-label="Suggested questions"></div>',

@@ -113,9 +113,13 @@ class Method(Answer, Records):
 
 
 class Object(TypedDict):
-    """area: share of the picture; seen: share of the object that the model sees; contours: outlines in pixels."""
+    """area: share of the picture; seen: share of the object that the model sees; contours: outlines in pixels.
+
+    word: what the question calls it, where that is not its name.
+    """
 
     name: Name
+    word: NotRequired[Name]
     on: bool
     source: Text
     area: Share

@@ -45,19 +45,11 @@ def recorded(run: Any, steps: int | None) -> Records:
 
 def memory(trace: Any) -> np.ndarray | None:
     """(S, L, N) what a method carries, from layer to layer or from word to word; None for the others."""
-    name = _memory(trace)
-    return None if name is None else getattr(trace, name)
+    return None if trace.carries is None else getattr(trace, trace.carries)
 
 
 def _carried(trace: Any) -> Literal["layers", "words"] | None:
-    name = _memory(trace)
-    return None if name is None else RECORDS[name].carried or None
-
-
-def _memory(trace: Any) -> str | None:
-    """Which of its records is the vision memory; None where there is none."""
-    carried = (name for name, recorded in RECORDS.items() if recorded.carried)
-    return next((name for name in carried if getattr(trace, name) is not None), None)
+    return None if trace.carries is None else RECORDS[trace.carries].carried or None
 
 
 def _resolved(method: Any, spec: str) -> Any:

@@ -70,14 +70,13 @@ class Comparison:
     `views` (and `methods`, for the headings) must be given. image_url: of the picture. label: the model's name for
     people. absent: names of objects that the question names and the picture does not have. progress, error: plain
     sentences. view: sets the controls of a new `id`, for permalinks: all of them as a `viz.viewer.view.View`, some of
-    them by name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError for more
-    than four methods, or when neither runs nor views are given.
+    them by name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError
+    for more than four methods, or when neither runs nor views are given.
     """
 
     runs: Sequence[Any]
     image_url: str
     objects: Sequence[MapObject] = ()
-    absent: Sequence[str] = ()
     views: Any = None
     methods: Sequence[Any] = ()
     label: str = ""
@@ -90,6 +89,7 @@ class Comparison:
     heads: bool = True
     view: Chosen | Mapping[str, Any] | None = None
     id: str | None = None
+    absent: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         count = max(len(self.runs), len(self.methods))

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from viz import scales
 
+PANELS = ("", "heads", "numbers")  # of "Look closer"; "" for none
 MAX_POLYGON = 2000  # corners
 MAX_OBJECTS = 200
 TOLD = 40  # characters that are repeated of what cannot be read
@@ -261,6 +262,7 @@ class View:
     focus: str = choice("", Key(), "the method that is compared with the reference")
     on: tuple[str, ...] | None = choice(None, Names(), "objects that are followed; without it, those of the question")
     region: Mapping[str, Any] | None = choice(None, Region(), "a drawn region, which is followed alone")
+    closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")
 
     @classmethod
     def of(cls, values: Any) -> View:

@@ -6,6 +6,7 @@ import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
 import { explorePlace } from './place.js';
 import { followQuestion } from './stale.js';
+import { touring } from './tour.js';
 import { viewer } from './viewer.js';
 
 const head = element.querySelector('.page-head');
@@ -60,6 +61,7 @@ const ofAddress = new URLSearchParams(location.search).has('__theme');
 const keptTheme = ofAddress ? null : kept('clvs-theme');
 if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
 folding(head.querySelector('.page-fold'));
+touring([...new URLSearchParams(location.search).keys()].every((name) => name === 'lang'));
 
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
 const tabs = [...head.querySelectorAll('[data-view]')];

@@ -3,6 +3,7 @@
 
 import { arrows } from '../../viewer/src/arrows.js';
 import { el } from '../../viewer/src/dom.js';
+import { tellBounds } from './bounds.js';
 import { viewer } from './viewer.js';
 
 const menu = element.querySelector('.mm');
@@ -86,6 +87,7 @@ arrows(list, options, { along: 'y' });
 document.addEventListener('click', (event) => {
   if (!menu.contains(event.target)) open(false);
 });
+tellBounds('set-tokens'); // in the same closed part of the page
 watch('value', draw);
 let drawn = shownRecording();
 document.addEventListener('clvs-shown', () => {

@@ -2,6 +2,7 @@
 // People count layers from 1. `set` is told a value, or null for the usual one.
 
 import { el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 import { make } from './marks.js';
 
 export const fromPaper = (part) => part.set.preset === 'paper';
@@ -27,13 +28,26 @@ function numberBox(field, value, names, on) {
       put(value);
       return on(null);
     }
-    let number = Number(box.value) - shift;
+    const asked = Number(box.value) - shift;
+    let number = asked;
     if (field.low !== null) number = Math.max(number, field.low);
     if (field.high !== null) number = Math.min(number, Math.max(field.high, value ?? field.high));
+    if (number !== asked) tellBound(box, number + shift, number < asked);
     put(field.kind === 'number' ? number : Math.round(number));
     return on(value);
   });
   return { box, put };
+}
+
+/** Says beside a number box, in place of its hint, that the number which was typed is the nearest one now. */
+function tellBound(box, bound, largest) {
+  const hint = box.closest('.mp-row')?.querySelector('.mp-hint');
+  if (!hint) return;
+  const before = hint.dataset.hint ?? hint.textContent;
+  hint.dataset.hint = before;
+  hint.setAttribute('role', 'status');
+  hint.textContent = largest ? t('The largest is {bound}.', { bound }) : t('The smallest is {bound}.', { bound });
+  box.addEventListener('input', () => (hint.textContent = before), { once: true });
 }
 
 const sliding = ({ low, high, step }) => low !== null && high !== null && step !== null && (high - low) / step <= 1000;
@@ -46,13 +60,13 @@ function number(part, field, id, set) {
   const { box, put } = numberBox(field, value, names, (next) => {
     const now = next ?? usual(part, field);
     if (next === null) put(now);
-    if (range && now !== null) fill(range, now + shiftOf(field));
+    if (range && now !== null) fillTrack(range, now + shiftOf(field));
     set(next);
   });
   range?.addEventListener('input', () => {
     const next = Number(range.value) - shiftOf(field);
     put(next);
-    fill(range);
+    fillTrack(range);
     set(next);
   });
   return [box, range];
@@ -62,12 +76,12 @@ function slider(field, value, id) {
   const shift = shiftOf(field);
   const [min, max] = [field.low + shift, Math.max(field.high, value ?? field.high) + shift]; // a link may hold more
   const range = el('input', { class: 'mp-range', type: 'range', min, max, step: field.step, ...labels(id) });
-  fill(range, (value ?? field.low) + shift);
+  fillTrack(range, (value ?? field.low) + shift);
   return range;
 }
 
 /** Puts a slider at a value and colours it up to there. */
-function fill(range, value = range.value) {
+function fillTrack(range, value = range.value) {
   range.value = value;
   range.style.setProperty('--at', `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
 }

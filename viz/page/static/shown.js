@@ -3,11 +3,19 @@
 
 import { viewer } from './viewer.js';
 
+/** Stop is there all the time, so that nothing moves, and can be pressed while something runs. */
+function offerStop() {
+  const stop = document.querySelector('#go button:last-child');
+  stop?.setAttribute('aria-disabled', String(viewer()?.model?.status !== 'running'));
+}
+
 let own = { run: '', question: '' };
 document.addEventListener('clvs-shown', () => {
+  offerStop();
   const model = viewer()?.model;
   if (!model) return;
   const { run = '', question = '', recorded } = model;
   if (!recorded) own = { run, question };
   props.value = { ...own, recording: recorded?.name ?? '', item: recorded?.id ?? '' };
 });
+offerStop();

@@ -16,4 +16,5 @@ export interface Chosen {
   focus: string;
   on: string[] | null;
   region: Record<string, any> | null;
+  closer: string;
 }

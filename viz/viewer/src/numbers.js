@@ -125,7 +125,7 @@ export class Numbers {
     model.objects.forEach((object, i) => {
       const coverage = row(model.arrays.coverage, i);
       if (!coverage || !this.store.isOn(object)) return;
-      names.push(object.name);
+      names.push(object.word ?? object.name);
       coverages.push(coverage);
     });
     if (state.region) {
@@ -170,6 +170,13 @@ export class Numbers {
   /** After which layer a method stopped smoothing, -1 for none. */
   stop(method) {
     return this.store.model.methods[method].stop[this.store.state.step] ?? -1;
+  }
+
+  /** By layer how undecided the reference is, and below which value an answer is sure: null where no method says. */
+  sureness() {
+    const { methods, reference } = this.store.model;
+    const unsure = methods[reference].uncertainty[this.store.state.step] || [];
+    return { unsure, threshold: methods.find(({ threshold }) => threshold > 0)?.threshold ?? null };
   }
 
   /** Whether a method's answer has no such token: it is finished, and shorter. */

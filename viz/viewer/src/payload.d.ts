@@ -68,6 +68,7 @@ export interface Method {
 
 export interface Object {
   name: string;
+  word?: string;
   on: boolean;
   source: string;
   area: number;

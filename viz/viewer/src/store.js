@@ -117,9 +117,7 @@ export class Store {
 
   /** The layer that an answer opens at. */
   start() {
-    const { model, state } = this;
-    const curveOf = (method) => this.numbers.curveOf(method);
-    return startLayer(curveOf(model.reference), state.focus >= 0 ? curveOf(state.focus) : null);
+    return startLayer(this.numbers.curveOf(this.model.reference));
   }
 
   /** What the visitor chose, as `viz.viewer.view` has it. */

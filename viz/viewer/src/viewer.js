@@ -2,6 +2,7 @@
 // The viewer on a page: its parts, and what is drawn again when something changes.
 
 import { CHOICES } from './choices.js';
+import { term } from './define.js';
 import { calm, el } from './dom.js';
 import { drawSample } from './draw/canvas.js';
 import { t } from './language.js';
@@ -11,6 +12,7 @@ import { tipText } from './tips.js';
 import { linkText } from './view.js';
 import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
+import { Closer } from './views/closer.js';
 import { Contrast } from './views/contrast.js';
 import { Maps } from './views/maps.js';
 import { Notes } from './views/notes.js';
@@ -44,6 +46,7 @@ export class Viewer {
     this.plots = new Plots(this);
     this.readings = new Readings(this);
     this.contrast = new Contrast(this);
+    this.closer = new Closer(this);
     this.store.heard = (moved, names) => this.follow(moved, names);
     this.listen();
     this.update(payload);
@@ -141,7 +144,7 @@ export class Viewer {
     root.dataset.waiting = String(!model.layers);
     root.dataset.many = String(model.methods.length > 2); // then answers take the whole width
     this.$('question').textContent = model.question;
-    this.$('unsure-title').replaceChildren(this.term('span', 'Uncertainty', 'unsure'));
+    this.$('unsure-title').replaceChildren(this.term('Uncertainty', 'unsure'));
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
     this.measure();
   }
@@ -220,6 +223,7 @@ export class Viewer {
     this.root.style.setProperty('--cv-layers', String(this.model.layers));
     this.strip.mark();
     this.readings.draw();
+    this.closer.draw();
   }
 
   // ---- what every part shares --------------------------------------------------------------------------------------
@@ -247,10 +251,9 @@ export class Viewer {
     return el('span', { class: 'cv-name' }, this.sample(method), label);
   }
 
-  /** A word that has a tip. */
-  term(tag, text, tip) {
-    const about = tipText(tip, this.model?.methods ?? []);
-    return el(tag, { class: 'cv-term', text, tabindex: '0', 'data-tip': about });
+  /** A word that can be asked about. */
+  term(text, tip) {
+    return term(text, tipText(tip, this.model?.methods ?? []));
   }
 }
 

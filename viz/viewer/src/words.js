@@ -5,6 +5,7 @@ import { t } from './language.js';
 import { gain, summarise } from './twins.js';
 
 const ALIKE = 0.02; // smaller changes are not worth a word
+const FAINT = 0.05; // of all attention: less at the peak is no find
 const END = /^(<\/s>|<eos>|<end_of_turn>|<\|(im_end|endoftext|eot_id)\|>)$/; // how models spell the end of an answer
 
 /** A token's text for people. */
@@ -61,13 +62,52 @@ export function listed(names) {
   return last ? t('{before} and {last}', { before, last }) : before;
 }
 
-/** The layer to open at: where the other curve lies farthest above the reference after its peak, else that peak. */
-export function startLayer(reference, other) {
-  const a = summarise(reference);
-  if (!a || !other || other.some((v) => v === null)) return a?.peak ?? 0;
-  const more = reference.map((v, i) => (i > a.peak ? other[i] - v : 0));
-  const most = more.reduce((best, v, i) => (v > more[best] ? i : best), 0);
-  return more[most] > ALIKE * a.value ? most : a.peak;
+/** The layer to open at, where the reference has found what is followed: its peak. */
+export function startLayer(reference) {
+  return summarise(reference)?.peak ?? 0;
+}
+
+/**
+ * The layers that a claim is about: `found`, the first with at least half of the peak, and `gone`, the first from which
+ * on there is less than that, -1 for none. Null where the curve is not whole, or never rises.
+ */
+export function stretch(curve) {
+  const a = summarise(curve);
+  if (!a || a.value < FAINT) return null;
+  const there = curve.map((v) => v >= a.value / 2);
+  const gone = there.lastIndexOf(true) + 1;
+  return { found: there.indexOf(true), peak: a.peak, gone: gone < curve.length ? gone : -1 };
+}
+
+/** From the layer of the find to the one where the answer is sure after it: what is shown to who has just come. */
+export function tour(curve, unsure, threshold) {
+  const at = stretch(curve);
+  if (!at || at.gone < 0) return null;
+  const sure = unsure.findIndex((v, i) => i >= at.gone && v !== null && v < threshold);
+  return { from: at.peak, to: Math.max(sure, at.gone) };
+}
+
+/**
+ * One claim about where the reference looks: it finds what is followed, and lets go of it, before or when it is sure.
+ * who: a name, '' for the model as it is. unsure: by layer; threshold: below it an answer is sure, null where none is.
+ */
+export function claim({ who, names, curve, unsure, threshold }) {
+  const a = curve && summarise(curve);
+  if (!a) return '';
+  const it = who || t('It');
+  const numbers = { it, peak: a.peak + 1, share: percent(a.value) };
+  if (!names.length) return t('{it} looks at the picture most in layer {peak}: {share} of its attention.', numbers);
+  const what = listed(names);
+  const at = stretch(curve);
+  if (!at) return t('{it} hardly looks at {what}: {share} of its attention at most.', { ...numbers, what });
+  const where = { it, what, found: at.found + 1, gone: at.gone + 1 };
+  if (at.gone < 0) return t('{it} finds {what} by layer {found} and keeps looking to the last layer.', where);
+  const left = unsure[at.gone] ?? null;
+  if (threshold === null || left === null)
+    return t('{it} finds {what} by layer {found} and has let go of it by layer {gone}.', where);
+  return left < threshold
+    ? t('{it} finds {what} by layer {found} and has let go of it by layer {gone}, when it is sure.', where)
+    : t('{it} finds {what} by layer {found} and has let go of it by layer {gone}, before it is sure.', where);
 }
 
 /**

@@ -25,6 +25,7 @@ export function frame(width, height, { layers, high, left }, type) {
 export function drawPlot(ctx, width, height, spec) {
   const at = frame(width, height, spec, parseFloat(getComputedStyle(ctx.canvas).fontSize));
   drawAxes(ctx, at, spec);
+  if (spec.spans) drawSpans(ctx, at, spec.spans, spec.look);
   if (spec.band) drawBand(ctx, at, spec.band);
   drawFirsts(ctx, at, spec);
   for (const t of spec.thresholds || []) {
@@ -43,6 +44,19 @@ export function drawPlot(ctx, width, height, spec) {
     if (value !== null && value !== undefined)
       stopMark(ctx, at.x(line.stop), at.y(value) - 6, line.colour, spec.look.paper);
   }
+  if (spec.spans) {
+    const { peak, value, words } = spec.spans;
+    const [x, side] = peak < 2 ? [at.x(peak) + 7, 'left'] : [at.x(peak) - 7, 'right']; // beside the cursor's line
+    label(
+      ctx,
+      words.peak,
+      x,
+      Math.max(at.y(value) - 9 * at.u, at.top + 5 * at.u),
+      spec.look.ink,
+      side,
+      spec.look.paper,
+    );
+  }
   (spec.remarks || []).forEach(({ text, colour }, i) =>
     label(ctx, text, at.right, at.top + (6 + 15 * i) * at.u, colour, 'right', spec.look.paper),
   );
@@ -58,6 +72,15 @@ function drawFirsts(ctx, at, { firsts = [], look }) {
   const x = at.x(layers[layers.length - 1]);
   if (x <= at.right - 72 * at.u) label(ctx, text, x + 4, at.top + 4 * at.u, look.muted, 'left', look.paper);
   else label(ctx, text, at.x(layers[0]) - 6, at.top + 4 * at.u, look.muted, 'right', look.paper); // no room beside the last
+}
+
+/** From the layer that finds to the one that lets go, with both words above. */
+function drawSpans(ctx, at, { found, until, gone, words }, look) {
+  ctx.fillStyle = look.less;
+  ctx.fillRect(at.x(found), at.top, at.x(until) - at.x(found), at.bottom - at.top);
+  const y = at.top - 7 * at.u;
+  label(ctx, words.finds, at.x(found), y, look.muted, found ? 'center' : 'left');
+  if (gone >= 0) label(ctx, words.gone, at.x(gone), y, look.muted, gone < 2 ? 'left' : 'center');
 }
 
 function drawAxes(ctx, at, spec) {

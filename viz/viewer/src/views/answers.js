@@ -39,7 +39,11 @@ export class Answers {
     const chips = method.tokens.map((token, step) => this.chip(step, token, step === differs));
     this.chips.push(chips);
     const waiting = !method.finished && model.status === 'running';
-    const title = el('strong', { text: method.label });
+    const title = el(
+      'strong',
+      {},
+      method.name === 'vanilla' ? this.viewer.term(method.label, 'vanilla') : method.label,
+    );
     const none = el('span', { class: 'cv-quiet', text: t(waiting ? 'waiting for the first word …' : 'no answer yet') });
     const caret = waiting && chips.length && el('i', { class: 'cv-caret', 'aria-hidden': 'true' });
     const about = {

@@ -23,7 +23,7 @@ export class Chips {
     if (state.region) chips.push(this.chip('your region ×', true, clear));
     refill(viewer.$('chips'), [...chips, this.tool('box', '+ box'), this.tool('polygon', '+ freehand')]);
     const title = t('Attention on {what}', { what: viewer.numbers.followedText() });
-    viewer.$('curve-title').replaceChildren(viewer.term('span', title, 'curve'));
+    refill(viewer.$('curve-title'), [viewer.term(title, 'curve')]);
     viewer.root.dataset.draw = state.draw || '';
   }
 
@@ -33,7 +33,7 @@ export class Chips {
 
   object(object) {
     const values = { area: percent(object.area), seen: percent(object.seen) };
-    return this.chip(object.name, this.store.isOn(object), {
+    return this.chip(object.word ?? object.name, this.store.isOn(object), {
       onclick: () => this.store.toggleObject(object),
       'data-tip':
         object.seen < 0.995

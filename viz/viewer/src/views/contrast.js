@@ -19,7 +19,7 @@ export class Contrast {
       method.card?.contrast || method.contrast ? [this.table(method, i)] : [],
     );
     this.node.hidden = !tables.length;
-    const title = el('h2', {}, this.viewer.term('span', 'With the picture, and without', 'contrast'));
+    const title = el('h2', {}, this.viewer.term('With the picture, and without', 'contrast'));
     refill(this.node, tables.length ? [el('header', { class: 'cv-head' }, title), el('div', {}, ...tables)] : []);
   }
 

@@ -21,7 +21,7 @@ export class Maps {
     this.numbers = viewer.numbers;
     this.pointer = new Pointer(viewer);
     this.shown = []; // what stands there: {method, name, canvas, bar, low, middle, high, node, values}
-    viewer.$('look-title').replaceChildren(viewer.term('span', 'Where it looks', 'map'));
+    viewer.$('look-title').replaceChildren(viewer.term('Where it looks', 'map'));
     viewer.$('caveat').textContent =
       'Attention shows where information is read from. It is not proof of what caused the answer.';
   }

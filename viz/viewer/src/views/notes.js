@@ -14,13 +14,15 @@ export class Notes {
 
   build() {
     const { notes = [], progress, steps, methods, status, offer, halts } = this.store.model;
+    const expected = status === 'running' ? null : this.store.model.expected;
     const later = status === 'running' && steps && methods.some((method) => method.tokens.length > steps);
     const wait = later ? ` ${t('Maps beyond token {steps} come with the finished answer.', { steps })}` : '';
     const far = `${translated(progress || '')}${wait}`.trim();
-    const shape = JSON.stringify([notes, offer, Boolean(far), halts]);
+    const shape = JSON.stringify([notes, expected, offer, Boolean(far), halts]);
     if (shape !== this.shape) {
       this.shape = shape;
       const lines = notes.map((text) => el('p', { text }));
+      if (expected) lines.unshift(this.expected(expected));
       const button = halts ? this.button('Stop', 'halt', {}) : this.offerer(offer);
       const line = far && el('p', { class: 'cv-far', role: 'status' }, el('span'), button);
       if (offer) lines.push(this.offered(offer, line));
@@ -29,6 +31,13 @@ export class Notes {
     }
     const words = this.node.querySelector('.cv-far > span');
     if (words && words.textContent !== far) words.textContent = far;
+  }
+
+  /** What is true of a bundled question, once it has been answered. */
+  expected({ answer, note, less }) {
+    const odd = less && t('An odd one: here CLVS looks less at it, not more.');
+    const texts = [t('Expected: {answer}.', { answer }), note, odd].filter(Boolean);
+    return el('p', { class: 'cv-expected' }, ...texts.flatMap((text) => [el('span', { text }), ' ']));
   }
 
   button(text, event, data) {

@@ -4,7 +4,7 @@
 import { calm, el } from '../dom.js';
 import { t } from '../language.js';
 import { MODES } from '../styles.js';
-import { share } from '../words.js';
+import { share, tour } from '../words.js';
 
 export class Player {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -38,9 +38,27 @@ export class Player {
     if (!model?.layers) return undefined;
     if (calm()) return this.store.goto((state.layer + 1) % model.layers);
     if (state.layer === model.layers - 1) this.store.goto(0);
-    const next = () => (state.layer < this.store.model.layers - 1 ? this.store.goto(state.layer + 1) : this.stop());
-    this.timer = setInterval(next, Math.max(120, 5400 / model.layers));
-    return this.markPlaying(true);
+    return this.run(Infinity, Math.max(120, 5400 / model.layers));
+  }
+
+  /** On through the layers, one in so many milliseconds, to a layer or the last one. */
+  run(last, pause) {
+    const { state } = this.store;
+    const next = () => {
+      if (state.layer < Math.min(last, this.store.model.layers - 1)) this.store.goto(state.layer + 1);
+      else this.stop();
+    };
+    this.timer = setInterval(next, pause);
+    this.markPlaying(true);
+  }
+
+  /** Once, for who has just come: from the find to where the answer is sure. Not for who wants less motion. */
+  tour() {
+    const { model, numbers } = this.store;
+    if (!model?.layers || calm() || this.store.state.playing) return;
+    const { unsure, threshold } = numbers.sureness();
+    const stretch = tour(this.viewer.curves()[model.reference], unsure, threshold);
+    if (stretch && this.store.state.layer === stretch.from) this.run(stretch.to, 800);
   }
 
   stop() {

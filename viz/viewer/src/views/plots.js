@@ -6,7 +6,7 @@ import { labelsWidth, prepare } from '../draw/canvas.js';
 import { drawPlot } from '../draw/plot.js';
 import { t } from '../language.js';
 import { gain } from '../twins.js';
-import { endedText, gainText, share, ticks } from '../words.js';
+import { endedText, gainText, percent, share, stretch, ticks } from '../words.js';
 import { drag } from './drag.js';
 
 const [LEAST, AIR] = [40, 12]; // pixels: left of the axes, and between its labels and them
@@ -60,8 +60,18 @@ export class Plots {
     const marks = ticks(Math.max(0, ...curves.flat().filter(Number.isFinite)), 4, 1);
     const digits = Math.max(0, -Math.floor(Math.log10(marks[1] * 100) + 1e-9));
     const format = (value) => (value ? `${(value * 100).toFixed(digits)}\u00a0%` : '0\u00a0%');
+    const spans = this.spans(curves[this.store.model.reference]);
     const band = other && { low: curves[this.store.model.reference], high: other, more, less };
-    return { marks, high: marks[marks.length - 1], lines, band, format };
+    return { marks, high: marks[marks.length - 1], lines, band, spans, format };
+  }
+
+  /** Where the reference looks at what is followed, as the claim says it, and how much at the peak. */
+  spans(curve) {
+    const { layers } = this.store.model;
+    const at = this.viewer.numbers.chosen().names.length && stretch(curve);
+    if (!at) return null;
+    const words = { finds: t('finds'), gone: t('lets go'), peak: percent(curve[at.peak]) };
+    return { ...at, until: at.gone < 0 ? layers - 1 : at.gone, value: curve[at.peak], words };
   }
 
   uncertainty(lines) {

@@ -4,7 +4,7 @@
 import { el, refill } from '../dom.js';
 import { t } from '../language.js';
 import { gain, summarise } from '../twins.js';
-import { endedText, gainText, percent, sentence, share, signedPercent, tokenWord } from '../words.js';
+import { claim, endedText, gainText, percent, sentence, signedPercent, tokenWord } from '../words.js';
 
 export class Readings {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -12,7 +12,7 @@ export class Readings {
     this.viewer = viewer;
     this.store = viewer.store;
     this.numbers = viewer.numbers;
-    viewer.$('numbers').addEventListener('toggle', () => viewer.invalidate('words'));
+    this.places = ['layer', 'token', 'head'].map((about) => viewer.term('', about)); // where one is
   }
 
   draw() {
@@ -21,16 +21,25 @@ export class Readings {
     this.speaking = setTimeout(() => this.describe(), 400);
     this.drawStats(curves);
     this.drawLens();
-    if (this.viewer.$('numbers').open) this.drawTable(curves);
   }
 
+  /** Where one is, in words that can be asked about; while a region is drawn, how. */
   drawContext() {
-    this.viewer.$('context').textContent = this.viewer.chips.hint() || this.context();
+    const node = this.viewer.$('context');
+    const hint = this.viewer.chips.hint() || (this.store.model.layers ? '' : t('Waiting for the first token'));
+    if (hint) {
+      if (node.textContent !== hint) node.textContent = hint;
+      return;
+    }
+    if (!node.contains(this.places[0]))
+      node.replaceChildren(...this.places.flatMap((place, i) => (i ? [' · ', place] : [place])));
+    this.context().forEach((text, i) => {
+      if (this.places[i].textContent !== text) this.places[i].textContent = text;
+    });
   }
 
   context() {
     const { model, state } = this.store;
-    if (!model.layers) return 'Waiting for the first token';
     const text = model.methods[model.reference]?.tokens[state.step]?.text;
     const named = text === '' ? ` (${t('end')})` : text ? ` “${text.trim()}”` : '';
     const count = model.heads || '';
@@ -39,7 +48,7 @@ export class Readings {
         ? t('mean of {count} heads', { count })
         : t('head {head} of {count}', { head: state.head + 1, count });
     const where = t('Layer {layer} of {layers}', { layer: state.layer + 1, layers: model.layers });
-    return `${where} · ${t('token {number}', { number: state.step + 1 })}${named} · ${heads}`;
+    return [where, t('token {number}', { number: state.step + 1 }) + named, heads];
   }
 
   /** For screen readers, once the cursor has rested. */
@@ -64,6 +73,15 @@ export class Readings {
       ? sentence({ names, absent: model.absent, head: this.numbers.head(), reference, other })
       : '';
     this.viewer.$('summary').textContent = text;
+    this.viewer.$('claim').textContent = model.steps ? this.claim(names, curves[model.reference]) : '';
+  }
+
+  claim(names, curve) {
+    const { methods, reference } = this.store.model;
+    const { name, label } = methods[reference];
+    const head = this.numbers.head();
+    const who = head === null ? '' : t('Head {head}', { head: head + 1 });
+    return claim({ who: name === 'vanilla' ? who : label, names, curve, ...this.numbers.sureness() });
   }
 
   // ---- tables ------------------------------------------------------------------------------------------------------
@@ -71,7 +89,9 @@ export class Readings {
   drawStats(curves) {
     const column = (text) => el('th', { text, scope: 'col' });
     const here = t('Layer {layer}', { layer: this.store.state.layer + 1 });
-    const terms = [this.viewer.term('th', 'Left at the end', 'left'), this.viewer.term('th', 'Gain here', 'gain')];
+    const terms = Object.entries({ left: 'Left at the end', gain: 'Gain here' }).map(([tip, text]) =>
+      el('th', { scope: 'col' }, this.viewer.term(text, tip)),
+    );
     const head = el('tr', {}, ...['Method', here, 'Peak'].map(column), ...terms);
     const rows = this.store.model.methods.map((_, i) => this.statsRow(curves, i));
     refill(this.viewer.$('stats'), [el('thead', {}, head), el('tbody', {}, ...rows)]);
@@ -125,34 +145,5 @@ export class Readings {
     });
     const none = el('p', { class: 'cv-quiet', text: t('Not measured at layer {layer}.', { layer: state.layer + 1 }) });
     this.viewer.$('lens').replaceChildren(...(lines.length ? lines : [none]));
-  }
-
-  drawTable(curves) {
-    const { methods, layers } = this.store.model;
-    const columns = methods.flatMap((method, i) => this.columnsOf(method, curves[i]));
-    const heads = ['Layer', ...columns.map(({ name }) => name)].map((text) => el('th', { text, scope: 'col' }));
-    const rows = Array.from({ length: layers }, (_, layer) => {
-      const cells = columns.map(({ read }) => el('td', { text: read(layer) }));
-      return el('tr', {}, el('th', { scope: 'row', text: String(layer + 1) }), ...cells);
-    });
-    const table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows));
-    this.viewer.$('numbers').lastElementChild.replaceChildren(table);
-  }
-
-  /** A method's columns of the table: {name, read: text of a layer}. */
-  columnsOf({ label, uncertainty, sinks, heads, card }, values) {
-    const { step } = this.store.state;
-    const acted = heads?.[step];
-    return [
-      { name: t('attention'), read: (layer) => share(values[layer]) },
-      { name: t('uncertainty'), read: (layer) => uncertainty[step]?.[layer]?.toFixed(3) ?? '–' },
-      sinks && { name: t('sink tokens'), read: (layer) => String(sinks[layer]?.length ?? 0) },
-      acted && {
-        name: t('heads {acted}', { acted: t(card.acted) }),
-        read: (layer) => acted[layer].map((head) => head + 1).join(', ') || '–',
-      },
-    ]
-      .filter(Boolean)
-      .map(({ name, read }) => ({ name: `${label}: ${name}`, read }));
   }
 }

@@ -10,13 +10,14 @@ export class Tip {
     this.anchor = null; // the element that it is about
     root.addEventListener('focusin', (event) => this.show(event.target.closest('[data-tip]')));
     root.addEventListener('focusout', () => this.anchor && this.hide());
+    root.addEventListener('click', (event) => event.target.closest('.cv-term') && this.hide()); // its note says it
     root.addEventListener('pointerover', (event) => {
       if (event.pointerType !== 'touch') this.show(event.target.closest('[data-tip]'));
     });
   }
 
   show(anchor) {
-    if (!anchor) return this.anchor && this.hide();
+    if (!anchor || anchor.ariaExpanded === 'true') return this.anchor && this.hide();
     const box = anchor.getBoundingClientRect();
     this.at(anchor.dataset.tip, box.left + box.width / 2, box.bottom, true);
     this.anchor = anchor;

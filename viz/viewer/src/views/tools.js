@@ -3,6 +3,7 @@
 
 import { CHOICES } from '../choices.js';
 import { el } from '../dom.js';
+import { GLOSSARY } from '../glossary.js';
 import { t } from '../language.js';
 import { MAPS } from '../styles.js';
 import { KEYS, SCALES, TIPS, tipText } from '../tips.js';
@@ -48,7 +49,7 @@ export class Tools {
       ['', 'Mean of heads'],
       ...Array.from({ length: many }, (_, i) => [String(i), t('Head {head}', { head: i + 1 })]),
     ];
-    const head = this.select('Head', 'head', options, many ? TIPS.head : TIPS.noHead);
+    const head = this.select('Head', 'head', options, many ? tipText('head', []) : TIPS.noHead);
     head.lastElementChild.disabled = !many; // it keeps its place
     return head;
   }
@@ -72,9 +73,16 @@ export class Tools {
   }
 
   help() {
-    const words = KEYS.flatMap(([keys, what]) => [el('dt', { text: keys }), el('dd', { text: what })]);
-    const summary = el('summary', { text: '?', 'aria-label': 'Keys' });
-    return el('details', { class: 'cv-pop cv-help' }, summary, el('dl', {}, ...words));
+    const list = (pairs) => pairs.flatMap(([term, about]) => [el('dt', { text: term }), el('dd', { text: about })]);
+    const parts = [
+      el('h3', { text: 'Keys' }),
+      el('dl', {}, ...list(KEYS)),
+      el('h3', { text: 'Words' }),
+      el('dl', { class: 'cv-words' }, ...list(Object.values(GLOSSARY))),
+    ];
+    const about = { tabindex: '0', role: 'group', 'aria-label': 'Keys and words' };
+    const summary = el('summary', { text: '?', 'aria-label': 'Keys and words' });
+    return el('details', { class: 'cv-pop cv-help' }, summary, el('div', about, ...parts));
   }
 
   // ---- kinds of controls -------------------------------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""Look closer: the panels below maps and curves, by mouse, keyboard and on a phone."""
+
+import numpy as np
+import pytest
+
+import clvs_core as clvs
+from tests import viewer_fakes as fakes
+from tests.browser.conftest import APP, SETTLED
+from tests.browser.test_viewer import state
+
+
+def cells(page, which=0):
+    return page.locator(".cv-cells").nth(which).get_by_role("gridcell")
+
+
+def tab(page, name):
+    return page.get_by_role("tab", name=name)
+
+
+def press(page, name):
+    """Presses a tab, and waits for what is drawn then."""
+    tab(page, name).click()
+    page.evaluate(SETTLED)
+
+
+def test_one_panel_is_open_at_a_time_or_none(show):
+    page = show()
+    panel = page.get_by_role("tabpanel")
+    assert not panel.is_visible()
+    press(page, "Heads")
+    assert cells(page).count() == fakes.LAYERS * fakes.HEADS
+    press(page, "All numbers")
+    assert page.locator(".cv-cells").count() == 0
+    assert page.locator(".cv-numbers tbody tr").count() == fakes.LAYERS
+    assert tab(page, "All numbers").get_attribute("aria-selected") == "true"
+    press(page, "All numbers")
+    assert not panel.is_visible()
+    assert state(page, "closer") == ""
+
+
+def test_the_panel_of_a_link_is_open_and_an_unknown_one_is_not(show):
+    assert show(fakes.payload(view={"closer": "heads"})).locator(".cv-cells").count() == 2
+    assert not show(fakes.payload(view={"closer": "<b>"})).get_by_role("tabpanel").is_visible()
+
+
+def test_each_heads_cell_says_its_share_and_the_strongest_is_marked(show):
+    page = show()
+    press(page, "Heads")
+    dog = fakes.payload()["objects"][0]["name"]
+    trace = fakes.pair()[0].trace
+    views = trace.views
+    cover = fakes.box_object(dog, views, 0, 0, views.width // 2, views.width // 2).coverage
+    shares = trace.attention[0].astype(float) @ cover  # (layers, heads)
+    texts = cells(page).evaluate_all("(nodes) => nodes.map((node) => node.getAttribute('aria-label'))")
+    for at, text in enumerate(texts):
+        head, layer = divmod(at, fakes.LAYERS)
+        assert text == f"Head {head + 1}, layer {layer + 1}: {100 * shares[layer, head]:.1f}\u00a0%"
+    marked = cells(page).evaluate_all("(nodes) => nodes.findIndex((node) => node.textContent === '★')")
+    layer, head = np.unravel_index(shares.argmax(), shares.shape)
+    assert divmod(marked, fakes.LAYERS) == (head, layer)
+
+
+def test_a_cell_shows_its_head_and_layer_in_the_maps_and_again_the_mean(show):
+    page = show()
+    press(page, "Heads")
+    cells(page, 1).nth(fakes.LAYERS + 4).click()  # the second head
+    assert (state(page, "head"), state(page, "layer"), state(page, "focus")) == (1, 4, 1)
+    assert "head 2 of 2" in page.locator(".cv-context").inner_text()
+    assert cells(page, 1).nth(fakes.LAYERS + 4).get_attribute("aria-selected") == "true"
+    cells(page, 1).nth(fakes.LAYERS + 4).click()
+    assert state(page, "head") is None
+
+
+def test_arrows_lead_through_the_cells_and_leave_the_layer_alone(show):
+    page = show()
+    tab(page, "Heads").focus()
+    page.keyboard.press("Enter")
+    page.evaluate(SETTLED)
+    page.keyboard.press("Tab")
+    before = state(page, "layer")
+    focused = "document.activeElement.getAttribute('aria-label').split(':')[0]"
+    assert page.evaluate(focused) == f"Head 1, layer {before + 1}"
+    for key in ("ArrowDown", "Home", "ArrowRight", "ArrowUp", "ArrowUp"):
+        page.keyboard.press(key)
+    assert page.evaluate(focused) == "Head 1, layer 2"
+    assert state(page, "layer") == before
+    page.keyboard.press("Enter")
+    page.evaluate(SETTLED)
+    assert (state(page, "head"), state(page, "layer")) == (0, 1)
+    assert page.evaluate(focused) == "Head 1, layer 2", "the keyboard keeps its place"
+
+
+def test_arrows_lead_from_tab_to_tab(show):
+    page = show()
+    tab(page, "Heads").focus()
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.dataset.panel") == "numbers"
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.panel") == "heads"
+
+
+def test_without_maps_of_single_heads_the_panel_says_so(show):
+    page = show(fakes.payload(heads=False))
+    press(page, "Heads")
+    assert "Single heads are not at hand" in page.get_by_role("tabpanel").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_a_phone_no_cell_is_smaller_than_a_finger_needs_and_nothing_sticks_out(show, theme):
+    page = show(width=390, height=844, theme=theme)
+    press(page, "Heads")
+    sizes = cells(page).evaluate_all(
+        "(nodes) => nodes.map((n) => n.getBoundingClientRect()).map((b) => [b.width, b.height])"
+    )
+    assert min(map(min, sizes)) >= 24
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_nothing_moves_while_scrubbing_with_a_panel_open(show):
+    page = show()
+    press(page, "Heads")
+    boxes = (
+        "[...document.querySelectorAll('.cv-panel, .cv-cell')].map((n) => Math.round(n.getBoundingClientRect().top))"
+    )
+    page.evaluate(f"{APP}.goto(0)")
+    page.evaluate(SETTLED)
+    before = page.evaluate(boxes)
+    page.evaluate(f"{APP}.goto(5)")
+    page.evaluate(SETTLED)
+    assert page.evaluate(boxes) == before
+
+
+def test_an_answer_that_has_ended_is_said_on_map_table_and_in_the_summary(show):
+    runs = [fakes.run(clvs.Vanilla(), words=("yes", "it", "")), fakes.run(clvs.CLVS(), words=("no", ""))]
+    page = show(fakes.payload(runs))
+    assert page.locator(".cv-ended:not([hidden])").count() == 0
+    page.evaluate(f"{APP}.set({{step: 2}})")
+    page.evaluate(SETTLED)
+    assert (
+        page.locator(".cv-ended:not([hidden])").all_inner_texts() == ["ended before this token"] * 2
+    )  # CLVS, difference
+    assert page.locator(".cv-stats tbody tr").last.inner_text().split("\t")[1:] == ["ended before this token"]
+    assert page.locator(".cv-summary").inner_text().endswith("; the answer of CLVS ended before this token.")
+    press(page, "Heads")
+    assert page.locator(".cv-cells").count() == 1

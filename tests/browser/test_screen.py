@@ -1,0 +1,106 @@
+"""The first screen as it ships: what it says, what fits on it, what moves by itself, and that nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import APP, SETTLED, drawn, until
+from tests.browser.test_app import launch
+from viz.page import main
+
+FRESH = "?lang=en"  # as of who comes for the first time: an address that asks for nothing
+
+
+@pytest.fixture(scope="module")
+def url():
+    page, _ = main.make(main.parse([]))
+    yield launch(page)
+    page.close()
+
+
+def layer(page):
+    return page.evaluate(f"{APP}.state.layer") + 1
+
+
+# ---- what it says --------------------------------------------------------------------------------------------------
+
+
+def test_it_opens_with_a_find_at_its_peak_and_says_so(open_page, url):
+    page = drawn(open_page(url, width=1280, height=720))
+    assert page.locator(".cv-question").inner_text() == "Is there a laptop in the picture?"
+    claim = "It finds the laptop by layer 3 and has let go of it by layer 7, before it is sure."
+    assert page.locator(".cv-claim").inner_text() == claim
+    assert page.locator(".cv-summary").inner_text().startswith("Vanilla gives 50\u00a0% of its attention to the laptop")
+    assert layer(page) == 6
+
+
+def test_it_plays_once_to_where_the_answer_is_sure_and_stops(open_page, url):
+    page = drawn(open_page(url + FRESH))
+    until(page, lambda: layer(page) == 9 and not page.evaluate(f"{APP}.state.playing"))
+    page.get_by_role("button", name="Play through the layers").wait_for()
+
+
+@pytest.mark.parametrize("why", ["touched", "motion", "link"])
+def test_it_plays_nothing_for_who_does_something_or_wants_no_motion(open_page, url, why):
+    link = "?scene=desk&q=Is+there+a+laptop+in+the+picture%3F&lang=en"
+    page = drawn(open_page(url + (link if why == "link" else FRESH), motion=why != "motion"))
+    if why == "touched":
+        page.locator(".cv-claim").click()
+    page.evaluate(f"void ({APP}.player.run = () => {{ window.played = true; }})")
+    page.wait_for_timeout(2500)  # it would have begun after 1.5 seconds
+    assert not page.evaluate("window.played")
+
+
+# ---- what fits -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1440, 900), (1920, 1080)])
+def test_answers_maps_and_curve_are_on_one_screen(open_page, url, width, height):
+    page = drawn(open_page(url, width=width, height=height))
+    for part in (".cv-answers", ".cv-claim", ".cv-maps", ".cv-slide", ".cv-curve", ".cv-stats", ".cv-unsure"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= height, part
+    maps, curve = (page.locator(part).bounding_box() for part in (".cv-maps", ".cv-curve"))
+    assert maps["x"] + maps["width"] < curve["x"], "two columns"
+
+
+SMALL = """() => [...document.querySelectorAll('body *')].filter((node) => {
+    const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    const seen = words && node.checkVisibility() && !node.matches('.progress-text');
+    return seen && parseFloat(getComputedStyle(node).fontSize) < 12;
+}).map((node) => `${node.className}: ${node.textContent}`)"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_no_type_is_smaller_than_12_pixels(open_page, url, width, height):
+    page = drawn(open_page(url, width=width, height=height))
+    page.locator("#more button").first.click()
+    assert page.evaluate(SMALL) == []
+
+
+def test_a_large_screen_has_larger_type(open_page, url):
+    page = drawn(open_page(url, width=1920, height=1080))
+    size = "(name) => { const n = document.querySelector(name); const z = n.currentCSSZoom ?? 1;" \
+        " return parseFloat(getComputedStyle(n).fontSize) * z; }"  # fmt: skip
+    for name, least in {".cv-claim": 22, ".cv-summary": 16, ".cv-scale": 14, "#suggestions button": 13.5}.items():
+        assert page.evaluate(size, name) >= least, name
+
+
+# ---- the column to ask in ------------------------------------------------------------------------------------------
+
+
+def test_the_column_folds_by_keyboard_and_stays_folded(open_page, url):
+    page = drawn(open_page(url))
+    width = page.locator(".cv").bounding_box()["width"]
+    button = page.locator(".page-fold")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-expanded") == "false"
+    assert not page.locator("#ask").is_visible()
+    page.evaluate(SETTLED)
+    assert page.locator(".cv").bounding_box()["width"] > width + 300
+    page.reload()
+    drawn(page)
+    assert not page.locator("#ask").is_visible()
+    page.get_by_role("button", name="Show picture and question").click()
+    assert page.locator("#question").is_visible()
