@@ -5,7 +5,7 @@
 import { keepOwn, sendOwn } from './own.js';
 import { viewer } from './viewer.js';
 
-const REST = 400; // milliseconds: browsers throttle who changes the address more often
+const REST = 250; // milliseconds: browsers throttle who changes the address more often
 const opened = new URLSearchParams(location.search);
 const lasting = ['__theme', 'lang'].filter((name) => opened.has(name)).map((name) => `${name}=${opened.get(name)}`);
 const plain = !opened.has('scene') && !opened.has('recording');
