@@ -40,6 +40,7 @@ _AXES: Mapping[str, str] = {
     "original": "SLHN",
     **{name: "SLH" if recorded.over == "heads" else "SLN" for name, recorded in RECORDS.items()},
     "uncertainty": "SL",
+    "rest": "SLW",
     "stop_layer": "S",
     "lens_ids": "SL3",
     "lens_probabilities": "SL3",
@@ -66,6 +67,9 @@ class Trace:
     sinks: (S, L, N) bool, the picture's sink tokens that VAR found in each layer; None for other methods.
     acted_heads: (S, L, H) bool, the heads that AD-HH silenced, or in which VAR gave the sinks' weight away; None for
         other methods.
+    rest: (S, L, 3 + T) means of heads: the attention on the prompt's first token, on all others before the picture (and
+        between its tokens), on the answer's own tokens so far, and on each of the T prompt tokens after the picture,
+        whose texts are meta["words"]; those from meta["asked"][0] up to [1] are the question's. None without `rest`.
     uncertainty: (S, L) eq. 8, NaN where it was not measured.
     stop_layer: (S,) layer after which smoothing stopped, -1 if never.
     views: where the visual tokens lie on the picture.
@@ -95,6 +99,7 @@ class Trace:
     contrast_ids: np.ndarray | None = None
     contrast_probabilities: np.ndarray | None = None
     contrast_words: list[list[str]] | None = None
+    rest: np.ndarray | None = None
 
     @property
     def carries(self) -> str | None:
@@ -197,11 +202,16 @@ def _check_shapes(headers: Mapping[str, _Header], views: Views) -> None:
     if attention.shape[-1] != views.visual:
         raise ValueError(f"attention covers {attention.shape[-1]} visual tokens, its geometry {views.visual}")
     ids = headers.get("contrast_ids")
-    sizes = dict(zip("SLHN", attention.shape, strict=True)) | {"3": 3, "K": ids.shape[-1] if ids and ids.shape else 0}
+    rest = headers.get("rest")
+    sizes = dict(zip("SLHN", attention.shape, strict=True)) | {"3": 3, "K": _last(ids), "W": _last(rest)}
     for name, header in headers.items():
         shape = tuple(sizes[axis] for axis in _AXES.get(name, ""))
         if name in _AXES and (header.shape != shape or header.dtype.kind != _KINDS.get(name, "f")):
             raise ValueError(f"{name} must have shape {shape}, not {header.shape} of {header.dtype}")
+
+
+def _last(header: _Header | None) -> int:
+    return header.shape[-1] if header and header.shape else 0
 
 
 def _checked(arrays: dict[str, np.ndarray], about: Mapping[str, Any], views: Views) -> Trace:
@@ -216,6 +226,8 @@ def _checked(arrays: dict[str, np.ndarray], about: Mapping[str, Any], views: Vie
         raise ValueError("its attention weights are empty or negative")
     if ((stop < -1) | (stop >= attention.shape[1])).any():
         raise ValueError("its stop layers are not among its layers")
+    if "rest" in arrays and arrays["rest"].shape[-1] != 3 + len(about["meta"].get("words", ())):
+        raise ValueError("its words do not fit the attention on them")
     words, contrast = about.get("words"), about.get("contrast_words")
     _check_words("lens", words, (*attention.shape[:2], 3))
     _check_words("contrasted", contrast, arrays["contrast_ids"].shape if "contrast_ids" in arrays else (0,))
@@ -241,6 +253,8 @@ class _Meta(Untrusted):
     text: Text = ""
     threshold: Number | None = None
     first_check: Number | None = None
+    words: list[Text] = Field(default_factory=list)
+    asked: Annotated[tuple[Whole, Whole], Strict(False)] = (0, 0)
     tokens: list[Annotated[tuple[Whole, Text, Number], Strict(False)]] = Field(default_factory=list)
 
 

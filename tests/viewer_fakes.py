@@ -31,6 +31,15 @@ def hot_token(layer):
     return at * SIDE + at
 
 
+ASKED = ["Is", " there", " a", " dog", "?", " ASSISTANT:"]
+SHARES = np.array([4, 1, 0, 1, 1, 1, 7, 1, 0]) / 16  # of what the picture leaves: first token, around, own, ASKED
+
+
+def rest(attention):
+    """(steps, layers, 3 + words) attention outside of the picture: the question's word dog gets seven sixteenths."""
+    return ((1 - attention.astype(float).mean(2).sum(-1))[..., None] * SHARES).astype(np.float16)
+
+
 def weights(method, steps, layers=LAYERS, side=SIDE):
     """(steps, layers, heads, visual): the hot spot loses weight in the second half, but CLVS keeps it."""
     out = np.full((steps, layers, HEADS, side * side), COLD)
@@ -116,10 +125,13 @@ def trace(method, steps=2, views=None, stop=6, lens=False):
             "method": spec_of(method),
             "threshold": 0.5 if smooths else None,
             "first_check": 5 if smooths else None,
+            "words": ASKED,
+            "asked": [0, 5],
             "contrast": next((contrast[part.name] for part in method.parts if part.name in contrast), ""),
         },
         lens_probabilities=np.tile([0.5, 0.25, 0.125], (steps, LAYERS, 1)) if lens else None,
         lens_words=[[["yes", "no", "dog"]] * LAYERS] * steps if lens else None,
+        rest=rest(attention),
         **own,
     )
 

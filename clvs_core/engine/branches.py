@@ -100,6 +100,7 @@ class BranchBatch:
 
     order: which of the given branches stands in each row. questions: the segment that each of the B + C rows continues;
     follow: the branch row whose token it hears. maps: whether attention, and what methods keep of it, is recorded.
+    rest: whether attention on the words around the picture is, too.
     """
 
     def __init__(
@@ -112,9 +113,10 @@ class BranchBatch:
         *,
         every_layer: bool,
         maps: bool,
+        rest: bool = False,
     ):
         self.decoder, self.image, self.lens, self.steps, self.every_layer = decoder, image, lens, steps, every_layer
-        self.maps = maps
+        self.maps, self.rest = maps, rest
         self.batch, self.device = len(branches), image.device
         self.float64 = image.keys[0].dtype == torch.float64
         self.readable = self.device.type == "cpu"  # else a look at a number waits for all that came before
@@ -194,6 +196,7 @@ class BranchBatch:
             float64=self.float64,
             edited=any(self.edited),
             lens=self.every_layer,
+            rest=self.main.questions.length if self.rest else None,
         )
         for group in self.groups:
             group.editor.begin()
@@ -250,6 +253,7 @@ class BranchBatch:
             self._keep(self.record.attention, layer, used)
         elif self.record.attention is not self.record.original:
             self.record.attention[:, layer] = self.record.original[:, layer]
+        self._keep_rest(layer, used)
         return _mix(used, segments)
 
     def _unified_scores(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
@@ -272,6 +276,17 @@ class BranchBatch:
     def _keep(self, into: Tensor, layer: int, weights: Tensor) -> None:
         if self.maps:
             into[:, layer] = weights[..., self.image.where(weights.device).visual]
+
+    def _keep_rest(self, layer: int, weights: Tensor) -> None:
+        """What the words around the picture get, in the order of the record."""
+        if self.record.rest is None:
+            return
+        lengths = [self.image.length, self.main.questions.length, self.length]
+        picture, question, own = weights.mean(1).split(lengths, -1)
+        outside = picture.clone()
+        outside[:, self.image.where(weights.device).visual] = 0
+        parts = [outside[:, :1], outside[:, 1:].sum(1, True), own[:, 1:].sum(1, True), own[:, :1], question]
+        self.record.rest[:, layer] = torch.cat(parts, 1).to(self.record.rest)
 
     def after_layer(self, layer: int, hidden: Tensor) -> None:
         wanted = self._wanted(layer)
@@ -334,11 +349,20 @@ class BranchBatch:
     def rows(self, more: dict[str, Tensor]) -> Callable[[int], dict[str, np.ndarray]]:
         """A function that gives the arrays of one branch row by name: what was recorded, and `more` of all rows."""
         record = self.record
+        lengths = self.main.questions.lengths.tolist()
         arrays = record.arrays() | {name: tensor.cpu().numpy() for name, tensor in more.items()}
         only = {name: [name in method.records for method in self.methods] for name in record.extras}
         contrasts = [method.contrasted() is not None for method in self.methods]
         only |= {"original": self.edited} | dict.fromkeys(("contrast_ids", "contrast_probabilities"), contrasts)
-        return lambda row: {k: v[row] for k, v in arrays.items() if k not in only or only[k][row]}
+
+        def of(row: int) -> dict[str, np.ndarray]:
+            found = {name: values[row] for name, values in arrays.items() if name not in only or only[name][row]}
+            if "rest" in found:  # the prompt's last token after those before it, without padding
+                facts, last, words = np.split(found["rest"], (3, 4), -1)
+                found["rest"] = np.concatenate([facts, words[:, : lengths[row]], last], -1)
+            return found
+
+        return of
 
 
 def _scores(rows: Tensor, segments: Sequence[SharedKeys | RowBlocks]) -> Tensor:

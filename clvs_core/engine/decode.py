@@ -32,17 +32,21 @@ def decode(
     keep_logits: bool,
     every_layer: bool,
     maps: bool,
+    rest: bool = False,
 ) -> Iterator[list[Token | None]]:
     """Yields one token per branch and step until every branch has ended or its log is full.
 
     logs: one per branch. end: ids that end an answer; such a token is a step of its own. maps: False records no
-    attention; then logs make answers and no runs. room: what a step does when memory runs out.
+    attention; then logs make answers and no runs. rest: records
+    attention on the words around the picture, too. room: what a step does when memory runs out.
     """
     steps = logs[0].steps
     lens = Lens(hf.get_output_embeddings(), hf.get_decoder().norm)
 
     def start() -> BranchBatch:
-        return BranchBatch(hf.get_decoder(), image, answering, steps, lens, every_layer=every_layer, maps=maps)
+        return BranchBatch(
+            hf.get_decoder(), image, answering, steps, lens, every_layer=every_layer, maps=maps, rest=rest
+        )
 
     passes = Passes(hf, start, lens)
     branches = room.within(passes.current)

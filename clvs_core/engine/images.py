@@ -70,6 +70,7 @@ class EncodedImage:
         keep_logits: bool = ...,
         lens: bool = ...,
         prompt: str = ...,
+        rest: bool = ...,
     ) -> list[Run]: ...
     @overload
     def ask(
@@ -80,6 +81,7 @@ class EncodedImage:
         keep_logits: bool = ...,
         lens: bool = ...,
         prompt: str = ...,
+        rest: bool = ...,
     ) -> list[list[Run]]: ...
     def ask(
         self,
@@ -89,6 +91,7 @@ class EncodedImage:
         keep_logits: bool = False,
         lens: bool = False,
         prompt: str = CHAT,
+        rest: bool = False,
     ) -> list[Run] | list[list[Run]]:
         """Answers greedily with every method, all in one batch: one Run per method, in the given order.
 
@@ -97,6 +100,7 @@ class EncodedImage:
             answers stay the same.
         prompt: name of the prompt, e.g. "vicuna+one-word"; "chat" is the checkpoint's own chat template alone
             (see clvs_core.models.prompts).
+        rest: keep how much of the attention goes to each word around the picture, as `trace.rest`.
         Raises QuestionError for a question that is empty or does not fit the model, or a prompt that the model does not
         have, ValueError for wrong settings.
         """
@@ -104,7 +108,8 @@ class EncodedImage:
         questions: list[str] = list(question) if several else [question]  # type: ignore[list-item]
         if not questions:
             return []
-        logs, tokens = self._start(questions, methods, max_new_tokens, prompt, keep_logits=keep_logits, lens=lens)
+        kept = {"keep_logits": keep_logits, "lens": lens, "rest": rest}
+        logs, tokens = self._start(questions, methods, max_new_tokens, prompt, **kept)
         for _ in tokens:
             pass
         runs = [log.run(len(log.tokens)) for log in logs]
@@ -136,9 +141,11 @@ class EncodedImage:
         keep_logits: bool = False,
         lens: bool = False,
         prompt: str = CHAT,
+        rest: bool = False,
     ) -> Iterator[Step]:
         """As `ask`, one Step per token. Closing the generator stops at once and frees everything it held."""
-        logs, tokens = self._start([question], methods, max_new_tokens, prompt, keep_logits=keep_logits, lens=lens)
+        kept = {"keep_logits": keep_logits, "lens": lens, "rest": rest}
+        logs, tokens = self._start([question], methods, max_new_tokens, prompt, **kept)
         return (Step(index, step, logs) for index, step in enumerate(tokens))
 
     def knockout(
@@ -243,6 +250,7 @@ class EncodedImage:
         keep_logits: bool = False,
         lens: bool = False,
         maps: bool = True,
+        rest: bool = False,
     ) -> tuple[list[BranchLog], Iterator[list[Token | None]]]:
         model = self.model
         steps = _steps(steps)
@@ -251,7 +259,7 @@ class EncodedImage:
         image = self._behind(prompt)
         image._check_length([*tails.values()], steps)
         asked = [(q, m) for q in questions for m in resolved]
-        facts = {q: self._facts(q, prompt) for q in tails}
+        facts = {q: self._facts(q, prompt) | (self._words(q, prompt) if rest else {}) for q in tails}
         logs = [
             BranchLog(method, about(m, **facts[q]), model.tokenizer, image.views, steps, self._picture)
             for (q, m), method in zip(asked, [*methods] * len(questions), strict=True)
@@ -267,6 +275,7 @@ class EncodedImage:
             keep_logits=keep_logits,
             every_layer=lens,
             maps=maps,
+            rest=rest,
         )
         return logs, tokens
 
@@ -346,6 +355,13 @@ class EncodedImage:
             "heads": model.heads,
         }
 
+    def _words(self, question: str, prompt: str) -> dict[str, Any]:
+        """The tokens after the picture as text, and which of them, from first up to last, are the question's own."""
+        prompts, tokenizer = self.model.prompts, self.model.tokenizer
+        ids = prompts.tail(question, prompt)
+        first, last = differing(ids, prompts.tail("x" if question.strip() != "x" else "y", prompt))
+        return {"words": [tokenizer.decode([token]) for token in ids], "asked": [first, last]}
+
     def _check_length(self, tails: Sequence[Sequence[int]], steps: int) -> None:
         longest = max(map(len, tails))
         room = self.model.context - self.segment.length - steps
@@ -378,3 +394,11 @@ def _encode(model: Checkpoint, picture: Image.Image, key: tuple[str, str], promp
     usual = [METHODS[name](**settings).reading() for name, settings in model.target.settings.items()]
     segment = model.look(inputs, [reading for reading in usual if reading])
     return EncodedImage(model, picture, segment, views, key)
+
+
+def differing(ids: Sequence[int], others: Sequence[int]) -> tuple[int, int]:
+    """Where a list is unlike another one, which begins and ends like it: first place, and the place after the last."""
+    least = min(len(ids), len(others))
+    first = next((at for at in range(least) if ids[at] != others[at]), least)
+    behind = next((at for at in range(least - first) if ids[-1 - at] != others[-1 - at]), least - first)
+    return first, len(ids) - behind

@@ -17,6 +17,8 @@ class Record:
     """What one forward pass of B branches leaves behind; weights float16, or float64 in a float64 model.
 
     attention, original: (B, L, H, N); the same tensor until an edit happens; with N = 0 where nobody looks at maps.
+    rest: (B, L, 4 + n) or None, means of heads: what the prompt's first token gets, all others before the picture, the
+    answer's own tokens so far, the prompt's last token, and its n tokens between the picture and that one.
     extras: by name in `RECORDS`, (B, L, N) or (B, L, H); numbers are NaN where there is none. uncertainty: (B, L), NaN
     where not measured. stop: (B,). lens_ids, lens_probabilities: (B, L, 3) or None.
     """
@@ -30,12 +32,14 @@ class Record:
         float64: bool,
         edited: bool,
         lens: bool,
+        rest: int | None,
     ):
         branches, layers, heads, visual = shape
         dtype = torch.float64 if float64 else torch.float16
         fine = torch.float64 if float64 else torch.float32
         self.attention = torch.empty(shape, dtype=dtype, device=device)
         self.original = torch.empty_like(self.attention) if edited else self.attention
+        self.rest = None if rest is None else torch.zeros((branches, layers, 4 + rest), dtype=dtype, device=device)
         self.extras: dict[str, Tensor] = {}
         for name in extras:
             recorded = RECORDS[name]
@@ -56,6 +60,7 @@ class Record:
             "stop_layer": self.stop,
             "lens_ids": self.lens_ids,
             "lens_probabilities": self.lens_probabilities,
+            "rest": self.rest,
             "original": None if self.original is self.attention else self.original,
             **self.extras,
         }

@@ -1,6 +1,7 @@
 """The shipped model: it loads as any checkpoint does, reads words as promised, and answers the bundled questions."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForCon
 from assets.recipes.categories import CATEGORIES, COLOURS
 from assets.recipes.measure import greedy, prompt
 from assets.recipes.tokenizer import COUNTS, build_tokenizer
+from assets.recipes.vocabulary import facts
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FOLDER = ASSETS / "scenes_model"
@@ -106,6 +108,16 @@ def test_shipped_tokenizer_is_the_recipes():
     built = json.loads(build_tokenizer().backend_tokenizer.to_str())
     assert shipped["model"]["vocab"] == built["model"]["vocab"]
     assert shipped["normalizer"] == built["normalizer"]
+
+
+def test_what_can_be_asked_is_the_recipes_and_known_to_the_last_word():
+    shipped = json.loads((FOLDER / "vocabulary.json").read_text())
+    assert shipped == facts()
+    tokenizer = build_tokenizer()
+    words = [*shipped["objects"], *shipped["objects"].values(), *shipped["colours"], *shipped["relations"]]
+    forms = [re.sub(r"\{\w+\}", "dog", form) for form in shipped["forms"]]
+    for text in (*words, *forms, *shipped["words"]):
+        assert tokenizer.unk_token_id not in tokenizer(text)["input_ids"], text
 
 
 def test_batch_is_padded_on_the_left(processor):

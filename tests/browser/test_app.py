@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import statistics
@@ -324,19 +326,30 @@ def menu(page, item):
     page.get_by_role("menuitem", name=item).click()
 
 
-def test_downloads_are_of_what_is_shown(open_page, url):
+def test_downloads_are_of_what_is_shown(open_page, url, tmp_path):
     page = drawn(open_page(url))
     ask(page, "Is there a dog?")
     done(page, "Is there a dog?")
+    chosen = "{ layer: 4, head: 1, cmap: 'viridis', power: 0.5, sinks: 2, region: { box: [10, 10, 60, 60] }, on: {} }"
+    page.evaluate(f"document.querySelector('#viewer .cv').__clvs.set({chosen})")
+    saved = {}
     for item, name, start in [
-        ("Heatmaps, PNG", "clvs-heatmaps.png", b"\x89PNG"),
-        ("This view, offline, HTML", "clvs-page.html", b"<!doctype html>"),
-        ("Full traces, .npz, CLVS", "clvs-clvs.npz", b"PK"),
+        ("Heatmaps, PNG", "street-is-there-a-dog-layer-5-heatmaps.png", b"\x89PNG"),
+        ("All numbers, CSV", "street-is-there-a-dog-numbers.csv", b"step_from_0"),
+        ("This view, offline, HTML", "street-is-there-a-dog-layer-5-page.html", b"<!doctype html>"),
+        ("Full traces, .npz, CLVS", "street-is-there-a-dog-clvs.npz", b"PK"),
     ]:
         with page.expect_download() as got:
             menu(page, item)
         assert got.value.suggested_filename == name
-        assert got.value.path().read_bytes().startswith(start)
+        saved[name.rpartition(".")[2]] = got.value.path().read_bytes()
+        assert saved[name.rpartition(".")[2]].startswith(start)
+    (row, *_) = csv.DictReader(io.StringIO(saved["csv"].decode()))
+    assert (row["head_from_0"], row["follows"], row["model"]) == ("1", "region", "Scenes 8M (embedded)")
+    path = tmp_path / "saved.html"
+    path.write_bytes(saved["html"])
+    spelled = "JSON.stringify(document.querySelector('.cv').__clvs.spelled())"
+    assert drawn(open_page(path.as_uri(), bypass_csp=True)).evaluate(spelled) == page.evaluate(spelled)
 
 
 def test_a_link_restores_the_page(open_page, url):

@@ -304,7 +304,7 @@ def test_a_method_of_ones_own_is_text_and_works(open_page, url):
     assert page.locator(".page-items b").count() == 0
     with page.expect_download() as got:
         page.get_by_role("menuitem", name=f"Full traces, .npz, {label}").click()
-    assert got.value.suggested_filename == "clvs-gain.npz"
+    assert got.value.suggested_filename.endswith("-gain.npz")
 
 
 def test_another_model_brings_its_own_list_and_greys_nothing_it_can_run(open_page, url):

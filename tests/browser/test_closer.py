@@ -116,6 +116,57 @@ def test_on_a_phone_no_cell_is_smaller_than_a_finger_needs_and_nothing_sticks_ou
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_the_band_says_where_all_attention_goes(show):
+    page = show()
+    press(page, "Where the rest goes")
+    page.evaluate(f"{APP}.goto(3)")
+    page.evaluate(SETTLED)
+    attention = fakes.pair()[0].trace.attention[0, 3].astype(float).mean(0)
+    cover = fakes.payload()["arrays"]["coverage"]
+    assert cover["shape"] == [2, attention.size]
+    dog = page.evaluate(f"{APP}.curves()[0][3]")
+    left = 1 - attention.sum()
+    expected = [left / 16, left * 4 / 16, left * 11 / 16, attention.sum() - dog, dog]  # from the top of the band
+    cells = page.locator(".cv-panel figure").first.locator("td").all_inner_texts()
+    assert [float(cell.split("\u00a0")[0]) for cell in cells] == pytest.approx([100 * x for x in expected], abs=0.06)
+    words = page.locator(".cv-tinted").first.locator("span")
+    assert words.all_inner_texts() == ["Is", "there", "a", "dog", "?"]
+    assert words.nth(3).get_attribute("data-tip") == f"{100 * left * 7 / 16:.1f}\u00a0% of all attention"
+    said = page.locator(".cv-band canvas").first.get_attribute("aria-label")
+    assert said.startswith("Layer 4: the dog ")
+
+
+def test_the_band_moves_the_layer_and_is_coloured_by_its_parts(show):
+    page = show()
+    press(page, "Where the rest goes")
+    box = page.locator(".cv-band").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 22, box["y"] + 40)
+    assert state(page, "layer") == fakes.LAYERS - 1
+    page.evaluate(SETTLED)
+    pixel = """([part, x, y]) => {
+        const canvas = document.querySelector('.cv-band canvas');
+        const probe = document.createElement('i');
+        probe.style.color = getComputedStyle(canvas).getPropertyValue(`--cv-part${part}`);
+        canvas.parentElement.append(probe);
+        const wanted = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+        probe.remove();
+        const at = [x * canvas.width, y * canvas.height].map(Math.round);
+        return [wanted, [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3)];
+    }"""
+    for part, y in ((3, 0.15), (0, 0.86)):  # near the top is the first token, at the bottom what is followed
+        wanted, found = page.evaluate(pixel, [part, 0.5, y])
+        assert found == wanted
+
+
+def test_answers_recorded_without_the_words_have_no_band(show):
+    runs = fakes.pair()
+    for run in runs:
+        run.trace.rest = None
+    page = show(fakes.payload(runs, view={"closer": "rest"}))
+    assert not tab(page, "Where the rest goes").is_visible()
+    assert not page.get_by_role("tabpanel").is_visible()
+
+
 def test_nothing_moves_while_scrubbing_with_a_panel_open(show):
     page = show()
     press(page, "Heads")

@@ -51,6 +51,37 @@ def test_it_plays_nothing_for_who_does_something_or_wants_no_motion(open_page, u
     assert not page.evaluate("window.played")
 
 
+def test_the_model_its_size_what_it_knows_and_what_methods_do_to_it(open_page, url):
+    page = drawn(open_page(url))
+    line = page.locator(".page-model")
+    said = line.inner_text()
+    for part in ("Scenes 8M", "12 layers", "8 million weights", "knows 49 drawn objects"):
+        assert part in said
+    line.locator("summary", has_text="CLVS does not help this model").focus()
+    page.keyboard.press("Enter")
+    assert "28,000 fresh questions" in line.locator("details[open] p").inner_text()
+    page.keyboard.press("Escape")
+    assert line.locator("details[open]").count() == 0
+    line.locator("summary", has_text="49").click()
+    assert "laptop" in line.locator("details[open] li").all_inner_texts()
+    page.locator(".cv-claim").click()
+    assert line.locator("details[open]").count() == 0
+
+
+def test_answers_say_whether_they_are_right_where_that_is_known(open_page, url):
+    page = drawn(open_page(url))
+    assert page.locator(".cv-verdict").all_inner_texts() == ["✓ right"] * 2
+    page.evaluate(f"""() => {{
+        const app = {APP};
+        const {{ methods, expected, ...more }} = app.store.payload;
+        const no = methods.map((method, i) => (i ? {{ ...method, text: 'No' }} : method));
+        app.update({{ ...more, methods: no, expected }});
+    }}""")
+    assert page.locator(".cv-verdict").all_inner_texts() == ["✓ right", "✗ wrong"]
+    page.evaluate(f"() => {APP}.update({{ ...{APP}.store.payload, expected: null }})")
+    assert page.locator(".cv-verdict").count() == 0
+
+
 # ---- what fits -----------------------------------------------------------------------------------------------------
 
 

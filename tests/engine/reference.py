@@ -32,6 +32,7 @@ class Row:
     logits: np.ndarray | None = None
     original: list[np.ndarray] = field(default_factory=list)  # per layer (heads, visual)
     attention: list[np.ndarray] = field(default_factory=list)
+    whole: list[np.ndarray] = field(default_factory=list)  # per layer (heads, keys), as used
     memory: list[np.ndarray] = field(default_factory=list)  # NaN once smoothing has stopped
     uncertainty: list[float] = field(default_factory=list)
     stop: int = -1
@@ -138,6 +139,7 @@ class Reference(Reading):
                 weights[:, r] = self.edit(layer, r, weights[:, r], unified[:, r], memory, active)
         for r, row in seen.items():
             row.attention.append(weights[:, r, self.visual].copy())
+            row.whole.append(weights[:, r, : r + 1].copy())
             row.memory.append(memory[r].copy() if active[r] else np.full(len(self.visual), np.nan))
         mixed = np.einsum("hij,jhd->ihd", weights, value).reshape(len(hidden), -1)
         hidden = hidden + mixed @ self.weight(prefix + "self_attn.o_proj.weight").T

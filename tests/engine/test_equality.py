@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from clvs_core import CLVS, Vanilla, load_model
+from clvs_core import CLVS, Trace, Vanilla, load_model
 from clvs_core.engine import branches
 from clvs_core.engine.model import Model
+from clvs_core.errors import ClvsError
 from clvs_core.models.registry import card_for
 from tests import tiny
 from tests.engine.reference import Reference
@@ -96,6 +97,45 @@ def test_equals_the_literal_reading_in_float64(tiny_double, settings):
         assert trace.original is trace.attention
     else:
         np.testing.assert_allclose(trace.memory, [row.memory for row in expected], **close)
+
+
+def literal_rest(row, visual, prompt):
+    """(layers, 3 + T) of a literal row: the means of heads on the first token, the others around the picture, the
+    answer's own, and each prompt token behind the picture."""
+    whole = np.array([weights.mean(0) for weights in row.whole])
+    around = [at for at in range(1, visual[-1]) if at not in visual]
+    parts = [whole[:, :1], whole[:, around].sum(1, keepdims=True), whole[:, prompt:].sum(1, keepdims=True)]
+    return np.concatenate([*parts, whole[:, visual[-1] + 1 : prompt]], 1)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS[0], next(s for s in SETTINGS if s)], ids=str)
+def test_the_attention_on_the_words_is_the_literal_readings(tiny_double, settings):
+    steps, method = 4, Vanilla() if settings is None else settings
+    runs = tiny_double.open_image(tiny.picture()).ask(QUESTIONS, [method, CLVS(alpha=0.3)], steps, rest=True)
+    for question, (run, _) in zip(QUESTIONS, runs, strict=True):  # of different lengths: two are padded
+        inputs = tiny_double.prompts.encode(Image.fromarray(tiny.picture()), question)
+        reference = Reference(tiny_double.hf, inputs, settings)
+        prompt = len(reference.ids)
+        expected = [literal_rest(row, reference.visual, prompt) for row in reference.run(steps)]
+        np.testing.assert_allclose(run.trace.rest, expected, rtol=0, atol=1e-9)
+        total = run.trace.attention.mean(2).sum(-1) + run.trace.rest.sum(-1)
+        np.testing.assert_allclose(total, 1, rtol=0, atol=1e-9)
+        first, last = run.trace.meta["asked"]
+        assert "".join(run.trace.meta["words"][first:last]) == question
+
+
+def test_the_attention_on_the_words_outlives_a_file(tiny_double, tmp_path):
+    image = tiny_double.open_image(tiny.picture())
+    run, plain = (image.ask("Why?", [Vanilla()], 2, rest=rest)[0] for rest in (True, False))
+    run.trace.save(tmp_path / "trace.npz")
+    loaded = Trace.load(tmp_path / "trace.npz")
+    assert (loaded.rest == run.trace.rest).all()
+    assert loaded.meta["words"] == run.trace.meta["words"]
+    assert plain.trace.rest is None
+    run.trace.meta["words"] = ["one"]
+    run.trace.save(tmp_path / "broken.npz")
+    with pytest.raises(ClvsError, match="words do not fit"):
+        Trace.load(tmp_path / "broken.npz")
 
 
 def test_the_settings_above_stop_at_different_layers(tiny_double):

@@ -14,6 +14,7 @@ import {
   startLayer,
   ticks,
   tour,
+  verdict,
 } from '../../viz/viewer/src/words.js';
 
 const plain = (text) => text.replaceAll('\u00a0', ' ');
@@ -104,6 +105,24 @@ test('the claim is no find where there is none', () => {
   assert.equal(picture, 'CLVS looks at the picture most in layer 6: 50 % of its attention.');
   assert.equal(claimed([0.1, null]), '');
   assert.equal(claimed(undefined), '');
+});
+
+test('an answer is right or wrong only where that is certain', () => {
+  const verdicts = [
+    ['Yes', 'Yes', true],
+    [' no.', 'Yes', false],
+    ['Yes, there is a laptop.', 'Yes', true],
+    ['There is a laptop.', 'Yes', null],
+    ['red', 'red', true],
+    ['It is red.', 'red', true],
+    ['blue', 'red', false],
+    ['It is scarlet', 'red', null],
+    ['tops', 'top', false],
+    ['top left', 'top left', true],
+    ['right', 'top left', false],
+    ['', 'Yes', null],
+  ];
+  for (const [text, truth, right] of verdicts) assert.equal(verdict(text, truth), right, `${text} for ${truth}`);
 });
 
 test('the tour goes from the find to where the answer is sure', () => {

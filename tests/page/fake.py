@@ -1,6 +1,7 @@
 """A model whose answers are known in advance and whose slowness and failures are asked for in the question.
 
-"slowly" in a question: one token each 50 ms up to the limit; "explode": the engine fails; "unicorn": an unknown word.
+"slowly" in a question: one token each 50 ms up to the limit; "explode": the engine fails; "unicorn" and "girafe":
+unknown words.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class FakeModel:
         return Target(card.label, self.layers, self.heads, 4096, card.settings)
 
     def unknown_words(self, question, prompt="chat"):
-        return [word for word in question.rstrip("?").split() if word == "unicorn"]
+        return [word for word in question.rstrip("?").split() if word in ("unicorn", "girafe")]
 
     def open_image(self, picture, prompt="chat"):
         side = viewer_fakes.SIDE * 8
@@ -50,12 +51,12 @@ class FakeImage:
         self.model, self.views, self.key = model, views, (content, "")
         self.width, self.height = views.width, views.height
 
-    def ask(self, question, methods, max_new_tokens=16, lens=False, prompt="chat"):
-        *_, last = self.stream(question, methods, max_new_tokens, lens, prompt)
+    def ask(self, question, methods, max_new_tokens=16, lens=False, prompt="chat", rest=False):
+        *_, last = self.stream(question, methods, max_new_tokens, lens, prompt, rest)
         self.model.asked.append([spec(m) for m in methods])
         return last.runs
 
-    def stream(self, question, methods, max_new_tokens=16, lens=False, prompt="chat"):
+    def stream(self, question, methods, max_new_tokens=16, lens=False, prompt="chat", rest=False):
         self.model.prompts.append(prompt)
         self.model.opened += 1
         return self._steps(question, methods, max_new_tokens)
@@ -89,7 +90,7 @@ def _addition(run):
     """What the last token of a run added, with the text of the ids that `viewer_fakes` gives its words."""
     trace, row = run.trace, {}
     for name in ("attention", "uncertainty", "stop_layer", "memory", "accumulation", "sinks", "acted_heads",
-                 "contrast_ids", "contrast_probabilities"):  # fmt: skip
+                 "contrast_ids", "contrast_probabilities", "rest"):  # fmt: skip
         if getattr(trace, name) is not None:
             row[name] = getattr(trace, name)[-1]
     words = dict(enumerate(viewer_fakes.WORDS))

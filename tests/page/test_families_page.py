@@ -16,10 +16,11 @@ from clvs_core.key_objects import together
 from tests import tiny_families
 from tests.page import families
 from tests.page.fake import FakeModel
+from viz.exports import KINDS
 from viz.page import first_answer as record
 from viz.page import objects
 from viz.page.desks import Desks
-from viz.page.downloads import KINDS, Exports
+from viz.page.downloads import Exports
 from viz.page.models import Models
 from viz.page.session import Session
 from viz.viewer.payload import decode
@@ -127,7 +128,7 @@ def check_curves(desks, session, payload):
     view = View(region={"box": REGION})
     result = session.result
     (region,) = objects.followed(result, view)
-    text = Exports(desks).make(session, "numbers.csv", view).decode()
+    text = Exports(desks).make(session, "numbers.csv", view).content.decode()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * TOKENS * payload["layers"]
     numbers = {name: np.array([float(row[name]) for row in rows]) for name in ("picture", "dog", "region", "followed")}
@@ -164,4 +165,4 @@ def test_every_download_of_a_tiled_family(page):
     ask(desks, session)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "npz": b"PK", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
     for kind in KINDS:
-        assert Exports(desks).make(session, kind, View()).startswith(starts[kind.rpartition(".")[2]])
+        assert Exports(desks).make(session, kind, View()).content.startswith(starts[kind.rpartition(".")[2]])

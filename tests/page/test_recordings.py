@@ -21,9 +21,10 @@ from starlette.datastructures import QueryParams
 from clvs_core.errors import ClvsError
 from tests import recordings as made
 from viz import figures
+from viz.exports import KINDS
 from viz.page import events, main
 from viz.page.desks import Desks
-from viz.page.downloads import KINDS, Exports
+from viz.page.downloads import Exports
 from viz.page.explore import explore
 from viz.page.library import SCENES, Library
 from viz.page.models import Models
@@ -227,16 +228,18 @@ def test_every_download_but_traces(replaying, live):
     opened(replaying, session=session)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
     for kind in KINDS:
-        content = exports.make(session, kind, View(step=1, layer=2))
+        content = exports.make(session, kind, View(step=1, layer=2)).content
         assert content.startswith(starts[kind.rpartition(".")[2]])
-    assert b"Where is the kite?" in exports.make(session, "page.html", View())
+    assert b"Where is the kite?" in exports.make(session, "page.html", View()).content
     assert "no full traces" in exports.handle(session, event(kind="clvs.npz"))["error"]
 
 
 def test_numbers_are_the_live_ones_with_what_the_visitor_chose(replaying, live):
     def table(session):
         view = View(on=("dog",), region={"box": [10, 10, 200, 300]})
-        return list(csv.reader(io.StringIO(Exports(live, replaying).make(session, "numbers.csv", view).decode())))
+        return list(
+            csv.reader(io.StringIO(Exports(live, replaying).make(session, "numbers.csv", view).content.decode()))
+        )
 
     recorded, asked = Session(), Session()
     opened(replaying, session=recorded)

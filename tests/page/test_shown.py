@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.page.acts import attention, controls, event, run
+from viz.exports import KINDS
 from viz.page import links, objects
-from viz.page.downloads import KINDS, Exports
+from viz.page.downloads import Exports
 from viz.page.session import Session, Shown
 from viz.viewer.view import View
 
@@ -94,7 +95,7 @@ def test_an_example_with_other_settings_is_the_visitors_own(desks):
     session = Session()
     moved, _ = desks.answering.move(session, Shown(), "", *controls(clvs="alpha=0.5"))
     assert moved["run"]
-    assert b"alpha=0.5" in Exports(desks).make(session, "numbers.csv", View(), shown(moved))
+    assert b"alpha=0.5" in Exports(desks).make(session, "numbers.csv", View(), shown(moved)).content
     for other in (Session(), dropped(session)):
         told = Exports(desks).handle(other, event(kind="numbers.csv"), shown(moved))
         assert "no longer kept" in told["error"], "not the example's as it came"
@@ -119,8 +120,10 @@ def test_a_download_is_of_the_answer_on_the_page_or_says_why_not(desks, kind):
         assert told == {"error": "This answer is no longer kept here; press Run to ask again."}
     assert exports.handle(own, event(kind=kind), shown(before))["url"]
     assert exports.handle(Session(), event(kind=kind), Shown())["url"], "the example can be worked out"
-    told = exports.make(other, "numbers.csv", View(), Shown())
-    assert told == exports.make(Session(), "numbers.csv", View(), Shown()), "the example's, not of the own answer"
+    told = exports.make(other, "numbers.csv", View(), Shown()).content
+    assert told == exports.make(Session(), "numbers.csv", View(), Shown()).content, (
+        "the example's, not of the own answer"
+    )
 
 
 def test_a_download_follows_what_the_page_follows(desks):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import os
 import shutil
 import time
@@ -276,7 +275,7 @@ def test_a_download_on_a_full_disk_gets_one_sentence(library, monkeypatch, tmp_p
     monkeypatch.setattr(Path, "write_bytes", full)
     assert Exports(desks).handle(session, event) == {"error": store.FULL}
     monkeypatch.undo()
-    assert json.dumps(Exports(desks).handle(session, event)["name"]) == '"clvs-numbers.csv"'
+    assert Exports(desks).handle(session, event)["name"].endswith("-numbers.csv")
     desks.pictures.files.clear()
 
 

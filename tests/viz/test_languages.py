@@ -8,8 +8,12 @@ from collections import Counter
 
 import pytest
 
-from tests.texts import wordy
+from clvs_core.methods import METHODS
+from clvs_core.methods.settings import schema
+from clvs_core.models.registry import CARDS
+from tests.texts import ROOT, SCRIPTS, TEMPLATES, of_python, of_script, of_template, sentence, shape, wordy
 from viz import languages
+from viz.page.results.tab import TITLES
 
 CODES = [code for code in languages.names() if code != languages.ENGLISH]
 HOLE = re.compile(r"\{\w+\}")
@@ -17,15 +21,20 @@ HOLE = re.compile(r"\{\w+\}")
 
 def texts_of(code):
     """(English text, translation) of every part, also of one that is there twice."""
-    parts = json.loads((languages.FOLDER / f"{code}.json").read_text(encoding="utf-8"))["texts"]
-    return [pair for part in parts.values() for pair in part.items()]
+    found = json.loads((languages.FOLDER / f"{code}.json").read_text(encoding="utf-8"))
+    return [pair for kind in ("texts", "sentences") for part in found[kind].values() for pair in part.items()]
+
+
+def known(code):
+    """Every text that there is a translation of."""
+    return [text for part in languages.words(code).values() for text in part]
 
 
 def test_chinese_is_there_and_english_needs_no_words():
     assert languages.names()["zh"] == "中文"
     assert languages.tags() == {"en": "en", "zh": "zh-Hans"}
-    assert languages.words("zh")["Explore"] == "探索"
-    assert languages.words("en") == languages.words("xx") == languages.words(None) == {}
+    assert languages.words("zh")["texts"]["Explore"] == "探索"
+    assert languages.words("en") == languages.words("xx") == languages.words(None) == {"texts": {}, "sentences": {}}
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -35,3 +44,60 @@ def test_each_text_has_one_translation_with_its_holes(code):
     lost = [text for text, said in pairs if sorted(HOLE.findall(text)) != sorted(HOLE.findall(said))]
     assert lost == []
     assert [text for text, said in pairs if not said.strip() or (wordy(text) and text != text.strip())] == []
+
+
+# What is on the page as it is: names, units, keys, endings of files; what HTML or a script needs.
+NAMES = {"CSV", "HTML", "LaTeX", "Markdown", "PNG", "SVG", "ABOUT", "Escape", "Enter", "Files", "Home", "End"}
+GRADIO = {"number input for {label}", "range slider for {label}", "Number"}  # what its own controls say
+OF_FILES = {"objects"}  # names of COCO, which annotations bring along
+
+
+@pytest.fixture(scope="module")
+def literals():
+    """The shape of every text in the code and in the files that come with it."""
+    found = {shape(text) for path in SCRIPTS for text, _ in of_script(path.read_text(encoding="utf-8"))}
+    found |= {shape(text) for path in TEMPLATES for text in of_template(path.read_text(encoding="utf-8"))}
+    found |= {shape(text) for text in of_python([*ROOT.glob("viz/**/*.py"), *ROOT.glob("clvs_core/**/*.py")])}
+    scenes = json.loads((ROOT / "assets/scenes/questions.json").read_text(encoding="utf-8"))
+    found |= {text for scene in scenes for text in (scene["title"], *(asked["note"] for asked in scene["questions"]))}
+    return found | {card.note for card in CARDS.values()} | NAMES
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("path", [*SCRIPTS, *TEMPLATES], ids=lambda path: path.name)
+def test_no_text_of_a_script_or_a_template_is_left_out(code, path):
+    """Whatever goes through `t`, and each literal that reads like a sentence."""
+    source, there = path.read_text(encoding="utf-8"), {shape(text) for text in known(code)} | NAMES
+    if path.suffix == ".html":
+        said = of_template(source)
+    else:
+        said = [text for text, called in of_script(source) if (called and wordy(text)) or sentence(text)]
+    assert [text for text in said if shape(text) not in there] == []
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_nothing_about_methods_models_and_scenes_is_left_out(code):
+    """What the page gets from the fields of methods, from cards and from the scenes."""
+    there, said = known(code), []
+    for method in METHODS.values():
+        about = schema(method, None, None)
+        said += [about["summary"], *(field[part] for field in about["fields"] for part in ("label", "hint", "about"))]
+    said += [text for card in CARDS.values() for text in (card.note, *card.method_notes.values())]
+    scenes = json.loads((ROOT / "assets/scenes/questions.json").read_text(encoding="utf-8"))
+    said += [text for scene in scenes for text in (scene["title"], *(asked["note"] for asked in scene["questions"]))]
+    categories = json.loads((ROOT / "assets/scenes/instances.json").read_text(encoding="utf-8"))["categories"]
+    said += [category["name"] for category in categories] + list(TITLES.values())
+    assert sorted({text for text in said if wordy(text) and text not in there}) == []
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_nothing_in_a_dictionary_is_unused(code, literals):
+    """A text is one of the code; of a sentence, each part between its holes is."""
+    found = json.loads((languages.FOLDER / f"{code}.json").read_text(encoding="utf-8"))
+    texts = [text for place, part in found["texts"].items() if place not in OF_FILES for text in part]
+    everything = "\n".join(literals)  # some of it HTML, with attributes
+    unsaid = [text for text in texts if shape(text) not in literals and f'="{text}"' not in everything]
+    assert [text for text in unsaid if text not in GRADIO and wordy(text)] == []
+    sentences = [text for part in found["sentences"].values() for text in part if text not in GRADIO]
+    parts = {text: [part for part in HOLE.split(text) if wordy(part)] for text in sentences}
+    assert [text for text, said in parts.items() if not all(part in everything for part in said)] == []

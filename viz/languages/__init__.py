@@ -1,8 +1,9 @@
 """The languages of the page: one file each beside this one, CODE.json, and English, which is the key of all of them.
 
 A file says what its language is called in itself (`name`), its tag for browsers and screen readers (`lang`), how it
-renders the field's terms (`glossary`, for those who translate), and in `texts`, by place, each English text with its
-translation. {holes} stand for what differs. A further language is one more file: docs/languages.md.
+renders the field's terms (`glossary`, for those who translate), and by place each English text with its translation:
+`texts`, with {holes} for what `t` of the viewer's language.js puts in, and `sentences` that come to the page filled in,
+from Python or Gradio, and are recognised by their shape. A further language is one more file: docs/languages.md.
 """
 
 from __future__ import annotations
@@ -35,11 +36,15 @@ def files() -> list[Path]:
 
 
 @functools.cache
-def words(code: Any) -> Mapping[str, str]:
-    """English texts with their translations; none for English, and for a language that there is not."""
+def words(code: Any) -> Mapping[str, Mapping[str, str]]:
+    """What a page is given, English with its translation: `texts`, and `sentences` that come to it filled in.
+
+    None of either for English, and for a language that there is not.
+    """
     if code == ENGLISH or code not in names():
-        return {}
-    return {text: said for part in _read(code)["texts"].values() for text, said in part.items()}
+        return {"texts": {}, "sentences": {}}
+    found = _read(code)
+    return {kind: {k: v for part in found[kind].values() for k, v in part.items()} for kind in ("texts", "sentences")}
 
 
 def _read(code: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from viz.page import zerogpu as border
 from viz.page.limits.listeners import wanted
 from viz.page.models import Models
 
+KEPT = {"lens": True, "rest": True}  # of each answer, beside its maps
 BUSY = "Too many people are asking at this moment; try again in a minute."
 
 
@@ -123,7 +124,7 @@ class Asker:
             count = _affordable(model, image.views, call.methods, call.tokens)
             yield Answer(image.views, [], model.layers, unknown, count)
             with self._busy:
-                steps = image.stream(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
+                steps = image.stream(call.question, call.methods, max_new_tokens=count, prompt=call.prompt, **KEPT)
             try:
                 while True:
                     with self._busy:
@@ -157,7 +158,7 @@ class Asker:
                 raise Stopped("Nobody waits for this answer any more.")
             image = self._open(model, call)
             count = _affordable(model, image.views, [*call.methods, *call.beside], call.tokens)
-            runs = image.ask(call.question, call.methods, max_new_tokens=count, lens=True, prompt=call.prompt)
+            runs = image.ask(call.question, call.methods, max_new_tokens=count, prompt=call.prompt, **KEPT)
             unknown = model.unknown_words(call.question, call.prompt)
         runs = [replace(run, picture=None) for run in runs]  # the page keeps a picture once, and no copy has to cross
         yield Answer(image.views, runs, model.layers, unknown, count)

@@ -6,6 +6,7 @@ from viz.page.answering import Answering
 from viz.page.arriving import Arriving
 from viz.page.asking import Asker
 from viz.page.choosing import Choosing
+from viz.page.knowing import Knowing
 from viz.page.library import FirstAnswer, Library
 from viz.page.models import Models
 from viz.page.offers import Offers
@@ -19,6 +20,7 @@ class Desks:
     def __init__(self, models: Models, library: Library, first: FirstAnswer):
         self.models, self.library, self.first = models, library, first
         self.offers, self.asker, self.pictures = Offers(models), Asker(models), Pictures(library)
+        self.knowing = Knowing(models)
         self.screen = Screen(self.offers, library, first)
         self.choosing = Choosing(self.offers, first, self.screen)
         self.answering = Answering(self.asker, library, first, self.pictures, self.screen)

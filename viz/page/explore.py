@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from viz.page import limits
+from viz.page import about, limits
 from viz.page.desks import Desks
 from viz.page.downloads import Exports
 from viz.page.recorded.recordings import Recordings
@@ -32,6 +32,7 @@ from viz.page.widgets import (
     Setting,
     ShownRun,
     Strip,
+    Vocabulary,
 )
 from viz.viewer import Viewer
 
@@ -56,6 +57,7 @@ class Page:
     picture: PictureInput
     strip: Strip
     question: gr.Textbox
+    vocabulary: Vocabulary
     chips: Chips
     run: gr.Button
     stop: gr.Button
@@ -79,7 +81,9 @@ class Page:
 
 def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
     """Builds the page inside the current `gr.Blocks` and connects it."""
-    header, replaying = Header(elem_id="page-header"), Replaying(recordings or Recordings(), desks)
+    models, drawn = desks.models, desks.library.kinds
+    told = {name: about.facts(card, models.source(name), drawn) for name, card in models.cards.items()}
+    header, replaying = Header(told, elem_id="page-header"), Replaying(recordings or Recordings(), desks)
     with gr.Row(elem_id="explore", equal_height=False):
         with gr.Column(elem_id="ask", scale=0, min_width=300):
             parts = _ask(desks, replaying)
@@ -119,6 +123,8 @@ def _ask(desks: Desks, replaying: Replaying) -> dict[str, Any]:
         elem_id="question",
         html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=True),
     )
+    words = {"vocabularies": desks.knowing.vocabularies(), "model": desks.models.default}
+    parts["vocabulary"] = Vocabulary(words, elem_id="vocabulary")
     with gr.Row(elem_id="go"):
         parts["run"] = gr.Button("Run", variant="primary", min_width=60)
         parts["stop"] = gr.Button("Stop", min_width=60)
@@ -177,6 +183,7 @@ def _connect_questions(page: Page, desks: Desks, replaying: Replaying) -> None:
     arriving, answering = desks.arriving, desks.answering
     page.strip.pick(keeping(arriving.choose), [session], [page.picture, page.question, page.chips, *begun], **QUICK)
     page.chips.pick(keeping(arriving.suggest), [session], [page.question, *begun], **QUICK)
+    page.vocabulary.check(desks.knowing.check, None, page.vocabulary, trigger_mode="always_last", **QUICK)
     page.run.click(keeping(answering.begin), [session], begun, **QUICK)
     page.question.submit(keeping(answering.begin), [session], begun, **QUICK)
     arrived = [*page.arrived, session]

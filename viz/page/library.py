@@ -116,6 +116,11 @@ class Library:
         return (*self.scenes, *self.coco_scenes)
 
     @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of objects that the bundled scenes are made of."""
+        return tuple(sorted(self._bundled.categories))
+
+    @cached_property
     def _by_path(self) -> dict[Path, Scene]:
         return {scene.path: scene for scene in self.examples}
 

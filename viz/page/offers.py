@@ -34,7 +34,7 @@ class Offers:
         card, ready = self.models.cards[name], self.models.ready(name)
         about, asks = ["loaded"] if ready else [], self.asks(name)
         if card.size:
-            about += [_count(card.size.parameters), memory.gigabytes(self.models.needed(card))]
+            about += [count(card.size.parameters), memory.gigabytes(self.models.needed(card))]
             if not ready and not downloaded(card):
                 about.append(f"downloads {memory.gigabytes(_download(card))}")
         if card.paper:
@@ -133,7 +133,7 @@ def _download(card: Any) -> int:
     return card.size.weights("bfloat16")
 
 
-def _count(billions: float) -> str:
+def count(billions: float) -> str:
     """A number of parameters for people, e.g. "7.1 billion weights"."""
     if billions < 1:
         return f"{billions * 1000:.0f} million weights"

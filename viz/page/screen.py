@@ -121,7 +121,14 @@ class Screen:
         size = result.views.width, result.views.height
         heads = result.runs[0].trace.attention.shape[2]
         tokens = max(len(run.tokens) for run in result.runs) if result.finished else None
-        there = There(result.layers, heads, tokens, keys(result.methods), [o.name for o in result.seen.objects], size)
+        there = There(
+            result.layers,
+            heads,
+            tokens,
+            keys([method.name for method in result.methods]),
+            [o.name for o in result.seen.objects],
+            size,
+        )
         return view.within(there)
 
     def comparison(self, result: Result, unopened: Sequence[str] = (), **more: Any) -> Comparison:

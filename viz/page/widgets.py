@@ -150,6 +150,15 @@ class Chips(Fixed):
         )
 
 
+class Vocabulary(Fixed):
+    """What can be asked, and which words of the question are unknown; event `check` with {"text", "model"}.
+
+    The value is {"vocabularies", "model"} to begin with, then what `viz.page.knowing.Knowing.check` says.
+    """
+
+    files = "vocabulary.html", "vocabulary.js"
+
+
 class ModelMenu(Fixed):
     """The models with what each needs and why one cannot be used; event `pick` with {"name"}, or `ask` for one that is
     to be downloaded, and `halt` for Stop.
@@ -210,7 +219,10 @@ class MethodPicker(Fixed):
 
 
 class Header(Fixed):
-    """Title, one sentence, and the page's own tools; event `export` with {"kind"}."""
+    """Title, one sentence, and the page's own tools; event `export` with {"kind"}.
+
+    The value is what to say of each model, by name: `viz.page.about.facts`.
+    """
 
     files = "header.html", "header.js"
 

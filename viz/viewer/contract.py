@@ -15,6 +15,7 @@ from typing_extensions import NotRequired, TypedDict, get_type_hints, is_typeddi
 VERSION: Literal[1] = 1
 MAX_METHODS = 4
 MAX_LAYERS = 1024
+MAX_WORDS = 4096
 MAX_OBJECTS = 200
 MAX_WEIGHTS = 1 << 26  # of all heads and layers for one token
 
@@ -127,6 +128,13 @@ class Object(TypedDict):
     contours: list[list[Point]]
 
 
+class Rest(TypedDict):
+    """What the prompt says after the picture, a text for each token; asked: where the question begins, and is over."""
+
+    words: Annotated[list[Text], Field(max_length=MAX_WORDS)]
+    asked: Span
+
+
 class Model(TypedDict):
     name: Text
     label: Text
@@ -162,8 +170,8 @@ class Place(TypedDict):
 @with_config(ConfigDict(strict=True, allow_inf_nan=False))
 class Payload(TypedDict):
     """Everything that the viewer shows. arrays: attention/KEY, memory/KEY (token, layer, visual), heads/KEY (token,
-    layer, head, visual), coverage (object, visual), all in the blob. absent: objects that the question names and that
-    the picture is known not to have."""
+    layer, head, visual), rest/KEY (token, layer, 3 + words: see `clvs_core.Trace`), coverage (object, visual), all in
+    the blob. absent: objects that the question names and that the picture is known not to have."""
 
     v: Literal[1]
     id: str
@@ -180,6 +188,7 @@ class Payload(TypedDict):
     methods: Annotated[list[Method], Field(max_length=MAX_METHODS)]
     objects: Annotated[list[Object], Field(max_length=MAX_OBJECTS)]
     absent: NotRequired[Annotated[list[Name], Field(max_length=MAX_OBJECTS)]]
+    rest: NotRequired[Rest | None]
     arrays: dict[str, Place]
     blob: str
     notes: list[Text]
@@ -236,6 +245,7 @@ PARTS = (
     Contrast,
     Method,
     Object,
+    Rest,
     Model,
     Image,
     View,

@@ -13,11 +13,12 @@ from pathlib import Path
 IMPORT = re.compile(r"^import \{(?:\s*\w+,)*(?:\s*\w+)?\s*\} from '(\.[^']+)';\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class) )", re.MULTILINE)
 DECLARED = re.compile(r"^(?:async )?(?:const|let|function|class) (\w+|[\[{][^\]}=]*[\]}])", re.MULTILINE)
+INDENT = re.compile(r"^[ \t]+", re.MULTILINE)  # a seventh of what is sent; no text of a module has several lines
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:.|\n)*?\*/)\n|^\n", re.MULTILINE)  # of whole lines
 
 
 def joined(entry: Path) -> str:
-    """A module after all that it imports, each once, as statements of one scope without comments.
+    """A module after all that it imports, each once, as statements of one scope without comments and indentation.
 
     ValueError for a module that cannot be joined.
     """
@@ -28,7 +29,7 @@ def joined(entry: Path) -> str:
         for name in (name for declared in DECLARED.findall(text) for name in re.findall(r"\w+", declared)):
             if owner.setdefault(name, path) != path:
                 raise ValueError(f"{path.name} and {owner[name].name} both declare {name}; rename one of the two.")
-    return "".join(texts.values())
+    return INDENT.sub("", "".join(texts.values()))
 
 
 def _add(path: Path, texts: dict[Path, str], above: tuple[Path, ...]) -> None:

@@ -29,7 +29,7 @@ from contourpy import contour_generator
 
 from clvs_core.labels import labels, settings_in_words
 from clvs_core.methods import spec as written
-from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, View
+from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, Rest, View
 from viz.viewer.particulars import card, memory, recorded
 from viz.viewer.view import View as Chosen
 
@@ -128,6 +128,7 @@ def build(comparison: Comparison) -> Payload:
         "methods": entries,
         "objects": [_object(item, views) for item in comparison.objects],
         "absent": [str(name) for name in comparison.absent],
+        "rest": _rest(runs),
         "arrays": layout,
         "blob": blob,
         "notes": [str(note) for note in comparison.notes],
@@ -189,23 +190,22 @@ def simplify(line: np.ndarray, tolerance: float) -> np.ndarray:
     return line[keep]
 
 
-def keys(methods: Sequence[Any]) -> list[str]:
-    """Each method's key in a payload: its name, and for one that comes again which time it is."""
-    names = [method.name for method in methods]
-    before = [names[:at].count(name) for at, name in enumerate(names)]
-    return [f"{name}-{count + 1}" if count else name for name, count in zip(names, before, strict=True)]
+def keys(names: Sequence[str]) -> list[str]:
+    """By what a payload tells methods apart: their names, repeated ones with a number: clvs, clvs-2."""
+    repeats = [names[:at].count(name) for at, name in enumerate(names)]
+    return [f"{name}-{repeat + 1}" if repeat else name for name, repeat in zip(names, repeats, strict=True)]
 
 
 def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> list[Method]:
     specs = [str(run.trace.meta.get("method", run.method.name)) for run in runs] or list(map(written, methods))
     layers = runs[0].trace.attention.shape[1] if runs else 0
     entries: list[Method] = []
-    shown = labels(specs, [method.label for method in methods])
-    for index, (method, spec, key) in enumerate(zip(methods, specs, keys(methods), strict=True)):
+    shown, own_keys = labels(specs, [method.label for method in methods]), keys([method.name for method in methods])
+    for index, (method, spec) in enumerate(zip(methods, specs, strict=True)):
         run = runs[index] if runs else None
         entries.append(
             {
-                "key": key,
+                "key": own_keys[index],
                 "name": method.name,
                 "label": shown[index],
                 "spec": spec,
@@ -264,6 +264,8 @@ def _arrays(comparison: Comparison, entries: Sequence[Method], steps: int | None
     for entry, run in zip(entries, runs, strict=False):
         attention = np.asarray(run.trace.attention[:steps])
         arrays[f"attention/{entry['key']}"] = attention.astype(np.float32).mean(axis=2)
+        if run.trace.rest is not None:
+            arrays[f"rest/{entry['key']}"] = np.asarray(run.trace.rest[:steps])
         carried = memory(run.trace)
         if carried is not None:
             arrays[f"memory/{entry['key']}"] = np.asarray(carried[:steps])
@@ -276,6 +278,14 @@ def _arrays(comparison: Comparison, entries: Sequence[Method], steps: int | None
         if arrays["coverage"].shape[1] != visual:
             raise ValueError(f"An object's coverage must have one share for each of the {visual} visual tokens.")
     return arrays
+
+
+def _rest(runs: Sequence[Any]) -> Rest | None:
+    """The words of the attention outside of the picture, which are the same for all methods."""
+    meta = next((run.trace.meta for run in runs if run.trace.rest is not None), None)
+    if meta is None:
+        return None
+    return {"words": [str(word) for word in meta["words"]], "asked": [int(at) for at in meta["asked"]]}
 
 
 def _pack(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Place], str]:

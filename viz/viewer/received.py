@@ -65,6 +65,8 @@ def _agree(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mappin
     _fit(arrays, f"attention/{key}", (steps, layers, visual))
     _fit(arrays, f"memory/{key}", (steps, layers, visual))
     _fit(arrays, f"heads/{key}", (steps, layers, heads, visual))
+    rest = payload.get("rest")
+    _fit(arrays, f"rest/{key}", (steps, layers, 3 + len(rest["words"]) if rest else 0))
     attention = arrays.get(f"attention/{key}")
     if attention is None or not attention.size or not (attention >= 0).all():
         raise ValueError(f"attention/{key} is missing, empty or negative")

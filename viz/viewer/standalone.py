@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clvs_core.key_objects import together
-from viz.viewer import script, static
+from clvs_core.key_objects import coverage as token_shares
+from clvs_core.key_objects import region_mask, together
+from viz.viewer import received, script, static
 from viz.viewer.payload import decode
+from viz.viewer.view import View
 
 # Columns of the table that only some methods fill, and what of a payload's method says so.
 PARTICULARS = {
@@ -111,38 +113,74 @@ def data_url(encoded: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded).decode('ascii')}"
 
 
-def curves_csv(payload: Mapping[str, Any]) -> str:
+def curves_csv(payload: Mapping[str, Any], view: View | None = None) -> str:
     """The curves as CSV: one line for each generated token, method and layer.
 
     Columns: step_from_0, token, probability, method, settings, layer_from_0, picture (attention on the whole picture),
-    one column for each object (attention on it), followed (on the objects that are switched on, together, as the
-    page's curve), uncertainty, and stops (1 at the layer after which smoothing stopped). Weights are means of heads, as
-    in the viewer's curves. Then, where a method records it: memory (what it carries, summed over what is followed;
-    strongest head, so no share of attention), sink_tokens_from_0 and acted_heads_from_0 (numbers with spaces between)
-    and, at the last layer, contrast (word, chance with the picture, with what it is contrasted with, and outcome).
-    An empty field is a number that was not measured.
+    one column for each object (attention on it) and for the view's region, followed (on what the view follows,
+    together, as the page's curve), uncertainty, and stops (1 at the layer after which smoothing stopped). Then, where a
+    method records it: memory (what it carries, summed over what is followed; strongest head, so no share of attention),
+    sink_tokens_from_0 and acted_heads_from_0 (numbers with spaces between) and, at the last layer, contrast (word,
+    chance with the picture, with what it is contrasted with, and outcome). At the end, on every line: head_from_0
+    (whose weights they are, "mean" for the mean of heads), follows (the names), question and model. An empty field is a
+    number that was not measured.
     """
+    view = view or View()
     arrays = decode(payload)
-    coverage = np.asarray(arrays.get("coverage", np.zeros((0, payload["visual"]))), dtype=np.float64)
-    on = [item["on"] for item in payload["objects"]]
+    names, coverage, on = _sights(payload, arrays, view)
     followed = together(coverage[on]) if any(on) else np.ones(payload["visual"])
     shares = np.vstack([np.ones(payload["visual"]), coverage, followed])
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\r\n")  # what ends a line is quoted inside a token, and a token may be "\r"
-    names = [_cell(item["name"]) for item in payload["objects"]]
     own = [column for column, part in PARTICULARS.items() if any(m.get(part) for m in payload["methods"])]
-    head = ["step_from_0", "token", "probability", "method", "settings", "layer_from_0", "picture", *names]
-    table.writerow([*head, "followed", "uncertainty", "stops", *own])
+    start = ["step_from_0", "token", "probability", "method", "settings", "layer_from_0", "picture"]
+    about = {
+        "head_from_0": "mean" if view.head is None else view.head,
+        "follows": _cell(" and ".join(name for name, chosen in zip(names, on, strict=True) if chosen) or "picture"),
+        "question": _cell(payload["question"]),
+        "model": _cell(payload["model"]["label"] or payload["model"]["name"]),
+    }
+    table.writerow([*start, *map(_cell, names), "followed", "uncertainty", "stops", *own, *about])
     for method in payload["methods"]:
-        table.writerows(_lines(method, arrays, shares, own))
+        lines = _lines(method, _weights(arrays, method["key"], view.head), arrays, shares, own)
+        table.writerows([*line, *about.values()] for line in lines)
     return out.getvalue()
 
 
+def _sights(
+    payload: Mapping[str, Any], arrays: Mapping[str, np.ndarray], view: View
+) -> tuple[list[str], np.ndarray, list[bool]]:
+    """What may be followed: names, (objects, visual) coverage, and which of it is. A region is followed alone unless
+    the view says otherwise."""
+    objects = payload["objects"]
+    names = [item["name"] for item in objects]
+    coverage = np.asarray(arrays.get("coverage", np.zeros((0, payload["visual"]))), dtype=np.float64)
+    on = [item["name"] in view.on if view.on is not None else item["on"] and not view.region for item in objects]
+    if not view.region:
+        return names, coverage, on
+    views = received.views(payload)
+    region = token_shares(region_mask(views.height, views.width, **view.region), views)
+    return [*names, "region"], np.vstack([coverage, region]), [*on, True]
+
+
+def _weights(arrays: Mapping[str, np.ndarray], key: str, head: int | None) -> np.ndarray:
+    """(steps, layers, visual) of one head or of all. ValueError for a head that the payload does not have."""
+    if head is None:
+        return np.asarray(arrays[f"attention/{key}"], dtype=np.float64)
+    heads = arrays.get(f"heads/{key}")
+    if heads is None or not head < heads.shape[2]:
+        raise ValueError(f"There is no head {head + 1} here; choose the mean of heads.")
+    return np.asarray(heads[:, :, head], dtype=np.float64)
+
+
 def _lines(
-    method: Mapping[str, Any], arrays: Mapping[str, np.ndarray], shares: np.ndarray, own: Sequence[str]
+    method: Mapping[str, Any],
+    attention: np.ndarray,
+    arrays: Mapping[str, np.ndarray],
+    shares: np.ndarray,
+    own: Sequence[str],
 ) -> Iterator[list[Any]]:
     """A method's lines; shares: (columns, visual) what is summed, what is followed last; own: of `PARTICULARS`."""
-    attention = np.asarray(arrays[f"attention/{method['key']}"], dtype=np.float64)
     carried = arrays.get(f"memory/{method['key']}")
     memory = None if carried is None else np.asarray(carried, dtype=np.float64) @ shares[-1]
     for step, layers in enumerate(np.minimum(attention @ shares.T, 1.0)):  # sums of rounded weights

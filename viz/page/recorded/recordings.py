@@ -10,7 +10,7 @@ import functools
 import gzip
 import itertools
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ from clvs_core.trace import Trace
 from clvs_core.untrusted import Untrusted, departure
 from viz.page import limits
 from viz.page.pictures import thumbnail
-from viz.page.seen import Seen, add, see
+from viz.page.seen import Seen
 from viz.page.session import Picture, Result, Settings
 from viz.viewer import received
 from viz.viewer.contract import Payload
@@ -210,18 +210,11 @@ def _free(folder: str, taken: Mapping[str, Any]) -> str:
 # --- what a recording has for downloads -------------------------------------------------------------------------
 
 
-def with_objects(payload: Mapping[str, Any], on: Collection[str], region: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded payload with these objects switched on, and the drawn region ({}: none) after them."""
-    views = received.views(payload)
-    drawn = [KeyObject("region", region_mask(views.height, views.width, **region))] if region else []
-    more = see(drawn, views)
-    known = decode(payload).get("coverage", np.zeros((0, views.visual)))
-    coverage = np.vstack([known, more.coverage]).astype("<f2")
-    return add(payload, Seen((), [*payload["objects"], *more.entries], coverage), {*on, *(item.name for item in drawn)})
-
-
 def result(payload: Mapping[str, Any], picture: Image.Image) -> Result:
-    """A recorded answer as far as figures need it: their mean stands for single heads, outlines stand for masks."""
+    """A recorded answer as far as figures need it.
+
+    Outlines stand for masks, and where single heads were not kept, their mean for each of them.
+    """
     views, arrays = received.views(payload), decode(payload)
     covers = arrays.get("coverage", ())
     objects = [_key_object(*pair, views) for pair in zip(payload["objects"], covers, strict=True)]
@@ -252,10 +245,30 @@ def _run(payload: Mapping[str, Any], method: Mapping[str, Any], arrays: Mapping[
     mean = arrays[f"attention/{method['key']}"]
     steps, layers, visual = mean.shape
     attention = np.broadcast_to(mean[:, :, None], (steps, layers, payload["heads"], visual))
+    attention = arrays.get(f"heads/{method['key']}", attention)
     tokens = [[token["id"], token["text"], token["probability"]] for token in method["tokens"]]
     meta = {"model": payload["model"]["name"], "question": payload["question"], "method": method["spec"]}
     meta |= {"tokens": tokens, "threshold": method["threshold"], "first_check": method["first_check"]}
     uncertainty = np.array(method["uncertainty"], dtype=np.float64)  # None becomes NaN
-    trace = Trace(attention, attention, None, uncertainty, np.array(method["stop"]), views, meta)
+    kept: dict[str, Any] = {"memory": None, "sinks": _sinks(method, steps, visual)}
+    if method["memory"]:
+        kept[{"layers": "memory", "words": "accumulation"}[method["memory"]]] = arrays[f"memory/{method['key']}"]
+    trace = Trace(
+        attention,
+        attention,
+        views=views,
+        meta=meta,
+        uncertainty=uncertainty,
+        stop_layer=np.array(method["stop"]),
+        **kept,
+    )
     asked = SimpleNamespace(name=method["name"], label=method["label"])
     return SimpleNamespace(method=asked, trace=trace, tokens=tokens)
+
+
+def _sinks(method: Mapping[str, Any], steps: int, visual: int) -> np.ndarray | None:
+    """(steps, layers, visual) bool, as a trace has them, which are the same at every token."""
+    if method["sinks"] is None:
+        return None
+    found = [np.isin(np.arange(visual), tokens) for tokens in method["sinks"]]
+    return np.broadcast_to(found, (steps, len(found), visual))

@@ -21,7 +21,7 @@ const draw = () => {
   const all = questions.map(asked);
   if (all.length <= FEW + 1) return put(all);
   const rest = all.splice(FEW);
-  const more = chip(`${rest.length} more`, () => {
+  const more = chip(t('{count} more', { count: rest.length }), () => {
     more.replaceWith(...rest);
     stopAt(chips(), rest[0]);
     rest[0].focus();

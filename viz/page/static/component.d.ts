@@ -14,7 +14,7 @@ declare global {
   interface Window {
     clvsLanguage: { code: string; names: typeof LANGUAGES; choose(code: string): void };
     clvsOpening?: string; // the question of what the page opens at, "" where it is not known yet; see opening.js
-    clvsWords?: Record<string, string>; // see viz/viewer/src/language.js
+    clvsWords?: Record<'texts' | 'sentences', Record<string, string>>; // see viz/viewer/src/language.js
   }
 
   interface Element {
@@ -26,6 +26,7 @@ declare global {
     'clvs-address': CustomEvent<void>;
     'clvs-bring': CustomEvent<File>;
     'clvs-chosen': CustomEvent<void>;
+    'clvs-model': CustomEvent<string>;
     'clvs-own': CustomEvent<File>;
     'clvs-record': CustomEvent<string | undefined>;
     'clvs-shown': CustomEvent<void>;

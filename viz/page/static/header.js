@@ -2,6 +2,8 @@
 
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
+import { aboutModel } from './about.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
 import { explorePlace } from './place.js';
@@ -42,7 +44,7 @@ function listTraces() {
       role: 'menuitem',
       'data-kind': `${key}.npz`,
       text: label,
-      'aria-label': `Full traces, .npz, ${label}`,
+      'aria-label': t('Full traces, .npz, {label}', { label }),
     }),
   );
   row.replaceChildren(row.firstElementChild, ...buttons);
@@ -61,6 +63,7 @@ const ofAddress = new URLSearchParams(location.search).has('__theme');
 const keptTheme = ofAddress ? null : kept('clvs-theme');
 if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
 folding(head.querySelector('.page-fold'));
+aboutModel(element.querySelector('.page-model'), props.value ?? {});
 touring([...new URLSearchParams(location.search).keys()].every((name) => name === 'lang'));
 
 // Two views, of which one is shown; the results are asked for when they are looked at for the first time.
@@ -128,7 +131,7 @@ async function copy() {
     await navigator.clipboard.writeText(url);
     say('Link copied.');
   } catch {
-    window.prompt('Copy this link:', url);
+    window.prompt(t('Copy this link:'), url);
   }
 }
 

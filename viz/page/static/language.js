@@ -45,7 +45,8 @@ if (LANGUAGES[language].url) {
   const request = new XMLHttpRequest();
   request.open('GET', LANGUAGES[language].url, false); // nothing may be said before the words are there
   request.send();
-  if (request.status === 200)
-    window.clvsWords = Object.assign({}, ...Object.values(JSON.parse(request.responseText).texts));
+  const { texts, sentences } = request.status === 200 ? JSON.parse(request.responseText) : {};
+  const joined = (parts) => Object.assign({}, ...Object.values(parts));
+  if (texts) window.clvsWords = { texts: joined(texts), sentences: joined(sentences) };
 }
 speak(document.documentElement);

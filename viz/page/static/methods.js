@@ -3,6 +3,7 @@
 // a single method, each with the settings that its spec names; the others are the preset's. Labels may come from anybody's file: textContent only.
 
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
+import { t } from '../../viewer/src/language.js';
 import { STYLES } from '../../viewer/src/styles.js';
 import { placeAmong } from '../../viewer/src/twins.js';
 import { el } from '../../viewer/src/dom.js';
@@ -83,15 +84,16 @@ function toggle(key) {
   }
   const method = known(key);
   if (method.reason) return tell(method.reason);
-  if (entries.length >= limit) return tell(`No more than ${limit} methods fit side by side; take one away first.`);
+  if (entries.length >= limit)
+    return tell(t('No more than {limit} methods fit side by side; take one away first.', { limit }));
   const entry = [{ name: method.name, set: {} }];
   entries = method.name === 'vanilla' ? [entry, ...entries] : [...entries, entry]; // the reference comes first
   if (method.fields.length) open = entry;
   draw();
   return send(
     method.noised
-      ? `Looking at the picture once more, with noise, for ${method.label}…`
-      : `Asking with ${method.label}…`,
+      ? t('Looking at the picture once more, with noise, for {label}…', { label: method.label })
+      : t('Asking with {label}…', { label: method.label }),
   );
 }
 
@@ -119,7 +121,10 @@ function drawChips() {
     button.setAttribute('aria-pressed', String(Boolean(entry)));
     button.setAttribute('aria-disabled', String(!entry && Boolean(method?.reason)));
     button.querySelector('.mp-name').textContent = entry ? labelOf(entry) : method.label;
-    const about = [method?.summary || 'Several methods at once.', method?.note].filter(Boolean).join(' ');
+    const about = [method?.summary || 'Several methods at once.', method?.note]
+      .filter(Boolean)
+      .map((text) => t(text))
+      .join(' ');
     one.querySelector('.mp-tip').textContent = (!entry && method?.reason) || about;
     dress(button, entry && styleOf(entry));
     return one;
@@ -178,11 +183,15 @@ function drawReset() {
   const parts = open?.filter((part) => differs(part) || fromPaper(part)) ?? [];
   paper.hidden = parts.length === 0;
   paper.setAttribute('aria-pressed', papers(parts));
-  const whose = parts.map((part) => known(part.name).label).join(' and ');
-  paper.title = `The settings of ${whose} in ${parts.length > 1 ? 'their papers' : 'its paper'}, instead of those that suit this model`;
-  paper.setAttribute('aria-label', `The paper’s settings of ${whose}`);
-  reset.title = open && `Back to what suits this model for ${labelOf(open)}`;
-  reset.setAttribute('aria-label', open ? `Reset ${labelOf(open)}` : 'Reset');
+  const labels = parts.map((part) => known(part.name).label);
+  const whose = labels.reduce((before, last) => (before ? t('{before} and {last}', { before, last }) : last), '');
+  paper.title =
+    parts.length > 1
+      ? t('The settings of {whose} in their papers, instead of those that suit this model', { whose })
+      : t('The settings of {whose} in its paper, instead of those that suit this model', { whose });
+  paper.setAttribute('aria-label', t('The paper’s settings of {whose}', { whose }));
+  reset.title = open && t('Back to what suits this model for {label}', { label: labelOf(open) });
+  reset.setAttribute('aria-label', open ? t('Reset {label}', { label: labelOf(open) }) : t('Reset'));
 }
 
 function drawPanel() {
@@ -198,12 +207,19 @@ function drawPanel() {
   }
   find('.mp-main').replaceChildren(...rows.main);
   rare.replaceChildren(...rows.rare);
-  find('.mp-panel').setAttribute('aria-label', open ? `Settings of ${labelOf(open)}` : 'Settings');
+  find('.mp-panel').setAttribute(
+    'aria-label',
+    open ? t('Settings of {label}', { label: labelOf(open) }) : t('Settings'),
+  );
   more.hidden = rows.rare.length === 0;
   rare.hidden = more.hidden || !expanded;
   more.setAttribute('aria-expanded', String(!rare.hidden));
-  more.textContent = rare.hidden ? 'More' : 'Less';
-  more.setAttribute('aria-label', `${more.textContent} settings of ${open ? labelOf(open) : 'a method'}`);
+  more.textContent = t(rare.hidden ? 'More' : 'Less');
+  const label = open ? labelOf(open) : '';
+  more.setAttribute(
+    'aria-label',
+    rare.hidden ? t('More settings of {label}', { label }) : t('Less settings of {label}', { label }),
+  );
   drawReset();
   if (at) find(`[aria-labelledby="${at}"]`)?.focus();
 }

@@ -52,6 +52,7 @@ function draw() {
   const model = rows.find((row) => row.name === name);
   const chosen = recorded.find((row) => row.name === shown) ?? model;
   const focused = list.querySelector(':focus');
+  document.dispatchEvent(new CustomEvent('clvs-model', { detail: name }));
   opener.disabled = rows.length + recorded.length < 2;
   opener.querySelector('.mm-label').textContent = chosen?.label ?? name;
   opener.querySelector('.mm-more').textContent = chosen?.about ?? '';

@@ -3,6 +3,7 @@
 
 import { arrows, rowsOf, stopAt } from '../../viewer/src/arrows.js';
 import { el, refill } from '../../viewer/src/dom.js';
+import { translated } from '../../viewer/src/language.js';
 import { viewer } from './viewer.js';
 
 const box = element.querySelector('.rd');
@@ -42,7 +43,11 @@ function drawDesk(recorded) {
   const { name, why, facts, items, ...more } = open();
   const now = items.find((item) => item.id === recorded.id);
   at = now?.picture ?? items[0].picture;
-  box.querySelector('.rd-why').replaceChildren(...why.split(/(--model \S+?)(?=[,.]? )/).map(words));
+  box.querySelector('.rd-why').replaceChildren(
+    ...translated(why)
+      .split(/(--model \S+?)(?=[,.]? )/)
+      .map(words),
+  );
   refill(strip, more.pictures.map(picture));
   strip.classList.toggle('rd-few', strip.children.length < 6);
   const same = items.filter((item) => item.picture === at);

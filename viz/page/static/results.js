@@ -3,6 +3,7 @@
 
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 import { figure, heads, row } from './table.js';
 
 const root = element.querySelector('.rs');
@@ -89,7 +90,7 @@ function drawFilters() {
   get('.rs-state').textContent = board.about.state;
   fill(
     control('parser'),
-    parsers.map((name, at) => [name, at ? name : `${name} (official)`]),
+    parsers.map((name, at) => [name, at ? name : t('{name} (official)', { name })]),
     board.parser,
   );
   fill(control('kind'), [['', 'All kinds'], ...kinds.map((kind) => [kind, kind])], choice.kind);
@@ -100,8 +101,8 @@ function drawFilters() {
   for (const name of ['gained', 'lost']) control('show').querySelector(`[value="${name}"]`).disabled = !board.vanilla;
   get('.rs-count').textContent =
     board.count === board.total
-      ? `${count(board.total)} questions`
-      : `${count(board.count)} of ${count(board.total)} questions`;
+      ? t('{count} questions', { count: count(board.total) })
+      : t('{count} of {total} questions', { count: count(board.count), total: count(board.total) });
   get('.rs-page').textContent = `${board.page + 1} / ${board.pages}`;
   control('back').disabled = board.page === 0;
   for (const next of root.querySelectorAll('[data-do="next"]')) next.disabled = board.page + 1 >= board.pages;

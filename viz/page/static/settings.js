@@ -89,7 +89,10 @@ function fillTrack(range, value = range.value) {
 function layerRange(part, field, id, set) {
   const pair = [...(valueOf(part, field) ?? [null, null])];
   const boxes = pair.map((value, at) => {
-    const names = { 'aria-label': `${field.label}, ${at ? 'last' : 'first'}`, 'aria-describedby': `${id}-about` };
+    const names = {
+      'aria-label': at ? t('{label}, last', { label: t(field.label) }) : t('{label}, first', { label: t(field.label) }),
+      'aria-describedby': `${id}-about`,
+    };
     return numberBox(field, value, names, (next) => {
       pair[at] = next ?? usual(part, field)?.[at] ?? null;
       if (next === null)

@@ -1,6 +1,7 @@
 // The table of a run's questions. Texts come from files: textContent only.
 
 import { el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 
 const SIGNS = { right: '✓', wrong: '✗', unread: '?', none: '–' };
 const MEANINGS = { right: 'right', wrong: 'wrong', unread: 'not read', none: 'no answer yet' };
@@ -9,7 +10,7 @@ const MEANINGS = { right: 'right', wrong: 'wrong', unread: 'not read', none: 'no
 function cell([answer, mark, odd], label) {
   const sign = (kind, about) => el('b', { class: `rs-${kind}`, text: SIGNS[kind], title: about });
   const second = odd && sign('unread', 'by this parser; a person would not read it so');
-  const words = el('span', { class: 'rs-said', text: answer, title: answer });
+  const words = el('span', { class: 'rs-said', text: answer, title: answer, translate: 'no' });
   return el('td', { class: 'rs-cell', 'data-label': label }, sign(mark, MEANINGS[mark]), second, ' ', words);
 }
 
@@ -26,15 +27,21 @@ export function row(question, at, board) {
     text: question.id,
     title: question.id,
     tabIndex: at ? -1 : 0,
-    'aria-label': `Question ${question.id}, open in the explorer`,
+    translate: 'no',
+    'aria-label': t('Question {id}, open in the explorer', { id: question.id }),
   });
   const cells = question.cells.map((answer, n) => cell(answer, board.methods[n][1]));
   return el(
     'tr',
     { 'data-id': question.id, class: question.id === board.marked ? 'rs-marked' : '' },
     el('td', {}, open),
-    el('td', { class: 'rs-picture', title: question.image }, picture, el('span', { text: tail(question.image) })),
-    el('td', { class: 'rs-question', text: question.text }),
+    el(
+      'td',
+      { class: 'rs-picture', title: question.image, translate: 'no' },
+      picture,
+      el('span', { text: tail(question.image) }),
+    ),
+    el('td', { class: 'rs-question', text: question.text, translate: 'no' }),
     el('td', { class: 'rs-label', 'data-label': 'Label', text: question.label }),
     el('td', { class: 'rs-kind', 'data-label': 'Kind', text: question.kind, title: question.kind }),
     ...cells,
@@ -51,7 +58,8 @@ export function heads(names) {
 export function figure({ name, title, url }) {
   const saves = ['png', 'svg'].map((ending) => {
     const text = ending.toUpperCase();
-    const data = { 'data-save': ending, 'data-name': name, 'aria-label': `${title}, ${text}` };
+    const label = t('{title}, {kind}', { title: t(title), kind: text });
+    const data = { 'data-save': ending, 'data-name': name, 'aria-label': label };
     return el('button', { type: 'button', text, ...data });
   });
   const link = el('a', { href: url, target: '_blank', rel: 'noopener' }, el('img', { src: url, alt: title }));

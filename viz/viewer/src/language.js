@@ -3,12 +3,13 @@
 // stays English. What is put together is asked for with `t`; all other text is translated where it stands, by `speak`,
 // also what comes from Python and from Gradio. User text is inside translate="no".
 
-const HOLE = /\{(\w+)\}/g;
+const TEXT_HOLE = /\{(\w+)\}/g;
 const ATTRIBUTES = [
   'alt',
   'aria-description',
   'aria-label',
   'aria-valuetext',
+  'data-label',
   'data-tip',
   'label',
   'placeholder',
@@ -16,24 +17,27 @@ const ATTRIBUTES = [
 ];
 const UNTOUCHED = '[translate="no"], code, pre, script, style, textarea, noscript';
 const MARKS = [' · ', '; ', ': ', ', ']; // between texts that are listed, the widest first
-const MANY = 4000; // texts to remember; the numbers of a scrub would fill any room
+const REMEMBERED = 4000; // texts to remember; the numbers of a scrub would fill any room
 
 /** @type {Map<string, string>} texts that were looked for, and translations, which are not looked for again */
-const found = new Map();
-/** @type {{shape: RegExp, names: string[], text: string}[]} the dictionary's texts with holes, the longest first */
-let shapes = null;
+const translations = new Map();
+/** @type {{shape: RegExp, names: string[], text: string}[]} the dictionary's sentences, the longest first */
+let sentenceShapes = null;
 
-/** The page's dictionary: English text with {holes} to its translation. Empty on an English page. */
-const dictionary = () => /** @type {any} */ (globalThis).clvsWords ?? {};
-const has = (text) => Object.hasOwn(dictionary(), text);
+/**
+ * The page's dictionary, English text with {holes} to its translation: `texts`, and `sentences` that come filled in. None
+ * on an English page.
+ */
+const dictionary = () => /** @type {any} */ (globalThis).clvsWords ?? { texts: {}, sentences: {} };
+const partWith = (text) => Object.values(dictionary()).find((part) => Object.hasOwn(part, text));
 
 function remember(text, said) {
-  if (found.size > MANY) found.clear();
-  found.set(text, said);
+  if (translations.size > REMEMBERED) translations.clear();
+  translations.set(text, said);
   return said;
 }
 
-const fill = (text, values) => text.replace(HOLE, (hole, name) => String(values[name] ?? hole));
+const filled = (text, values) => text.replace(TEXT_HOLE, (hole, name) => String(values[name] ?? hole));
 
 /**
  * A text with its holes filled: t('Layer {layer} of {layers}', { layer: 3, layers: 12 }).
@@ -41,51 +45,56 @@ const fill = (text, values) => text.replace(HOLE, (hole, name) => String(values[
  * @param {Record<string, string | number>} [values]
  */
 export function t(text, values = {}) {
-  const said = fill(has(text) ? dictionary()[text] : text, values);
-  return has(text) ? remember(said, said) : said;
+  const part = partWith(text);
+  const said = filled(part ? part[text] : text, values);
+  return part ? remember(said, said) : said;
 }
 
 /** A text as a pattern, whose holes match anything. */
 function shapeOf(text) {
   const parts = text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return {
-    shape: new RegExp(`^${parts.join('(.+?)')}$`, 's'),
-    names: [...text.matchAll(HOLE)].map(([, name]) => name),
-    text,
-  };
+  const names = [...text.matchAll(TEXT_HOLE)].map(([, name]) => name);
+  return { shape: new RegExp(`^${parts.join('(.+?)')}$`, 's'), names, text };
 }
-
-/** Texts with more than holes and marks between them: any text at all would fit those. */
-const telling = (text) => /\p{L}{3}/u.test(text.replace(HOLE, ''));
 
 /** A text that is there already, whoever wrote it, in the language of the page: found whole, or by its shape. */
 export function translated(text) {
-  if (has(text)) return dictionary()[text];
-  if (found.has(text)) return found.get(text);
+  const part = partWith(text);
+  if (part) return part[text];
+  if (translations.has(text)) return translations.get(text);
   if (!/\p{L}{2}/u.test(text)) return text;
-  shapes ??= Object.keys(dictionary())
-    .filter((key) => key.includes('{') && telling(key))
+  sentenceShapes ??= Object.keys(dictionary().sentences)
     .sort((a, b) => b.length - a.length)
     .map(shapeOf);
-  for (const { shape, names, text: key } of shapes) {
+  for (const { shape, names, text: key } of sentenceShapes) {
     const match = shape.exec(text);
-    if (match)
-      return remember(text, t(key, Object.fromEntries(names.map((name, i) => [name, translated(match[i + 1])]))));
+    if (!match) continue;
+    const values = names.map((name, i) => [name, translated(match[i + 1])]);
+    return remember(text, t(key, Object.fromEntries(values)));
   }
   return remember(text, translatedParts(text) ?? text);
 }
+
+/** Whether a text has several words: no name and no number. */
+const isProse = (text) => /\p{Ll}{2}\S*\s+(\S+\s+)*\p{Ll}{2}/u.test(text);
 
 /** A list of texts, each translated by itself: "loaded, 8 million weights", "CLVS (from layer 3)"; null if none is known. */
 function translatedParts(text) {
   const mark = MARKS.find((each) => text.includes(each));
   const parts = mark ? text.split(mark) : text.match(/^(.+?) \((.+)\)$/s)?.slice(1);
   const said = parts?.map(translated);
-  if (!said || said.every((part, i) => part === parts[i])) return null;
+  if (
+    !said ||
+    said.every((part, i) => part === parts[i]) ||
+    said.some((part, i) => part === parts[i] && isProse(part))
+  ) {
+    return null;
+  }
   return mark ? said.join(t(mark)) : t('{text} ({more})', { text: said[0], more: said[1] });
 }
 
 /** The same for text with room around it. */
-function spoken(text) {
+function saidHere(text) {
   const bare = text.trim().replace(/\s*\n\s*/g, ' ');
   const said = bare && translated(bare);
   return said === bare ? text : text.replace(text.trim(), () => said);
@@ -93,14 +102,14 @@ function spoken(text) {
 
 function speakText(node) {
   if (node.parentElement?.closest(UNTOUCHED)) return;
-  const said = spoken(node.data);
+  const said = saidHere(node.data);
   if (said !== node.data) node.data = said;
 }
 
 function speakAttribute(node, name) {
   const text = node.getAttribute(name);
   if (!text || node.closest(UNTOUCHED)) return;
-  const said = spoken(text);
+  const said = saidHere(text);
   if (said !== text) node.setAttribute(name, said);
 }
 
@@ -117,7 +126,7 @@ function speakAll(root) {
 
 /** Has everything below an element in the language of the page, now and whenever it changes: before it is painted. */
 export function speak(root) {
-  if (!Object.keys(dictionary()).length) return;
+  if (!Object.keys(dictionary().texts).length) return;
   speakAll(root);
   new MutationObserver((changes) => {
     for (const { type, target, attributeName, addedNodes } of changes) {

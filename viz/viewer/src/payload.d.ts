@@ -76,6 +76,11 @@ export interface Object {
   contours: number[][][];
 }
 
+export interface Rest {
+  words: string[];
+  asked: number[];
+}
+
 export interface Model {
   name: string;
   label: string;
@@ -118,6 +123,7 @@ export interface Payload {
   methods: Method[];
   objects: Object[];
   absent?: string[];
+  rest?: Rest | null;
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];
@@ -161,6 +167,7 @@ export interface PagePayload {
   methods: Method[];
   objects: Object[];
   absent?: string[];
+  rest?: Rest | null;
   arrays: Record<string, Place>;
   blob: string;
   notes: string[];

@@ -181,7 +181,7 @@ export class Viewer {
     if (moved('step', 'focus')) this.answers.mark();
     if (moved(...REDRAWS)) this.invalidate('strip');
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
-    if (moved('diff', 'focus', 'rings')) this.maps.build();
+    if (moved('diff', 'focus', 'rings', 'crop')) this.maps.build();
     if (moved('on', 'region', 'draw')) this.chips.build();
     for (const name of names) {
       for (const part of LIGHT[name] ? [LIGHT[name]] : ['maps', 'curves', 'words']) this.invalidate(part);

@@ -20,6 +20,20 @@ export function firstDifference(a, b) {
 }
 
 /** A share in percent: "38 %", below one "0.4 %", never with more digits than anybody reads. */
+const plainWords = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+
+/**
+ * Whether an answer says what is true, null where that is not certain: "Yes, there is." for "yes", "It is red." for
+ * "red"; a long answer that does not name what is true may still mean it.
+ */
+export function verdict(text, truth) {
+  const [said, true_] = [plainWords(text), plainWords(truth)];
+  if (!said.length || !true_.length) return null;
+  if (['yes', 'no'].includes(true_[0])) return ['yes', 'no'].includes(said[0]) ? said[0] === true_[0] : null;
+  if (` ${said.join(' ')} `.includes(` ${true_.join(' ')} `)) return true;
+  return said.length <= true_.length ? false : null;
+}
+
 export function percent(share, digits = 0) {
   if (share === null || !Number.isFinite(share)) return '–';
   const value = share * 100;

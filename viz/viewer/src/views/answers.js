@@ -4,7 +4,7 @@
 import { actedWords } from '../acts.js';
 import { el, refill } from '../dom.js';
 import { t } from '../language.js';
-import { firstDifference, percent } from '../words.js';
+import { firstDifference, percent, verdict } from '../words.js';
 import { card } from './card.js';
 
 export class Answers {
@@ -53,7 +53,14 @@ export class Answers {
     return el(
       'article',
       { class: 'cv-answer', ...about },
-      el('div', { class: 'cv-who' }, this.viewer.sample(index), title, ...this.whoWords(method, index)),
+      el(
+        'div',
+        { class: 'cv-who' },
+        this.viewer.sample(index),
+        title,
+        ...this.whoWords(method, index),
+        this.verdict(method),
+      ),
       el('div', { class: 'cv-tokens' }, ...(chips.length ? chips : [none]), caret),
       method.card && el('div', {}, card(method, model.layers, this.opened), this.acted[index]),
     );
@@ -69,6 +76,16 @@ export class Answers {
       many && index !== reference && this.comparer(index),
       words && el('small', { text: words, 'data-tip': words }),
     ];
+  }
+
+  /** Whether a finished answer is right, where what is true is known: a sign and a word. */
+  verdict({ text, finished }) {
+    const { expected } = this.store.model;
+    const right = finished && expected ? verdict(text, expected.answer) : null;
+    if (right === null) return null;
+    const words = right ? t('✓ right') : t('✗ wrong');
+    const truth = t('Expected: {answer}.', { answer: expected.answer });
+    return el('span', { class: 'cv-verdict', 'data-right': String(right), 'data-tip': truth, text: words });
   }
 
   comparer(index) {
