@@ -8,6 +8,7 @@ import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
 import { explorePlace } from './place.js';
 import { followQuestion } from './stale.js';
+import { copyPicture, savePicture } from './snapshot.js';
 import { touring } from './tour.js';
 import { viewer } from './viewer.js';
 
@@ -135,6 +136,29 @@ async function copy() {
   }
 }
 
+/** Over everything that asks, to what was answered; the address stays. */
+head.querySelector('.page-skip').addEventListener('click', (event) => {
+  const answers = document.querySelector(inResults() ? '#rs-answers' : '#viewer .cv');
+  event.preventDefault();
+  answers.scrollIntoView({ block: 'start' });
+  answers.focus({ preventScroll: true });
+});
+
+/** What is seen as a picture in the clipboard, or as a file where the browser keeps pages from it. */
+async function takeSnapshot() {
+  open(false);
+  opener.focus();
+  const app = viewer();
+  if (!app?.model?.layers) return say(t('There is nothing to copy yet; press Run first.'));
+  try {
+    await copyPicture(app);
+    return say(t('Copied: paste the picture where you need it.'));
+  } catch {
+    await savePicture(app);
+    return say(t('This browser lets no page copy pictures: it is in your downloads.'));
+  }
+}
+
 head.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
@@ -142,10 +166,11 @@ head.addEventListener('click', (event) => {
   else if (button.dataset.kind) {
     open(false);
     opener.focus();
-    say('Preparing the file…');
+    say(t('Preparing the file…'));
     trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
+  else if (button.dataset.do === 'snapshot') takeSnapshot();
   else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
 head.addEventListener('keydown', (event) => {
@@ -154,6 +179,9 @@ head.addEventListener('keydown', (event) => {
   opener.focus();
 });
 arrows(head.querySelector('.page-views'), () => tabs, { along: 'x', round: true, go: (tab) => go(tab.dataset.view) });
+const tools = [...head.querySelectorAll('.page-tools > button, .page-menu > button')];
+stopAt(tools);
+arrows(head.querySelector('.page-tools'), () => tools, { along: 'x', round: true });
 arrows(menu, () => [...menu.querySelectorAll('button')], { along: 'y', round: true });
 document.addEventListener('click', (event) => {
   if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false);

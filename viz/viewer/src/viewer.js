@@ -14,6 +14,7 @@ import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
 import { Closer } from './views/closer.js';
 import { Contrast } from './views/contrast.js';
+import { Large } from './views/large.js';
 import { Maps } from './views/maps.js';
 import { Notes } from './views/notes.js';
 import { Player } from './views/player.js';
@@ -29,8 +30,9 @@ const LIGHT = { hover: 'curves', patch: 'maps', sketch: 'maps' }; // follow the 
 /** For scripts on the page: `state`, `model`, `curves()`, `goto(layer)`, `set({...})`, `isOn(object)`, `spelled()`, `drawn`. */
 export class Viewer {
   /** root: a filled-in template.html, which `update(payload)` keeps up to date. */
-  constructor(root, payload, onEvent) {
+  constructor(root, payload, onEvent, decays = '') {
     this.root = root;
+    this.decays = decays; // the address of the curves of all bundled questions, where there is a server
     this.store = new Store(onEvent);
     this.numbers = this.store.numbers;
     this.dirty = {};
@@ -41,6 +43,7 @@ export class Viewer {
     this.notes = new Notes(this);
     this.chips = new Chips(this);
     this.maps = new Maps(this);
+    this.large = new Large(this);
     this.tools = new Tools(this);
     this.strip = new Strip(this);
     this.plots = new Plots(this);
@@ -134,10 +137,10 @@ export class Viewer {
   }
 
   take(payload) {
-    const url = this.model?.image.url;
+    const before = this.model;
     this.store.take(payload);
     const { model, root } = this;
-    if (url !== model.image.url) this.loadPicture(model.image.url);
+    if (before?.image.url !== model.image.url) this.loadPicture(model.image.url);
     this.$('empty').hidden = true;
     this.$('body').hidden = false;
     this.status(model.status, model.error);
@@ -146,6 +149,7 @@ export class Viewer {
     this.$('question').textContent = model.question;
     this.$('unsure-title').replaceChildren(this.term('Uncertainty', 'unsure'));
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
+    this.readings.notice(before);
     this.measure();
   }
 
@@ -179,6 +183,7 @@ export class Viewer {
     if (names.some((name) => name in CHOICES))
       this.root.dispatchEvent(new CustomEvent('clvs-chosen', { bubbles: true }));
     if (moved('step', 'focus')) this.answers.mark();
+    if (moved('layer', 'step', 'head', 'grid')) this.maps.reader.show();
     if (moved(...REDRAWS)) this.invalidate('strip');
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
     if (moved('diff', 'focus', 'rings', 'crop')) this.maps.build();
@@ -259,7 +264,7 @@ export class Viewer {
 
 /** Takes over a filled-in template.html; the page keeps it up to date with `update(payload)`. */
 export function mount(root, payload, options = {}) {
-  const app = new Viewer(root, payload, options.onEvent || (() => {}));
+  const app = new Viewer(root, payload, options.onEvent || (() => {}), options.decays);
   root.__clvs = app; // for tests and for the page's own scripts
   return { update: (next) => app.update(next), app };
 }
