@@ -5,15 +5,15 @@ import { t } from '../../viewer/src/language.js';
 import { viewer } from './viewer.js';
 
 const typed = () => document.querySelector('#question textarea')?.value ?? '';
-const picture = () => document.querySelector('#picture img')?.getAttribute('src') ?? '';
+const pictured = () => document.querySelector('#picture img')?.getAttribute('src') ?? '';
 const bare = (text) => text.trim().split(/\s+/).join(' ');
 let answered = { id: '', picture: '' };
 
 function why() {
   const { model } = viewer() ?? {};
   if (!model || model.recorded) return null;
-  answered.picture ||= picture();
-  const other = picture() !== answered.picture;
+  answered.picture ||= pictured();
+  const other = pictured() !== answered.picture;
   if (!other && (!bare(typed()) || bare(typed()) === bare(model.question))) return null;
   if (model.status === 'running') return ''; // the line below says how far it is
   return other
@@ -30,9 +30,9 @@ const lookSoon = () => requestAnimationFrame(() => requestAnimationFrame(look));
 function hear() {
   const { model } = viewer() ?? {};
   if (model && model.id !== answered.id) {
-    answered = { id: model.id, picture: picture() };
+    answered = { id: model.id, picture: pictured() };
     requestAnimationFrame(() => {
-      if (answered.id === model.id && model.question) answered.picture = picture();
+      if (answered.id === model.id && model.question) answered.picture = pictured();
       look();
     });
   }
