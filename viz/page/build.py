@@ -74,5 +74,9 @@ HEAD = (
     # what is focused on a phone is not hidden under the settings; Gradio takes no rule for html from a style sheet
     "<style>@media (max-width: 900px) { html { scroll-padding-bottom: 130px; } }"
     # a page that opens at a link shows nothing of the first example
-    ".clvs-opening :is(#picture img, #question textarea, #suggestions, #examples) { visibility: hidden; }</style>"
+    " .clvs-opening :is(#picture img, #question textarea, #suggestions, #examples) { visibility: hidden; }"
+    # Gradio's word of waiting for its scripts: as large as the window, so that it does not move with the page below it
+    " .app > .wrap.default.full { position: fixed !important; inset: 0 !important; height: auto !important; }"
+    # ready.js shows the page when it is whole; without scripts, which Gradio needs, there would be nothing to show
+    " body:not(.page-ready) :is(#page-header, #explore) { visibility: hidden; }</style>"
 )

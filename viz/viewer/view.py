@@ -263,6 +263,7 @@ class View:
     focus: str = choice("", Key(), "the method that is compared with the reference")
     on: tuple[str, ...] | None = choice(None, Names(), "objects that are followed; without it, those of the question")
     region: Mapping[str, Any] | None = choice(None, Region(), "a drawn region, which is followed alone")
+    present: bool = choice(False, Switch(), "for a projector: large type, without what asks")
     closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")
 
     @classmethod
