@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from clvs_core.labels import settings_in_words
 from clvs_core.methods import METHODS
 from clvs_core.methods.settings import schema
 from clvs_core.models.registry import CARDS
@@ -49,7 +50,12 @@ def test_each_text_has_one_translation_with_its_holes(code):
 # What is on the page as it is: names, units, keys, endings of files; what HTML or a script needs.
 NAMES = {"CSV", "HTML", "LaTeX", "Markdown", "PNG", "SVG", "ABOUT", "Escape", "Enter", "Files", "Home", "End"}
 GRADIO = {"number input for {label}", "range slider for {label}", "Number"}  # what its own controls say
+COMPOSED = {"first check at layer {layer}"}  # of pieces that stand apart in the code
 OF_FILES = {"objects"}  # names of COCO, which annotations bring along
+
+
+def test_what_is_composed_in_python_is_there():
+    assert settings_in_words("clvs:first_check=7") == ["first check at layer 8"]
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +104,6 @@ def test_nothing_in_a_dictionary_is_unused(code, literals):
     everything = "\n".join(literals)  # some of it HTML, with attributes
     unsaid = [text for text in texts if shape(text) not in literals and f'="{text}"' not in everything]
     assert [text for text in unsaid if text not in GRADIO and wordy(text)] == []
-    sentences = [text for part in found["sentences"].values() for text in part if text not in GRADIO]
+    sentences = [text for part in found["sentences"].values() for text in part if text not in GRADIO | COMPOSED]
     parts = {text: [part for part in HOLE.split(text) if wordy(part)] for text in sentences}
     assert [text for text, said in parts.items() if not all(part in everything for part in said)] == []
