@@ -19,14 +19,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clvs_core.key_objects import KeyObject, gains, object_curves, together
+from clvs_core.key_objects import KeyObject, ObjectCurve, gains, object_curves, together
 from viz import figures
 from viz.viewer import standalone
 from viz.viewer.payload import keys
 from viz.viewer.view import View
 
 FIGURES = ("heatmaps", "curves", "uncertainty")
-KINDS = (*(f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg")), "page.html", "numbers.csv")
+KINDS = (
+    *(f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
+    "scrub.gif",
+    "page.html",
+    "numbers.csv",
+)
 _LONGEST = {"picture": 40, "question": 60}  # bytes of a file's name
 
 
@@ -53,6 +58,8 @@ def made(answered: Answered, kind: str, view: View) -> bytes:
         out = io.BytesIO()
         figures.save(figure(answered, name, view), out, ending)
         return out.getvalue()
+    if name == "scrub":
+        return scrub(answered, view)
     return text(answered.payload(), ending, view, lambda: standalone.jpeg(answered.picture))
 
 
@@ -65,33 +72,40 @@ def text(payload: Mapping[str, Any], ending: str, view: View, picture: Callable[
 
 def figure(answered: Answered, name: str, view: View) -> Any:
     """The figure of that name, as the viewer shows it. Colours are of light paper, whatever the page has."""
-    traces = [run.trace for run in answered.runs]
-    step = min(view.step, max(len(trace.attention) for trace in traces) - 1)
+    traces, maps = [run.trace for run in answered.runs], _maps(answered, view)
     if name == "uncertainty":
-        return figures.uncertainty(traces, step=step, viewed=view.layer)
+        return figures.uncertainty(traces, step=maps.step, viewed=view.layer)
     if name == "curves":
-        return _curves(answered, traces, step, view)
-    return figures.heatmaps(answered.picture, traces, step=step, viewed=view.layer, **_maps(answered, view))
+        curves = _curves(answered, view)
+        values, shown = [curve.attention for curve in curves], {"head": view.head, "viewed": view.layer}
+        more = gains(curves, maps.step)
+        return figures.curves(traces, values, gains=more, step=maps.step, name=_followed(answered), **shown)
+    drawn = {**vars(maps), **vars(maps.look)}
+    del drawn["look"]
+    return figures.heatmaps(answered.picture, traces, viewed=view.layer, **drawn)
 
 
-def _maps(answered: Answered, view: View) -> dict[str, Any]:
-    """How maps are drawn, for `figures.heatmaps`."""
+def scrub(answered: Answered, view: View) -> bytes:
+    """All layers' maps, one after another, as an animated GIF."""
+    values = [curve.attention for curve in _curves(answered, view)]
+    traces, out = [run.trace for run in answered.runs], io.BytesIO()
+    figures.Scrub(answered.picture, traces, values, _maps(answered, view), _followed(answered)).save(out)
+    return out.getvalue()
+
+
+def _maps(answered: Answered, view: View) -> figures.Maps:
+    """How maps are drawn."""
     regions = [item.mask for item in answered.followed if item.source == "region"]
     objects = [item.mask for item in answered.followed if item.source != "region"]
-    return {
-        "outline": np.any(objects, axis=0) if objects and view.contours else None,
-        "region": np.any(regions, axis=0) if regions else None,
-        "cmap": view.cmap,
-        "mode": view.scale,
-        "power": view.power,
-        "head": view.head,
-        "hidden": view.sinks,
-        "smooth": view.smooth,
-        "grid": view.grid,
-        "compared": _compared(answered.runs, view) if view.diff else None,
-        "memory": view.memory,
-        "rings": view.rings,
-    }
+    return figures.Maps(
+        min(view.step, max(len(run.trace.attention) for run in answered.runs) - 1),
+        figures.Look(view.cmap, view.scale, view.power, view.head, view.sinks, view.smooth, view.grid),
+        outline=np.any(objects, axis=0) if objects and view.contours else None,
+        region=np.any(regions, axis=0) if regions else None,
+        compared=_compared(answered.runs, view) if view.diff else None,
+        memory=view.memory,
+        rings=view.rings,
+    )
 
 
 def _compared(runs: Sequence[Any], view: View) -> int | None:
@@ -103,19 +117,15 @@ def _compared(runs: Sequence[Any], view: View) -> int | None:
     return next(iter(chosen or others), None)
 
 
-def _curves(answered: Answered, traces: Sequence[Any], step: int, view: View) -> Any:
+def _curves(answered: Answered, view: View) -> list[ObjectCurve]:
+    """The attention on what is followed, or on the whole picture."""
     covers = [item.coverage for item in answered.followed if item.coverage is not None]
-    cover = together(covers) if covers else np.ones(traces[0].views.visual)
-    curves = object_curves(traces, cover, view.head)
-    return figures.curves(
-        traces,
-        [curve.attention for curve in curves],
-        gains=gains(curves, step),
-        step=step,
-        name=" and ".join(item.name for item in answered.followed) or "the picture",
-        head=view.head,
-        viewed=view.layer,
-    )
+    traces = [run.trace for run in answered.runs]
+    return object_curves(traces, together(covers) if covers else np.ones(traces[0].views.visual), view.head)
+
+
+def _followed(answered: Answered) -> str:
+    return " and ".join(item.name for item in answered.followed) or "the picture"
 
 
 # --- names --------------------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """How the shipped model looks at what the bundled questions name: `python -m assets.recipes.looks`, after `examples`.
 
-Marks in `questions.json`, as `less`, the questions where CLVS looks less at the object than the model as it is. A test
-measures them again, and that every scene begins with a question that shows the decay.
+Marks in `questions.json`, as `less`, the questions where CLVS looks less at the object than the model as it is, and
+writes the curves of all that name something in their picture into `decays.json`, which the page shows side by side. A
+test measures both again, and that every scene begins with a question that shows the decay.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,25 @@ def _curves(runs: Any, masks: Any, views: Any) -> tuple[np.ndarray, np.ndarray] 
     return vanilla, smoothed
 
 
+def decays(seen: Iterable[Look]) -> dict[str, Any]:
+    """What `decays.json` holds: of each question that names something in its picture, both curves by layer."""
+    known = [(look, look.curves) for look in seen if look.curves is not None]
+    questions = [
+        {
+            "scene": Path(look.file_name).stem,
+            "question": look.question,
+            "curves": [[round(float(share), 4) for share in curve] for curve in curves],
+        }
+        for look, curves in known
+    ]
+    return {"model": "scenes", "methods": ["vanilla", "clvs"], "questions": questions}
+
+
 def mark(folder: Path = FOLDER) -> list[str]:
-    """Writes `less` into `questions.json`; the questions that have it."""
-    less = {(look.file_name, look.question) for look in looks(clvs.load_model("scenes"), folder) if look.less}
+    """Writes `less` into `questions.json` and the curves into `decays.json`; the questions that have `less`."""
+    seen = list(looks(clvs.load_model("scenes"), folder))
+    less = {(look.file_name, look.question) for look in seen if look.less}
+    (folder / "decays.json").write_text(json.dumps(decays(seen), separators=(",", ":")) + "\n")
     listing = folder / "questions.json"
     entries = json.loads(listing.read_text())
     for entry in entries:

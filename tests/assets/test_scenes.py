@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from assets.recipes.categories import BY_NAME
 from assets.recipes.compositions import EXAMPLES, SHOWN
 from assets.recipes.examples import true_answer
-from assets.recipes.looks import looks
+from assets.recipes.looks import decays, looks
 from assets.recipes.render import Background, Scene, Thing
 from assets.recipes.tokenizer import build_tokenizer
 from clvs_core import load_model
@@ -81,6 +81,14 @@ def test_where_clvs_looks_less_is_labelled(seen):
     marked = {(e["file_name"], q["question"]) for e in ENTRIES for q in e["questions"] if q["less"]}
     assert marked == {(look.file_name, look.question) for look in seen if look.less}
     assert 0 < len(marked) < len(seen) / 4
+
+
+def test_the_curves_of_all_questions_are_the_shipped_models(seen):
+    written, measured = json.loads((FOLDER / "decays.json").read_text()), decays(seen)
+    curves = [np.array([entry.pop("curves") for entry in found["questions"]]) for found in (written, measured)]
+    assert written == measured
+    assert len(written["questions"]) > 80
+    np.testing.assert_allclose(*curves, rtol=0, atol=2e-3)  # float16 traces of another processor
 
 
 def test_every_scene_begins_with_a_question_that_shows_the_decay(seen):

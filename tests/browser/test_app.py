@@ -352,6 +352,24 @@ def test_downloads_are_of_what_is_shown(open_page, url, tmp_path):
     assert drawn(open_page(path.as_uri(), bypass_csp=True)).evaluate(spelled) == page.evaluate(spelled)
 
 
+def test_what_is_seen_is_copied_as_a_picture_or_saved_where_that_is_not_possible(open_page, url):
+    page = drawn(open_page(url, permissions=["clipboard-read", "clipboard-write"]))
+    menu(page, "Copy as picture")
+    page.locator(".page-said", has_text="Copied: paste the picture").wait_for()
+    size = page.evaluate("""async () => {
+        const [item] = await navigator.clipboard.read();
+        const picture = await createImageBitmap(await item.getType('image/png'));
+        return [picture.width, picture.height];
+    }""")
+    assert size[0] >= 1200
+    assert size[1] >= 800
+    page.evaluate("delete globalThis.ClipboardItem")
+    with page.expect_download() as got:
+        menu(page, "Copy as picture")
+    assert got.value.path().read_bytes().startswith(b"\x89PNG")
+    page.locator(".page-said", has_text="it is in your downloads").wait_for()
+
+
 def test_a_link_restores_the_page(open_page, url):
     page = drawn(open_page(url, permissions=["clipboard-read", "clipboard-write"]))
     slide(page, "α", "0.5")

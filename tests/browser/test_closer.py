@@ -1,5 +1,8 @@
 """Look closer: the panels below maps and curves, by mouse, keyboard and on a phone."""
 
+import json
+from urllib.parse import quote
+
 import numpy as np
 import pytest
 
@@ -194,3 +197,48 @@ def test_an_answer_that_has_ended_is_said_on_map_table_and_in_the_summary(show):
     assert page.locator(".cv-summary").inner_text().endswith("; the answer of CLVS ended before this token.")
     press(page, "Heads")
     assert page.locator(".cv-cells").count() == 1
+
+
+DECAYS = {
+    "model": "scenes",
+    "methods": ["vanilla", "clvs"],
+    "questions": [
+        {"scene": "desk", "question": "Is there a dog?", "curves": [[0.1, 0.6, 0.2, 0.1], [0.1, 0.5, 0.4, 0.2]]},
+        {"scene": "farm", "question": "Is there a cow?", "curves": [[0.1, 0.3, 0.3, 0.2], [0.1, 0.3, 0.3, 0.3]]},
+    ],
+}
+
+
+def typical(page, decays=DECAYS):
+    """The viewer as on a page that has the curves of all questions; what it then told the page."""
+    given = "data:application/json," + quote(json.dumps(decays))
+    page.evaluate(f"(url) => {{ {APP}.decays = url; {APP}.store.onEvent = (...told) => (window.told = told); }}", given)
+    page.evaluate(f"{APP}.set({{closer: 'questions'}})")
+
+
+def test_all_questions_are_shown_and_one_is_asked_when_it_is_pressed(show):
+    page = show()
+    assert not tab(page, "All example questions").is_visible(), "an exported page has no server to ask"
+    typical(page)
+    tiles = page.locator(".cv-many button")
+    tiles.nth(1).wait_for()
+    assert tiles.all_inner_texts() == ["Is there a dog?", "Is there a cow?"]
+    assert tiles.first.get_attribute("aria-label") == "Is there a dog? Peak 60.0\u00a0% at layer 2."
+    own = "This question: peak 36.7\u00a0% at layer 3, half of it gone by layer 7; in 1 of 2 "
+    own += "it is gone as early or earlier."
+    page.evaluate(f"{APP}.curves().forEach((curve) => curve.splice(0, 8, .1, .2, .367, .36, .3, .2, .1, .1))")
+    page.evaluate(f"{APP}.invalidate('words')")
+    page.evaluate(SETTLED)
+    assert page.locator(".cv-typical").inner_text() == own
+    tiles.nth(1).click()
+    assert page.evaluate("window.told") == ["example", {"scene": "farm", "question": "Is there a cow?"}]
+
+
+def test_the_curves_of_another_model_are_not_offered_and_lost_ones_are_said(show):
+    page = show()
+    typical(page, DECAYS | {"model": "another"})
+    page.wait_for_function("document.querySelector('[data-panel=questions]').hidden")
+    page = show()
+    page.evaluate(f"{APP}.decays = 'data:text/plain,none'")
+    page.evaluate(f"{APP}.set({{closer: 'questions'}})")
+    page.get_by_text("The curves could not be loaded").wait_for()

@@ -78,6 +78,8 @@ def calls():
     trace = Traced(maps[:1, :, None])  # some layers' weights add up to more than 1, as rounded ones may
     yield "curve", [maps[0], share], key_object_attention(trace, share)[0]
     yield "curve", [maps[0], None], key_object_attention(trace, np.ones(144))[0]
+    low, high = np.percentile(maps[0], (25, 75), axis=0)
+    yield "middleHalf", [maps[0]], {"low": low, "high": high}
     vanilla, other = np.array([0.1, 0.4, 0.3, 0.19, 0.05]), np.array([0.1, 0.5, 0.45, 0.4, 0.3])
     peak, value, lost, half = summarise(vanilla)
     yield "summarise", [vanilla], {"peak": peak, "value": value, "left": 1 - lost, "half": half}

@@ -181,3 +181,17 @@ def test_the_page_names_only_pictures_that_it_may_open(desks):
     link.symlink_to("/etc/hostname")
     assert picture.preprocess({"path": str(link)}) is None
     assert picture.postprocess(str(own))["turn"] != picture.postprocess(str(own))["turn"], "else it would not be heard"
+
+
+def test_a_bundled_question_among_all_of_them_is_asked(desks):
+    session = Session()
+    path, question, suggestions, name, payload, ticket = desks.arriving.example(
+        session, event(scene="table", question="What color is the apple?")
+    )
+    assert (question, name) == ("What color is the apple?", "table")
+    assert path == str(desks.library.named("table").path)
+    assert suggestions == desks.library.named("table").suggestions
+    assert payload["status"] == "running"
+    assert ticket == session.running
+    for broken in ({"scene": "table"}, {"scene": "none", "question": question}, {"scene": 1, "question": ["x"]}):
+        assert all("__type__" in part for part in desks.arriving.example(session, event(**broken))), "nothing changes"

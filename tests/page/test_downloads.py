@@ -47,7 +47,14 @@ def test_every_download_is_what_it_says(desks, kind):
     content = (
         Exports(desks).make(session, kind, View(step=9, scale="layer", layer=2, region={"box": [0, 0, 50, 50]})).content
     )
-    starts = {"png": b"\x89PNG", "svg": b"<?xml", "npz": b"PK", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
+    starts = {
+        "png": b"\x89PNG",
+        "gif": b"GIF89a",
+        "svg": b"<?xml",
+        "npz": b"PK",
+        "html": b"<!doctype html>",
+        "csv": b"step_from_0,token",
+    }
     assert content.startswith(starts[kind.rpartition(".")[2]])
     if kind == "numbers.csv":
         header, *lines = content.decode().splitlines()

@@ -163,6 +163,13 @@ def test_a_picture_that_is_seen_whole_has_no_notice(page):
 def test_every_download_of_a_tiled_family(page):
     desks, session = page
     ask(desks, session)
-    starts = {"png": b"\x89PNG", "svg": b"<?xml", "npz": b"PK", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
+    starts = {
+        "png": b"\x89PNG",
+        "gif": b"GIF89a",
+        "svg": b"<?xml",
+        "npz": b"PK",
+        "html": b"<!doctype html>",
+        "csv": b"step_from_0,token",
+    }
     for kind in KINDS:
         assert Exports(desks).make(session, kind, View()).content.startswith(starts[kind.rpartition(".")[2]])

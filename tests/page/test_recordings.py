@@ -226,7 +226,13 @@ def test_parts_that_this_version_does_not_know_pass_through(live, copy):
 def test_every_download_but_traces(replaying, live):
     exports, session = Exports(live, replaying), Session()
     opened(replaying, session=session)
-    starts = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!doctype html>", "csv": b"step_from_0,token"}
+    starts = {
+        "png": b"\x89PNG",
+        "gif": b"GIF89a",
+        "svg": b"<?xml",
+        "html": b"<!doctype html>",
+        "csv": b"step_from_0,token",
+    }
     for kind in KINDS:
         content = exports.make(session, kind, View(step=1, layer=2)).content
         assert content.startswith(starts[kind.rpartition(".")[2]])

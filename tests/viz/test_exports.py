@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
 from dataclasses import fields
@@ -137,6 +138,34 @@ def test_the_page_opens_at_the_same_view():
     page = exports.made(answered(view), "page.html", view).decode()
     carried = json.loads(re.search(r"mount\(document.querySelector\('.cv'\), (\{.*\})\);", page).group(1))
     assert View.of(carried["view"]) == view
+
+
+def test_the_scrub_has_a_frame_for_each_layer_with_its_maps_and_the_cursor():
+    view = View(cmap="viridis", diff=False, contours=False)
+    given = answered(view, names=("vanilla", "clvs"))
+    moving = Image.open(io.BytesIO(exports.made(given, "scrub.gif", view)))
+    assert moving.n_frames == fakes.LAYERS
+    assert max(moving.size) < 1300
+    frames = []
+    for layer in range(fakes.LAYERS):
+        moving.seek(layer)
+        frames.append(np.asarray(moving.convert("RGB")).astype(int))
+        assert moving.info["duration"] >= 100
+    changes = [np.abs(after - before).sum(axis=2) > 60 for before, after in itertools.pairwise(frames)]
+    assert all(change.any() for change in changes)
+    still = np.array(frames).std(axis=0).max(axis=2) == 0
+    assert still.mean() > 0.8, "only the maps, the number and the cursor move"
+
+
+def test_a_scrub_of_many_layers_is_bounded():
+    run = fakes.run(clvs.Vanilla())
+    trace = run.trace
+    trace.attention = np.repeat(trace.attention, 20, axis=1)
+    trace.uncertainty = np.repeat(trace.uncertainty, 20, axis=1)
+    deep = exports.Answered(PICTURE, [run], [], dict)
+    content = exports.made(deep, "scrub.gif", USUAL)
+    assert Image.open(io.BytesIO(content)).n_frames <= 48
+    assert len(content) < 2 << 20
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_each_text_has_one_translation_with_its_holes(code):
 
 
 # What is on the page as it is: names, units, keys, endings of files; what HTML or a script needs.
-NAMES = {"CSV", "HTML", "LaTeX", "Markdown", "PNG", "SVG", "ABOUT", "Escape", "Enter", "Files", "Home", "End"}
+NAMES = {"CSV", "GIF", "HTML", "LaTeX", "Markdown", "PNG", "SVG", "ABOUT", "Escape", "Enter", "Files", "Home", "End"}
 GRADIO = {"number input for {label}", "range slider for {label}", "Number"}  # what its own controls say
 COMPOSED = {"first check at layer {layer}"}  # of pieces that stand apart in the code
 OF_FILES = {"objects"}  # names of COCO, which annotations bring along

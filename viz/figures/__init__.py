@@ -10,8 +10,22 @@ from .curves import curves
 from .fonts import FontWarning
 from .heatmaps import heatmaps
 from .knockout import knockout
+from .rows import Look, Maps
+from .scrub import Scrub
 from .style import FORMATS, save
 from .traces import labels
 from .uncertainty import uncertainty
 
-__all__ = ["FORMATS", "FontWarning", "curves", "heatmaps", "knockout", "labels", "save", "uncertainty"]
+__all__ = [
+    "FORMATS",
+    "FontWarning",
+    "Look",
+    "Maps",
+    "Scrub",
+    "curves",
+    "heatmaps",
+    "knockout",
+    "labels",
+    "save",
+    "uncertainty",
+]

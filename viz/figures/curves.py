@@ -49,36 +49,43 @@ def curves(
         ValueError: the token was not recorded, or values do not fit the traces.
     """
     chosen = at_step(traces, step)
-    for trace, curve in zip(traces, values, strict=True):
-        if np.shape(curve) != trace.attention.shape[:2]:
-            raise ValueError(f"A curve must have shape {trace.attention.shape[:2]}, not {np.shape(curve)}.")
-    lines = {id(t): np.asarray(curve[step]) for t, curve in zip(traces, values, strict=True) if len(curve) > step}
     bars = {id(t): gain for t, gain in zip(traces, gains or [], strict=False) if gain is not None}
-    bars = {key: gain for key, gain in bars.items() if key in lines}
+    bars = {key: gain for key, gain in bars.items() if key in {id(one.trace) for one in chosen}}
     figure = Figure(figsize=(5.6, 4.4 if bars else 3.5), layout="constrained")
     panels = figure.subplots(2 if bars else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 1.15][: 1 + bool(bars)])
     ax = panels[0, 0]
-    own = [lines[id(one.trace)] for one in chosen]
-    plot_lines(ax, chosen, own)
-    for one, line in zip(chosen, own, strict=True):
-        mark_stop(ax, one, step, line)
-    _shade_gain(ax, chosen, own)
+    draw_attention(ax, chosen, traces, values, step)
     whose = "" if head is None else f"of head {head + 1} "
     value_axis(ax, f"attention {whose}on {plain(name, 30)}")
     for panel in panels[:, 0]:
         mark_layer(panel, viewed)
-    ax.set_ylim(bottom=0)
-    ax.margins(y=0.14)
-    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    step_size = float(np.diff(ax.get_yticks()).min())
-    decimals = max(0, -math.floor(math.log10(100 * step_size) + 1e-9)) if step_size > 0 else 0
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
     if bars:
         _draw_gains(panels[1, 0], [(bars[id(one.trace)], one) for one in chosen if id(one.trace) in bars])
     layer_axis(panels[-1, 0], chosen[0].trace.attention.shape[1])
     add_legend(ax, chosen, step)
     add_title(figure, chosen)
     return figure
+
+
+def draw_attention(
+    ax: Axes, chosen: Sequence[Shown], traces: Sequence[Any], values: Sequence[np.ndarray], step: int
+) -> None:
+    """The chosen traces' lines with their stops, on an axis in percent. ValueError for values that do not fit."""
+    for trace, curve in zip(traces, values, strict=True):
+        if np.shape(curve) != trace.attention.shape[:2]:
+            raise ValueError(f"A curve must have shape {trace.attention.shape[:2]}, not {np.shape(curve)}.")
+    lines = {id(trace): curve for trace, curve in zip(traces, values, strict=True)}
+    own = [np.asarray(lines[id(one.trace)][step]) for one in chosen]
+    plot_lines(ax, chosen, own)
+    for one, line in zip(chosen, own, strict=True):
+        mark_stop(ax, one, step, line)
+    _shade_gain(ax, chosen, own)
+    ax.set_ylim(bottom=0)
+    ax.margins(y=0.14)
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    step_size = float(np.diff(ax.get_yticks()).min())
+    decimals = max(0, -math.floor(math.log10(100 * step_size) + 1e-9)) if step_size > 0 else 0
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
 
 
 def _shade_gain(ax: Axes, chosen: Sequence[Shown], lines: Sequence[np.ndarray]) -> None:

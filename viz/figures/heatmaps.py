@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import FuncNorm, ListedColormap, Normalize, PowerNorm
@@ -16,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from .. import scales
-from .rows import Look, Row, draw, draw_rings, rows
+from .rows import Look, Maps, Row, draw, draw_rings, limits
 from .style import FAINT, INK, wrapped
 from .traces import LINE, Shown, about_lines, add_title, at_step
 
@@ -65,15 +66,11 @@ def heatmaps(
     chosen = at_step(traces, step)
     views = chosen[0].trace.views
     _check_sizes(picture, views, outline, region)
-    look = Look(cmap, mode, power, head, hidden, smooth, grid)
-    other = next((at for at, one in enumerate(chosen) if compared is not None and one.trace is traces[compared]), None)
-    drawn = rows(chosen, step, look, compared=other, memory=memory, rings=rings)
+    maps = Maps(step, Look(cmap, mode, power, head, hidden, smooth, grid), outline, region, compared, memory, rings)
+    drawn, heads = maps.rows(traces), chosen[0].trace.attention.shape[2]
     shown = _layers(layers, len(drawn[0].maps), viewed)
-    limits: dict[str, list[tuple[float, float]]] = {}
-    for row in drawn:
-        limits[row.kind] = sorted({*limits.get(row.kind, []), *(row.limits[layer] for layer in shown)})
-    heads = chosen[0].trace.attention.shape[2]
-    units = {kind: _unit(kind, look, heads, step, one=len(own) == 1) for kind, own in limits.items()}
+    scale = limits(drawn, shown)
+    units = {kind: maps.unit(kind, heads, one=len(own) == 1) for kind, own in scale.items()}
     cell = 1.25 * np.array([1.0, views.height / views.width]) / max(1.0, views.height / views.width)
     words = max(unit.count("\n") for unit in units.values()) - 1
     figure, axes = _grid_of_cells(len(drawn), len(shown), cell, chosen, right=1.0 + _UNIT_LINE * words)
@@ -82,16 +79,16 @@ def heatmaps(
     for row, line in zip(drawn, axes, strict=True):
         for layer, ax in zip(shown, line, strict=True):
             under(ax, small, views)
-            draw(ax, row, layer, views, look)
-            _draw_outline(ax, outline)
-            _draw_outline(ax, region, "dashed")
-            draw_rings(ax, row, layer, views, look)
+            draw(ax, row, layer, views, maps.look)
+            draw_outline(ax, outline)
+            draw_outline(ax, region, "dashed")
+            draw_rings(ax, row, layer, views, maps.look)
         _mark_stop_on(line, shown, row.stop)
     _label_grid(axes, drawn, shown, viewed)
     for kind, unit in units.items():
         own = [(row, line) for row, line in zip(drawn, axes, strict=True) if row.kind == kind]
         share = 1.0 if len(units) == 1 else 0.9  # of the rows' height, so that the words of two bars do not meet
-        _colour_bar(figure, [line for _, line in own], limits[kind], own[0][0], look, unit, share)
+        colour_bar(figure, [line for _, line in own], scale[kind], own[0][0], maps.look, unit, share)
     add_title(figure, chosen)
     return figure
 
@@ -116,14 +113,6 @@ def _layers(layers: Sequence[int] | None, depth: int, viewed: int | None) -> lis
             f"Layers must be between 1 and {depth}; got {', '.join(str(n + 1) for n in layers) or 'none'}."
         )
     return list(layers)
-
-
-def _unit(kind: str, look: Look, heads: int, step: int, *, one: bool) -> str:
-    """What stands beside the colour bar of rows of this kind, in lines. one: whether they have one scale."""
-    what = {"attention": "attention weight", "difference": "difference of weights"}.get(kind, "what is carried")
-    said = look.words(heads) if kind in ("attention", "difference") else []  # memories are of the strongest head
-    lines = [", ".join([*said[:1], f"token {step + 1}"]), *said[1:]]
-    return ",\n".join([what, *lines]) + ("" if one else f"\n(own scale for each {look.mode})")
 
 
 def _grid_of_cells(
@@ -173,24 +162,32 @@ def _hatch_unseen(ax: Axes, views: Any) -> None:
             ax.add_patch(box)
 
 
-def _draw_outline(ax: Axes, mask: np.ndarray | None, style: str = "solid") -> None:
+def draw_outline(ax: Axes, mask: np.ndarray | None, style: str = "solid") -> list[Artist]:
+    """The contour of a (height, width) bool mask."""
     if mask is None or not mask.any() or mask.all():
-        return
+        return []
     stride = max(1, max(mask.shape) // _SIDE)
     thin = np.pad(np.asarray(mask, dtype=np.float64)[::stride, ::stride], 1)
     rows = (np.arange(thin.shape[0]) - 0.5) * stride
     columns = (np.arange(thin.shape[1]) - 0.5) * stride
-    for colour, width, line in (("black", 1.7, "solid"), (_OUTLINE, 0.8, style)):  # a dark rim shows on bright maps
+    looks = (("black", 1.7, "solid"), (_OUTLINE, 0.8, style))  # a dark rim keeps it visible on bright maps
+    return [
         ax.contour(columns, rows, thin, levels=[0.5], colors=[colour], linewidths=width, linestyles=line, zorder=3)
+        for colour, width, line in looks
+    ]
 
 
 def _mark_stop_on(axes: Sequence[Axes], shown: Sequence[int], stop: int) -> None:
-    """On the first map from the stop on; it names the layer if that one is not shown."""
+    """On the first map from the stop on."""
     after = [(layer, ax) for layer, ax in zip(shown, axes, strict=True) if layer >= stop >= 0]
-    if not after:
-        return
-    layer, ax = min(after, key=lambda pair: pair[0])
-    ax.text(
+    if after:
+        layer, ax = min(after, key=lambda pair: pair[0])
+        mark_stopped(ax, layer, stop)
+
+
+def mark_stopped(ax: Axes, layer: int, stop: int) -> Artist:
+    """That smoothing stops at this map's layer, or at which one it has stopped."""
+    return ax.text(
         0.965,
         0.95,
         "▼ stop" if layer == stop else f"▼ stopped at {stop + 1}",
@@ -216,10 +213,10 @@ def _label_grid(axes: list[list[Axes]], drawn: Sequence[Row], layers: Sequence[i
         line[0].text(-0.08, 0.48, under, va="top", fontsize=7, color=FAINT, linespacing=1.35, **middle)
 
 
-def _colour_bar(
+def colour_bar(
     figure: Figure,
     axes: list[list[Axes]],
-    limits: list[tuple[float, float]],
+    limits: Sequence[tuple[float, float]],
     row: Row,
     look: Look,
     unit: str,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from .. import scales
 from .style import FAINT
-from .traces import STYLES, Shown, answer_in_words, weights
+from .traces import STYLES, Shown, answer_in_words, at_step, weights
 
 RING = "#9dff57"  # of sink tokens: in none of the colour maps
 
@@ -79,28 +80,58 @@ class Row:
         return scales.colour(scales.normalise(self.maps[layer], low, high, look.power), look.cmap)
 
 
-def rows(
-    chosen: Sequence[Shown], step: int, look: Look, *, compared: int | None, memory: bool, rings: bool
-) -> list[Row]:
-    """What is drawn of the traces: one row a method, then the difference and what is carried, where asked for.
+@dataclass(frozen=True)
+class Maps:
+    """What is drawn of traces at a token.
 
-    compared: which of `chosen` the reference is compared with; None for no difference.
+    outline, region: (height, width) bool masks, drawn as a solid and a dashed contour. compared: which trace the
+    reference is compared with, in a row of its own; None for none. memory: with rows of what methods carry. rings: with
+    rings around the sink tokens that methods find.
     """
-    maps = np.stack([weights(one.trace, step, look.head) for one in chosen])
-    reference = next((at for at, one in enumerate(chosen) if one.colour == STYLES[0].colour), 0)
-    if look.hidden:
-        maps[:, :, scales.sinks(maps[reference], look.hidden)] = np.nan
-    found = [_method(one, maps, at, step, look, rings) for at, one in enumerate(chosen)]
-    if compared is not None and compared != reference:
-        found.append(_difference(chosen, maps, reference, compared, look))
-    return found + [row for one in chosen if memory and (row := _memory(one, step))]
+
+    step: int = 0
+    look: Look = Look()
+    outline: np.ndarray | None = None
+    region: np.ndarray | None = None
+    compared: int | None = None
+    memory: bool = False
+    rings: bool = False
+
+    def rows(self, traces: Sequence[Any]) -> list[Row]:
+        """One row a method, then the difference and what is carried, where asked for."""
+        chosen = at_step(traces, self.step)
+        maps = np.stack([weights(one.trace, self.step, self.look.head) for one in chosen])
+        reference = next((at for at, one in enumerate(chosen) if one.colour == STYLES[0].colour), 0)
+        if self.look.hidden:
+            maps[:, :, scales.sinks(maps[reference], self.look.hidden)] = np.nan
+        found = [_method(one, maps, at, self) for at, one in enumerate(chosen)]
+        meant = None if self.compared is None else traces[self.compared]
+        other = next((at for at, one in enumerate(chosen) if one.trace is meant), reference)
+        if other != reference:
+            found.append(_difference(chosen, maps, reference, other, self.look))
+        return found + [row for one in chosen if self.memory and (row := _memory(one, self.step))]
+
+    def unit(self, kind: str, heads: int, *, one: bool) -> str:
+        """What stands beside the colour bar of rows of this kind, in lines. one: whether they have one scale."""
+        what = {"attention": "attention weight", "difference": "difference of weights"}.get(kind, "what is carried")
+        said = self.look.words(heads) if kind in ("attention", "difference") else []  # memories: the strongest head's
+        lines = [", ".join([*said[:1], f"token {self.step + 1}"]), *said[1:]]
+        return ",\n".join([what, *lines]) + ("" if one else f"\n(own scale for each {self.look.mode})")
 
 
-def _method(one: Shown, maps: np.ndarray, at: int, step: int, look: Look, rings: bool) -> Row:
+def limits(rows: Sequence[Row], layers: Sequence[int]) -> dict[str, list[tuple[float, float]]]:
+    """The scales of each kind of rows at these layers, each once."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        found[row.kind] = sorted({*found.get(row.kind, []), *(row.limits[layer] for layer in layers)})
+    return found
+
+
+def _method(one: Shown, maps: np.ndarray, at: int, drawn: Maps) -> Row:
     name, _, settings = one.label.partition(" (")
-    under = [*settings.removesuffix(")").split(", "), answer_in_words(one.trace, step)]
-    limits = [scales.limits(maps, look.mode, at, layer) for layer in range(maps.shape[1])]
-    sinks = one.trace.sinks[0] if rings and one.trace.sinks is not None else None
+    under = [*settings.removesuffix(")").split(", "), answer_in_words(one.trace, drawn.step)]
+    limits = [scales.limits(maps, drawn.look.mode, at, layer) for layer in range(maps.shape[1])]
+    sinks = one.trace.sinks[0] if drawn.rings and one.trace.sinks is not None else None
     return Row(
         "attention",
         name,
@@ -108,7 +139,7 @@ def _method(one: Shown, maps: np.ndarray, at: int, step: int, look: Look, rings:
         one.colour,
         maps[at],
         limits,
-        stop=int(one.trace.stop_layer[step]),
+        stop=int(one.trace.stop_layer[drawn.step]),
         rings=sinks,
     )
 
@@ -155,13 +186,15 @@ def _tokens(grid: Any) -> np.ndarray:
     return grid.start + np.add.outer(np.arange(grid.rows) * grid.stride, np.arange(grid.cols))
 
 
-def draw_rings(ax: Axes, row: Row, layer: int, views: Any, look: Look) -> None:
+def draw_rings(ax: Axes, row: Row, layer: int, views: Any, look: Look) -> list[Artist]:
     """Around the sink tokens that a method found in this layer."""
-    if row.rings is None:
-        return
-    for grid in look.grids(views):
+    drawn: list[Artist] = []
+    for grid in look.grids(views) if row.rings is not None else ():
+        assert row.rings is not None
         for line, column in np.argwhere(row.rings[layer][_tokens(grid)]):
             x0, y0, x1, y1 = grid.box(line, column)
             place: Mapping[str, Any] = {"marker": "o", "fillstyle": "none", "linestyle": "none", "zorder": 3}
             for colour, width in (("black", 1.6), (RING, 0.8)):
-                ax.plot((x0 + x1) / 2, (y0 + y1) / 2, color=colour, markersize=3.2, markeredgewidth=width, **place)
+                middle = (x0 + x1) / 2, (y0 + y1) / 2
+                drawn += ax.plot(*middle, color=colour, markersize=3.2, markeredgewidth=width, **place)
+    return drawn

@@ -53,6 +53,13 @@ def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = No
         format = Path(target).suffix.removeprefix(".") if isinstance(target, (str, Path)) else "png"
     if format.lower() not in FORMATS:
         raise ValueError(f"Figures are saved as {', '.join(FORMATS)}, not {format!r}; change the file's ending.")
+    choose_fonts(figure)
+    with whole(target) if isinstance(target, (str, Path)) else nullcontext(target) as file:
+        figure.savefig(file, format=format.lower(), dpi=DPI, facecolor="white")
+
+
+def choose_fonts(figure: Figure) -> None:
+    """Before a figure is drawn: each text in fonts that have its letters."""
     drawn = {text: text.get_text() for text in figure.findobj(Text)}
     families, missing = fonts.families(drawn.values())
     for text, letters in drawn.items():
@@ -60,8 +67,6 @@ def save(figure: Figure, target: str | Path | IO[bytes], format: str | None = No
         if missing:
             text.set_text(fonts.without(letters, missing))
     fonts.say_missing(missing)
-    with whole(target) if isinstance(target, (str, Path)) else nullcontext(target) as file:
-        figure.savefig(file, format=format.lower(), dpi=DPI, facecolor="white")
 
 
 def plain(text: Any, limit: int) -> str:

@@ -34,6 +34,13 @@ class Arriving:
             return events.unchanged(5)
         return str(scene.path), scene.questions[0], scene.suggestions, *self.answering.begin(session)
 
+    def example(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """A bundled question was picked among all of them: its picture, itself, its like; then as `Answering.begin`."""
+        scene, question = self.library.named(events.text(event, "scene")), events.text(event, "question")
+        if scene is None or question not in scene.questions:
+            return events.unchanged(6)
+        return str(scene.path), question, scene.suggestions, scene.name, *self.answering.begin(session)
+
     def suggest(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
         """A suggested question was picked; then as `Answering.begin`."""
         question = events.text(event, "question")

@@ -88,7 +88,7 @@ def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
         with gr.Column(elem_id="ask", scale=0, min_width=300):
             parts = _ask(desks, replaying)
         with gr.Column(elem_id="see", scale=1, min_width=300):
-            viewer = Viewer(dict(desks.first.payload), elem_id="viewer")
+            viewer = Viewer(dict(desks.first.payload), decays=desks.library.decays, elem_id="viewer")
     page = Page(
         session=gr.State(Session()),
         ticket=gr.Number(-1, visible="hidden", precision=0),  # on the page, unseen: its change is an event
@@ -183,6 +183,8 @@ def _connect_questions(page: Page, desks: Desks, replaying: Replaying) -> None:
     arriving, answering = desks.arriving, desks.answering
     page.strip.pick(keeping(arriving.choose), [session], [page.picture, page.question, page.chips, *begun], **QUICK)
     page.chips.pick(keeping(arriving.suggest), [session], [page.question, *begun], **QUICK)
+    picked = [page.picture, page.question, page.chips, page.strip, *begun]
+    page.viewer.example(keeping(arriving.example), [session], picked, **QUICK)
     page.vocabulary.check(desks.knowing.check, None, page.vocabulary, trigger_mode="always_last", **QUICK)
     page.run.click(keeping(answering.begin), [session], begun, **QUICK)
     page.question.submit(keeping(answering.begin), [session], begun, **QUICK)

@@ -124,6 +124,12 @@ class Library:
     def _by_path(self) -> dict[Path, Scene]:
         return {scene.path: scene for scene in self.examples}
 
+    @property
+    def decays(self) -> str:
+        """Where the page finds the attention curves of the bundled questions (`assets.recipes.looks`); "" for none."""
+        path = self.folder / "decays.json"
+        return file_url(path) if path.is_file() else ""
+
     def named(self, name: str | None) -> Scene | None:
         return next((scene for scene in self.examples if scene.name == name), None)
 

@@ -8,6 +8,7 @@
     viewer.region(on_region)     # {"box": [x0, y0, x1, y1]} or {"polygon": [[x, y], ...]} in picture pixels; {} clears
     viewer.objects(on_objects)   # {"on": ["dog", ...]} after a chip was switched
     viewer.ask(on_ask)           # {"name"} of a model that the payload offers and that is to be downloaded; else `pick`
+    viewer.example(on_example)   # {"scene", "question"}, picked among all bundled questions; with `decays` only
     viewer.halt(on_halt)         # Stop, beside the progress of a payload with "halts"
     viewer.layer(on_layer)       # {"layer": 7}, 0-based, after the cursor has rested; viewer.step: {"step": 2}
 
@@ -43,7 +44,8 @@ SOURCE = Path(__file__).parent / "src"
 MOUNT = """
 const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
 const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), payload(), {
-  onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt'
+  onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt' 'example'
+  decays: DECAYS,
 });
 watch('value', () => {
   viewer.update(payload());
@@ -68,12 +70,13 @@ def script() -> str:
 class Viewer(gr.HTML):
     """Shows one payload of `viz.viewer.payload.build`; see the module's text for its events."""
 
-    def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, value: dict[str, Any] | None = None, *, decays: str = "", **kwargs: Any) -> None:
+        """decays: address of the curves of all bundled questions, "" for none."""
         super().__init__(
             value,
             html_template=static("template.html"),
             css_template=static("viewer.css"),
-            js_on_load=script() + MOUNT,
+            js_on_load=script() + MOUNT.replace("DECAYS", json.dumps(decays)),
             apply_default_css=False,
             **kwargs,
         )

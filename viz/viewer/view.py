@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from viz import scales
 
-PANELS = ("", "heads", "rest", "numbers")  # of "Look closer"; "" for none
+PANELS = ("", "heads", "rest", "questions", "numbers")  # of "Look closer"; "" for none
 MAX_POLYGON = 2000  # corners
 MAX_OBJECTS = 200
 TOLD = 40  # characters that are repeated of what cannot be read
@@ -252,6 +252,7 @@ class View:
     power: float = choice(1.0, Fraction(0.3, 1.0), "of the colours; below 1 faint weights are lifted")
     cmap: str = choice("magma", OneOf(scales.MAPS), "colours")
     smooth: bool = choice(False, Switch(), "maps smoothed for display")
+    crop: bool = choice(False, Switch(), "maps of the part of the picture that the model sees, and of nothing else")
     contours: bool = choice(True, Switch(), "outlines of objects")
     sinks: int = choice(0, Whole(0, 8), "how many of the strongest sink tokens are hidden")
     head: int | None = choice(None, Whole(0, 9998, first=1), "one head; without it, the mean of heads")

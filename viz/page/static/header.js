@@ -4,8 +4,10 @@ import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
 import { t } from '../../viewer/src/language.js';
 import { aboutModel } from './about.js';
+import { t } from '../../viewer/src/language.js';
 import { folding } from './fold.js';
 import { keep, kept } from './keep.js';
+import { copyPicture, savePicture } from './snapshot.js';
 import { touring } from './tour.js';
 import { viewer } from './viewer.js';
 
@@ -132,6 +134,21 @@ async function copy() {
   }
 }
 
+/** What is seen as a picture in the clipboard, or as a file where the browser keeps pages from it. */
+async function takeSnapshot() {
+  open(false);
+  opener.focus();
+  const app = viewer();
+  if (!app?.model?.layers) return say(t('There is nothing to copy yet; press Run first.'));
+  try {
+    await copyPicture(app);
+    return say(t('Copied: paste the picture where you need it.'));
+  } catch {
+    await savePicture(app);
+    return say(t('This browser lets no page copy pictures: it is in your downloads.'));
+  }
+}
+
 head.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
@@ -139,10 +156,11 @@ head.addEventListener('click', (event) => {
   else if (button.dataset.kind) {
     open(false);
     opener.focus();
-    say('Preparing the file…');
+    say(t('Preparing the file…'));
     trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
+  else if (button.dataset.do === 'snapshot') takeSnapshot();
   else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
 head.addEventListener('keydown', (event) => {

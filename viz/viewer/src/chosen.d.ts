@@ -6,6 +6,7 @@ export interface Chosen {
   power: number;
   cmap: string;
   smooth: boolean;
+  crop: boolean;
   contours: boolean;
   sinks: number;
   head: number | null;

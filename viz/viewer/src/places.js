@@ -3,6 +3,12 @@
 
 import { t } from './language.js';
 
+/** The part of the picture that maps show: all of it, or what the model sees: left, top, width, height in its pixels. */
+export function frameOf({ w, h, seen }, crop) {
+  const [x0, y0, x1, y1] = crop ? seen : [0, 0, w, h];
+  return { left: x0, top: y0, wide: x1 - x0, high: y1 - y0 };
+}
+
 /** The visual token at a point of the picture: {token, row, col, view} or null where the model sees nothing. */
 export function patchAt(views, x, y) {
   for (const view of views) {

@@ -151,6 +151,18 @@ export function summarise(values) {
   return { peak, value: values[peak], left: values[peak] > 0 ? values[values.length - 1] / values[peak] : 0, half };
 }
 
+/** {low, high} by layer: a quarter of the curves lies below, a quarter above, as numpy's percentiles have it. */
+export function middleHalf(curves) {
+  const at = (q) =>
+    curves[0].map((_, layer) =>
+      percentile(
+        curves.map((values) => values[layer]),
+        q,
+      ),
+    );
+  return { low: at(25), high: at(75) };
+}
+
 /** Gain over the reference in percent, clipped at 100 as in the paper, and as it is; null against nothing. */
 export function gain(value, reference) {
   if (value === null || reference === null || !(reference > 0)) return null;

@@ -28,8 +28,9 @@ const LIGHT = { hover: 'curves', patch: 'maps', sketch: 'maps' }; // follow the 
 /** For scripts on the page: `state`, `model`, `curves()`, `goto(layer)`, `set({...})`, `isOn(object)`, `spelled()`, `drawn`. */
 export class Viewer {
   /** root: a filled-in template.html, which `update(payload)` keeps up to date. */
-  constructor(root, payload, onEvent) {
+  constructor(root, payload, onEvent, decays = '') {
     this.root = root;
+    this.decays = decays; // the address of the curves of all bundled questions, where there is a server
     this.store = new Store(onEvent);
     this.numbers = this.store.numbers;
     this.dirty = {};
@@ -160,7 +161,7 @@ export class Viewer {
     if (moved('step', 'focus')) this.answers.mark();
     if (moved(...REDRAWS)) this.invalidate('strip');
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
-    if (moved('diff', 'focus', 'rings')) this.maps.build();
+    if (moved('diff', 'focus', 'rings', 'crop')) this.maps.build();
     if (moved('on', 'region', 'draw')) this.chips.build();
     for (const name of names) {
       for (const part of LIGHT[name] ? [LIGHT[name]] : ['maps', 'curves', 'words']) this.invalidate(part);
@@ -238,7 +239,7 @@ export class Viewer {
 
 /** Takes over a filled-in template.html; the page keeps it up to date with `update(payload)`. */
 export function mount(root, payload, options = {}) {
-  const app = new Viewer(root, payload, options.onEvent || (() => {}));
+  const app = new Viewer(root, payload, options.onEvent || (() => {}), options.decays);
   root.__clvs = app; // for tests and for the page's own scripts
   return { update: (next) => app.update(next), app };
 }

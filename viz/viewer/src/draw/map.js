@@ -5,13 +5,14 @@ import { drawBetween, gridImage, toPixels } from './canvas.js';
 
 const RING = '#9dff57'; // of sink tokens: in none of the colour maps
 
-/** A picture for under the maps: its colours muted, so that the heat is what stands out. */
-export function mutedPicture(picture, width, height, dark) {
+/** A picture, or the part of it in a frame, for under the maps: its colours muted, so that the heat is what stands out. */
+export function mutedPicture(picture, frame, width, height, dark) {
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, width);
   canvas.height = Math.max(1, height);
   const ctx = canvas.getContext('2d');
-  ctx.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const { left, top, wide, high } = frame;
+  ctx.drawImage(picture, left, top, wide, high, 0, 0, canvas.width, canvas.height);
   ctx.globalCompositeOperation = 'saturation';
   ctx.fillStyle = 'rgba(128,128,128,.6)';
   ctx.fillRect(0, 0, canvas.width, canvas.height);
@@ -21,13 +22,16 @@ export function mutedPicture(picture, width, height, dark) {
   return canvas;
 }
 
-/** One heat map. `spec`: {picture, image, views, values, paint, over, smooth, outlines, rings, region, hover}; pixels
+/** One heat map. `spec`: {picture, image, frame, views, values, paint, over, smooth, outlines, rings, region, hover}; pixels
  * of the picture are scaled to the box; `over(value)` marks weights beyond the scale; tokens in `rings` get one. */
 export function drawMap(ctx, width, height, spec) {
-  const sx = width / spec.image.w;
-  const sy = height / spec.image.h;
+  const { left, top, wide, high } = spec.frame;
+  const sx = width / wide;
+  const sy = height / high;
   if (spec.picture) ctx.drawImage(spec.picture, 0, 0, width, height);
   const snap = toPixels(ctx);
+  ctx.save();
+  ctx.translate(-snap(left * sx), -snap(top * sy)); // from here on in pixels of the whole picture, scaled
   if (spec.values) {
     ctx.imageSmoothingEnabled = spec.smooth;
     ctx.imageSmoothingQuality = 'high';
@@ -38,11 +42,12 @@ export function drawMap(ctx, width, height, spec) {
       if (!spec.smooth) markClipped(ctx, view, spec, sx, sy);
     }
   }
-  shadeUnseen(ctx, spec.image, width, height, sx, sy);
+  shadeUnseen(ctx, spec.image, spec.image.w * sx, spec.image.h * sy, sx, sy);
   for (const line of spec.outlines) outline(ctx, line, sx, sy, 'rgba(255,255,255,.95)', []);
   for (const token of spec.rings) drawRing(ctx, token, spec.views, sx, sy);
   if (spec.region) outline(ctx, regionLine(spec.region), sx, sy, spec.regionColour, [5, 3]);
   if (spec.hover) drawPatch(ctx, spec.hover, sx, sy);
+  ctx.restore();
 }
 
 function markClipped(ctx, view, spec, sx, sy) {

@@ -6,6 +6,7 @@ import { arrows, stopAt } from '../arrows.js';
 import { el } from '../dom.js';
 import { t } from '../language.js';
 import { Heads } from './closer/heads.js';
+import { Questions } from './closer/questions.js';
 import { Rest } from './closer/rest.js';
 import { NumbersTable } from './closer/table.js';
 
@@ -18,6 +19,7 @@ export class Closer {
     this.panels = [
       { name: 'heads', text: t('Heads × layers'), panel: new Heads(viewer) },
       { name: 'rest', text: t('Where the rest goes'), panel: new Rest(viewer) },
+      { name: 'questions', text: t('All example questions'), panel: new Questions(viewer) },
       { name: 'numbers', text: t('All numbers'), panel: new NumbersTable(viewer) },
     ];
     this.tabs = this.panels.map(({ name, text }) =>

@@ -6,12 +6,14 @@ import { el } from '../dom.js';
 import { drawBar, prepare } from '../draw/canvas.js';
 import { drawMap, mutedPicture } from '../draw/map.js';
 import { t } from '../language.js';
-import { placeOf } from '../places.js';
+import { frameOf, placeOf } from '../places.js';
 import { DIVERGING } from '../styles.js';
 import { TABLES } from '../tables.js';
 import { colour, normaliseSigned } from '../twins.js';
 import { endedText, percent, share } from '../words.js';
 import { Pointer } from './pointer.js';
+
+const LONG = 2.6; // times as wide as high: side by side, such maps would be strips
 
 export class Maps {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -40,13 +42,15 @@ export class Maps {
       const detail = `${model.methods[state.focus].label} − ${model.methods[model.reference].label}`;
       wanted.push({ method: null, name: 'Difference', style: 'diff', detail });
     }
-    const key = JSON.stringify([wanted, model.image, state.rings && this.sinkSwitch()]);
+    const key = JSON.stringify([wanted, model.image, state.crop, state.rings && this.sinkSwitch()]);
     if (key === this.built) return;
     this.built = key;
     this.shown = wanted.map((map) => this.figure(map));
     const node = this.viewer.$('maps');
     node.replaceChildren(...this.shown.map((map) => map.node), this.legend());
     node.dataset.count = String(wanted.length);
+    const { wide, high } = this.frame();
+    node.dataset.long = String(wide > LONG * high); // these stand one above the other
   }
 
   legend() {
@@ -56,18 +60,35 @@ export class Maps {
     const signed = state.diff && state.focus >= 0;
     const items = [
       ['corner', 'beyond the scale'],
-      unseen && ['hatch', 'never seen by the model'],
+      unseen && !state.crop && ['hatch', 'never seen by the model'],
       state.rings && this.sinkSwitch() && ['ring', 'sink tokens'],
       signed && ['more', t('{label} looks more', { label: model.methods[state.focus].label })],
       signed && ['less', t('{label} looks more', { label: model.methods[model.reference].label })],
     ].filter(Boolean);
-    return el('p', { class: 'cv-key' }, ...items.map(([kind, text]) => el('span', { 'data-kind': kind, text })));
+    const keys = items.map(([kind, text]) => el('span', { 'data-kind': kind, text }));
+    return el('p', { class: 'cv-key' }, ...keys, unseen && this.cropper());
+  }
+
+  /** Shows what the model sees alone, and the whole picture again: of a panorama that is little else than hatching. */
+  cropper() {
+    const { crop } = this.store.state;
+    const text = crop ? t('show the whole picture') : t('show only what it sees');
+    const onclick = () => {
+      this.store.set({ crop: !crop });
+      this.viewer.$('maps').querySelector('.cv-crop')?.focus();
+    };
+    return el('button', { type: 'button', class: 'cv-link cv-crop', text, onclick });
+  }
+
+  /** The part of the picture that the maps show. */
+  frame() {
+    return frameOf(this.store.model.image, this.store.state.crop);
   }
 
   figure(map) {
-    const { w, h } = this.store.model.image;
+    const frame = this.frame();
     const canvas = el('canvas', { role: 'img', 'aria-label': map.name });
-    canvas.style.setProperty('--cv-shape', String(w / h)); // a tall picture leaves the layers in sight
+    canvas.style.setProperty('--cv-shape', String(frame.wide / frame.high)); // a tall picture leaves the layers in sight
     const bar = el('canvas', { class: 'cv-bar', 'aria-hidden': 'true' });
     const [low, middle, high] = [el('span'), el('span'), el('span')];
     const detail = map.detail && el('small', { text: map.detail });
@@ -91,6 +112,7 @@ export class Maps {
     const { model, state } = this.store;
     const shared = {
       image: model.image,
+      frame: this.frame(),
       views: this.numbers.visibleViews(),
       outlines: state.contours
         ? model.objects.filter((object) => this.store.isOn(object)).flatMap((o) => o.contours)
@@ -138,8 +160,10 @@ export class Maps {
     const ratio = Math.min(2, devicePixelRatio || 1);
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     const { muted } = this;
-    if (muted?.picture === picture && muted.w === w && muted.h === h && muted.dark === dark) return muted.canvas;
-    this.muted = picture && { picture, w, h, dark, canvas: mutedPicture(picture, w, h, dark) };
+    const { crop } = this.store.state;
+    const same = muted?.picture === picture && muted?.w === w && muted.h === h && muted.dark === dark;
+    if (same && muted.crop === crop) return muted.canvas;
+    this.muted = picture && { picture, w, h, dark, crop, canvas: mutedPicture(picture, this.frame(), w, h, dark) };
     return this.muted?.canvas;
   }
 

@@ -2,7 +2,7 @@
 // The pointer on a map: it reads a patch, or draws a region.
 
 import { t } from '../language.js';
-import { gridName, patchAt } from '../places.js';
+import { frameOf, gridName, patchAt } from '../places.js';
 import { percent, share } from '../words.js';
 
 const POINTS = 200; // draw any outline a hand can
@@ -20,9 +20,12 @@ export class Pointer {
     /** @returns {[number, number]} */
     const spot = (event) => {
       const box = canvas.getBoundingClientRect();
-      const { w, h } = this.store.model.image;
-      const inside = (at, size) => Math.max(0, Math.min(size, at * size));
-      return [inside((event.clientX - box.left) / box.width, w), inside((event.clientY - box.top) / box.height, h)];
+      const { left, top, wide, high } = frameOf(this.store.model.image, this.store.state.crop);
+      const inside = (at, start, size) => start + Math.max(0, Math.min(size, at * size));
+      return [
+        inside((event.clientX - box.left) / box.width, left, wide),
+        inside((event.clientY - box.top) / box.height, top, high),
+      ];
     };
     canvas.addEventListener('pointerdown', (event) => {
       if (!this.store.state.draw) return this.readPatch(event, spot(event));
