@@ -17,5 +17,6 @@ export interface Chosen {
   focus: string;
   on: string[] | null;
   region: Record<string, any> | null;
+  lang: string;
   closer: string;
 }
