@@ -66,7 +66,7 @@ def literals():
     found |= {shape(text) for text in of_python([*ROOT.glob("viz/**/*.py"), *ROOT.glob("clvs_core/**/*.py")])}
     scenes = json.loads((ROOT / "assets/scenes/questions.json").read_text(encoding="utf-8"))
     found |= {text for scene in scenes for text in (scene["title"], *(asked["note"] for asked in scene["questions"]))}
-    return found | {card.note for card in CARDS.values()} | NAMES
+    return found | {text for card in CARDS.values() for text in (card.note, card.label)} | NAMES
 
 
 @pytest.mark.parametrize("code", CODES)
