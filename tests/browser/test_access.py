@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from clvs_core.bundled import ASSETS
-from tests.browser.conftest import drawn
-from tests.browser.test_app import launch
+from tests.browser.conftest import drawn, until
+from tests.browser.test_app import ask, launch
 from tests.page import pictures
 from tests.page.fake import FakeModel
 from viz.page import build
@@ -85,3 +87,58 @@ def test_axe_finds_nothing_serious_on_either_tab(open_page, url, axe, theme):
     page.set_viewport_size({"width": 1440, "height": 900})
     part_of_the_run(page, "Figures")
     assert faults(page) == []
+
+
+# ---- by keyboard and by screen reader ------------------------------------------------------------------------------
+
+
+def stops(page, end):
+    """What Tab stops at, from the top of the page to the first that fits the selector `end`."""
+    found = []
+    while len(found) < 60:
+        page.keyboard.press("Tab")
+        found.append(page.evaluate("document.activeElement.outerHTML.slice(0, 90)"))
+        if page.evaluate(f"document.activeElement.matches({end!r})"):
+            return found
+    raise AssertionError(found)
+
+
+def test_a_link_skips_to_the_answers_and_lists_are_one_stop(open_page, url):
+    page = drawn(open_page(url))
+    address = page.url
+    assert len(stops(page, ".cv *")) <= 28, "34 before"
+    page.evaluate("document.activeElement.blur()")
+    page.get_by_role("link", name="Skip to the answers").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.className") == "cv"
+    assert len(stops(page, ".cv-answer *")) == 1
+    assert page.url == address
+
+
+def test_an_answer_is_heard_once_and_its_progress_is_not(open_page, url):
+    page = drawn(open_page(url))
+    page.wait_for_function("document.querySelector('.cv-live').textContent")  # where one is, on the example
+    page.evaluate("""() => {
+        window.heard = [];
+        const live = document.querySelector('.cv-live');
+        new MutationObserver(() => heard.push(live.textContent)).observe(live, { childList: true });
+    }""")
+    ask(page, "Count slowly.")
+    until(page, lambda: len(page.evaluate("heard")) > 1)
+    begun, told = page.evaluate("heard")
+    assert begun == "The answer is being worked out."
+    assert re.match(r"Vanilla: \w.*CLVS: \w", told)
+    assert "Layer " in told, "and where one is"
+    assert page.locator("#viewer [role=status], #viewer [aria-live]").count() == 1, "nothing else speaks"
+
+
+def test_headings_and_landmarks_are_in_order(open_page, url):
+    page = drawn(open_page(url))
+    levels = page.evaluate("""[...document.querySelectorAll('h1, h2, h3, h4')]
+        .filter((one) => one.checkVisibility()).map((one) => Number(one.tagName[1]))""")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert page.get_by_role("main").count() == 1
+    assert page.get_by_role("region", name="Attention viewer").count() == 1
+    assert page.locator("html").get_attribute("lang") == "en"

@@ -248,7 +248,7 @@ def test_everything_by_keyboard_alone(open_page, url):
     assert page.locator("#methods").get_by_role("tab", selected=True).inner_text() == "CLVS"
     page.keyboard.press("Tab")
     assert page.evaluate(focused) == "Paper"
-    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
     assert page.evaluate(focused) == "More"
     page.keyboard.press("Enter")
     page.get_by_role("checkbox", name="Unified positions").wait_for()

@@ -393,12 +393,12 @@ def test_chips_switch_objects_in_the_curve_and_in_the_words(show):
     page = show()
     runs = fakes.pair()
     assert page.evaluate(f"{APP}.curves()[0]") == pytest.approx(expected_curve(runs, quarter(0, 0)), rel=1e-3)
-    page.get_by_role("button", name="cat").click()
+    page.get_by_role("button", name="cat", exact=True).click()
     both = np.concatenate([quarter(0, 0), quarter(3, 3)])
     assert page.evaluate(f"{APP}.curves()[0]") == pytest.approx(expected_curve(runs, both), rel=1e-3)
     assert page.locator(".cv-curve-title").inner_text() == "Attention on the dog and the cat"
-    page.get_by_role("button", name="dog").click()
-    page.get_by_role("button", name="cat").click()
+    page.get_by_role("button", name="dog", exact=True).click()
+    page.get_by_role("button", name="cat", exact=True).click()
     assert page.evaluate(f"{APP}.curves()[0]") == pytest.approx(expected_curve(runs, np.arange(36)), rel=1e-3)
     assert page.locator(".cv-curve-title").inner_text() == "Attention on the whole picture"
 
@@ -417,10 +417,10 @@ def test_page_and_table_agree_on_objects_that_overlap(show):
 
 def test_a_chip_keeps_the_keyboards_place(show):
     page = show()
-    page.get_by_role("button", name="cat").focus()
+    page.get_by_role("button", name="cat", exact=True).focus()
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.textContent") == "cat"
-    assert page.get_by_role("button", name="cat").get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("button", name="cat", exact=True).get_attribute("aria-pressed") == "true"
 
 
 def draw(page, tool, points):
@@ -548,7 +548,7 @@ def test_outlines_of_chosen_objects_are_drawn(show):
         return canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 4, 1, 1).data[0];
     }"""
     assert page.evaluate(code) > 170
-    page.get_by_role("button", name="dog").click()
+    page.get_by_role("button", name="dog", exact=True).click()
     page.evaluate(SETTLED)
     assert page.evaluate(code) < 140
 
@@ -652,17 +652,17 @@ def test_nothing_yet_and_a_broken_payload_are_said_plainly(show):
 def test_updates_of_the_same_result_keep_the_visitors_place(show):
     page = show()
     goto(page, 5)
-    page.get_by_role("button", name="cat").click()
+    page.get_by_role("button", name="cat", exact=True).click()
     page.get_by_label("Scale", exact=True).select_option("uniform")
     height = page.locator(".cv").bounding_box()["height"]
     page.evaluate("(next) => document.querySelector('.cv').__clvs.update(next)", fakes.payload(status="running"))
     page.evaluate(SETTLED)
     assert (state(page, "layer"), state(page, "scale")) == (5, "uniform")
-    assert page.get_by_role("button", name="cat").get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("button", name="cat", exact=True).get_attribute("aria-pressed") == "true"
     assert page.locator(".cv").bounding_box()["height"] == height
     page.evaluate("(next) => document.querySelector('.cv').__clvs.update(next)", fakes.payload(id="another"))
     assert state(page, "layer") == 0
-    assert page.get_by_role("button", name="cat").get_attribute("aria-pressed") == "false"
+    assert page.get_by_role("button", name="cat", exact=True).get_attribute("aria-pressed") == "false"
 
 
 def test_four_methods_fit_and_the_compared_one_is_chosen(show):

@@ -14,7 +14,7 @@ def test_the_exported_page_works_from_a_file_with_the_network_off(open_page, tmp
     assert page.locator("h1").inner_text() == 'Is there a "dog" & a </script>?'
     page.get_by_role("slider", name="Layer", exact=True).press("End")
     page.locator(".cv-context", has_text="Layer 8 of 8").wait_for()
-    page.get_by_role("button", name="cat").click()
+    page.get_by_role("button", name="cat", exact=True).click()
     page.locator(".cv-curve-title", has_text="the dog and the cat").wait_for()
     assert page.evaluate("document.querySelector('.cv').__clvs.picture.naturalWidth") == 96
 

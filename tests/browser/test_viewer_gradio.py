@@ -122,7 +122,7 @@ def test_template_code_in_texts_is_not_run(page):
 
 def test_chips_tokens_and_layers_reach_python(page):
     finished(page)
-    page.get_by_role("button", name="cat").click()
+    page.get_by_role("button", name="cat", exact=True).click()
     assert told(page, "objects", "cat") == {"on": ["dog", "cat"]}
     page.locator(".cv-token").nth(1).click()
     assert told(page, "step", "step") == {"step": 1}

@@ -134,6 +134,14 @@ async function copy() {
   }
 }
 
+/** Over everything that asks, to what was answered; the address stays. */
+head.querySelector('.page-skip').addEventListener('click', (event) => {
+  const answers = document.querySelector(inResults() ? '#rs-answers' : '#viewer .cv');
+  event.preventDefault();
+  answers.scrollIntoView({ block: 'start' });
+  answers.focus({ preventScroll: true });
+});
+
 /** What is seen as a picture in the clipboard, or as a file where the browser keeps pages from it. */
 async function takeSnapshot() {
   open(false);
@@ -170,6 +178,9 @@ head.addEventListener('keydown', (event) => {
   opener.focus();
 });
 arrows(head.querySelector('.page-views'), () => tabs, { along: 'x', round: true, go: (tab) => go(tab.dataset.view) });
+const tools = [...head.querySelectorAll('.page-tools > button, .page-menu > button')];
+stopAt(tools);
+arrows(head.querySelector('.page-tools'), () => tools, { along: 'x', round: true });
 arrows(menu, () => [...menu.querySelectorAll('button')], { along: 'y', round: true });
 document.addEventListener('click', (event) => {
   if (!head.contains(event.target) || !event.target.closest('.page-menu')) open(false);

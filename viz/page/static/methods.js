@@ -192,6 +192,10 @@ function drawReset() {
   paper.setAttribute('aria-label', t('The paper’s settings of {whose}', { whose }));
   reset.title = open && t('Back to what suits this model for {label}', { label: labelOf(open) });
   reset.setAttribute('aria-label', open ? t('Reset {label}', { label: labelOf(open) }) : t('Reset'));
+  stopAt(
+    tools(),
+    tools().find((button) => button === document.activeElement),
+  );
 }
 
 function drawPanel() {
@@ -245,6 +249,8 @@ tabs.addEventListener('click', (event) => {
 });
 arrows(tabs, () => [...tabs.children], { along: 'x', go: (tab) => show(tab.dataset.key) });
 arrows(chips, buttons);
+const tools = () => [paper, more, reset].filter((button) => !button.hidden && !button.disabled);
+arrows(find('.mp-tools'), tools, { along: 'x' });
 more.addEventListener('click', () => {
   expanded = !expanded;
   drawPanel();

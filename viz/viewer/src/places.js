@@ -22,6 +22,21 @@ export function patchAt(views, x, y) {
   return null;
 }
 
+/** A visual token among grids, as `patchAt` gives it; null where none of them has it. */
+export function patchOf(views, token) {
+  const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
+  const col = view && (token - view.start) % view.stride;
+  if (!view || col >= view.cols) return null;
+  return { token, row: Math.floor((token - view.start) / view.stride), col, view };
+}
+
+/** A patch's edges in pixels of the picture: left, top, right, bottom. */
+export function patchBox({ row, col, view }) {
+  const [x0, y0, x1, y1] = view.region;
+  const [w, h] = [(x1 - x0) / view.cols, (y1 - y0) / view.rows];
+  return [x0 + col * w, y0 + row * h, x0 + (col + 1) * w, y0 + (row + 1) * h];
+}
+
 /** Which grid of several this is: "tile 3 of 6", "tiles" or "whole picture"; '' for the only one. */
 export function gridName(views, view) {
   if (view.kind === 'base') return t('whole picture');
@@ -32,10 +47,9 @@ export function gridName(views, view) {
 
 /** Where a visual token lies, in words. */
 export function placeOf(views, token) {
-  const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
-  const col = view && (token - view.start) % view.stride;
-  if (!view || col >= view.cols) return t('a token outside the grid');
-  const name = gridName(views, view);
-  const place = { name, row: Math.floor((token - view.start) / view.stride) + 1, column: col + 1 };
+  const patch = patchOf(views, token);
+  if (!patch) return t('a token outside the grid');
+  const name = gridName(views, patch.view);
+  const place = { name, row: patch.row + 1, column: patch.col + 1 };
   return name ? t('{name}, row {row}, column {column}', place) : t('row {row}, column {column}', place);
 }

@@ -29,7 +29,9 @@ export const KEYS = [
   ['S', 'scale'],
   ['M', 'outlines'],
   ['H', 'head'],
+  ['F', 'a map, large'],
   ['?', 'this help'],
+  ['Tab to a map', 'its patches, by arrow keys'],
 ];
 export const SCALES = { shared: 'Shared scale', layer: 'Per layer', map: 'Per map', uniform: '× uniform' };
 

@@ -13,6 +13,7 @@ import { Answers } from './views/answers.js';
 import { Chips } from './views/chips.js';
 import { Closer } from './views/closer.js';
 import { Contrast } from './views/contrast.js';
+import { Large } from './views/large.js';
 import { Maps } from './views/maps.js';
 import { Notes } from './views/notes.js';
 import { Player } from './views/player.js';
@@ -41,6 +42,7 @@ export class Viewer {
     this.notes = new Notes(this);
     this.chips = new Chips(this);
     this.maps = new Maps(this);
+    this.large = new Large(this);
     this.tools = new Tools(this);
     this.strip = new Strip(this);
     this.plots = new Plots(this);
@@ -116,10 +118,10 @@ export class Viewer {
   }
 
   take(payload) {
-    const url = this.model?.image.url;
+    const before = this.model;
     this.store.take(payload);
     const { model, root } = this;
-    if (url !== model.image.url) this.loadPicture(model.image.url);
+    if (before?.image.url !== model.image.url) this.loadPicture(model.image.url);
     this.$('empty').hidden = true;
     this.$('body').hidden = false;
     this.status(model.status, model.error);
@@ -128,6 +130,7 @@ export class Viewer {
     this.$('question').textContent = model.question;
     this.$('unsure-title').replaceChildren(this.term('Uncertainty', 'unsure'));
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
+    this.readings.notice(before);
     this.measure();
   }
 
@@ -159,6 +162,7 @@ export class Viewer {
   /** What a change of choices makes anew. */
   follow(moved, names) {
     if (moved('step', 'focus')) this.answers.mark();
+    if (moved('layer', 'step', 'head', 'grid')) this.maps.reader.show();
     if (moved(...REDRAWS)) this.invalidate('strip');
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
     if (moved('diff', 'focus', 'rings', 'crop')) this.maps.build();

@@ -1,6 +1,7 @@
 // @ts-check
 // One heat map over the picture.
 
+import { patchBox, patchOf } from '../places.js';
 import { drawBetween, gridImage, toPixels } from './canvas.js';
 
 const RING = '#9dff57'; // of sink tokens: in none of the colour maps
@@ -119,29 +120,25 @@ function regionLine({ box, polygon }) {
   ];
 }
 
-function drawPatch(ctx, { row: r, col: c, view }, sx, sy) {
-  const [x0, y0, x1, y1] = view.region;
-  const w = ((x1 - x0) / view.cols) * sx;
-  const h = ((y1 - y0) / view.rows) * sy;
-  ctx.lineWidth = 3.5;
-  ctx.strokeStyle = 'rgba(0,0,0,.75)';
-  ctx.strokeRect(x0 * sx + c * w, y0 * sy + r * h, w, h);
-  ctx.lineWidth = 1.6;
-  ctx.strokeStyle = '#fff';
-  ctx.strokeRect(x0 * sx + c * w, y0 * sy + r * h, w, h);
+function drawPatch(ctx, patch, sx, sy) {
+  const [x0, y0, x1, y1] = patchBox(patch);
+  for (const [width, stroke] of [
+    [3.5, 'rgba(0,0,0,.75)'],
+    [1.6, '#fff'],
+  ]) {
+    ctx.lineWidth = width;
+    ctx.strokeStyle = stroke;
+    ctx.strokeRect(x0 * sx, y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy);
+  }
 }
 
 /** A ring on a visual token, if one of the grids on the map has it. */
 function drawRing(ctx, token, views, sx, sy) {
-  const view = views.find((v) => token >= v.start && token < v.start + v.rows * v.stride);
-  const col = view && (token - view.start) % view.stride;
-  if (!view || col >= view.cols) return;
-  const [x0, y0, x1, y1] = view.region;
-  const w = ((x1 - x0) / view.cols) * sx;
-  const h = ((y1 - y0) / view.rows) * sy;
-  const x = x0 * sx + (col + 0.5) * w;
-  const y = y0 * sy + (Math.floor((token - view.start) / view.stride) + 0.5) * h;
-  const r = Math.max(2.5, Math.min(w, h) * 0.32);
+  const patch = patchOf(views, token);
+  if (!patch) return;
+  const [x0, y0, x1, y1] = patchBox(patch);
+  const [x, y] = [((x0 + x1) / 2) * sx, ((y0 + y1) / 2) * sy];
+  const r = Math.max(2.5, Math.min((x1 - x0) * sx, (y1 - y0) * sy) * 0.32);
   for (const [width, stroke] of [
     [Math.min(4, r * 1.1), 'rgba(0,0,0,.7)'],
     [Math.min(1.8, r * 0.5), RING],

@@ -149,7 +149,21 @@ export class Answers {
     });
   }
 
-  /** For screen readers. */
+  /** All answers, for screen readers: "Vanilla: Yes, 100 %". */
+  heard() {
+    return this.store.model.methods
+      .map(({ label, text, tokens }) => {
+        const [first] = tokens;
+        const answer = text.trim();
+        if (!answer) return t('{label}: no answer', { label });
+        const chance = first && percent(first.probability);
+        const short = tokens.filter((token) => token.text).length === 1; // then the chance is the answer's
+        return short ? t('{label}: {answer}, {chance}', { label, answer, chance }) : `${label}: ${answer}`;
+      })
+      .join(t('. '));
+  }
+
+  /** What the methods did, for screen readers. */
   spoken() {
     return this.acted
       .map((node, i) => node?.textContent && `${t(this.store.model.methods[i].label)}: ${node.textContent.trim()}`)

@@ -44,23 +44,39 @@ export class Chips {
 
   tool(kind, text) {
     const on = this.store.state.draw === kind;
-    const onclick = () => this.startDrawing(on ? null : kind);
+    const onclick = (event) => this.startDrawing(on ? null : kind, event.detail === 0);
     return this.chip(text, on, { class: 'cv-chip cv-draw', 'data-tip': TIPS.region, onclick });
   }
 
   /** What to draw and how is said above the maps, which may be far from the button. */
-  startDrawing(kind) {
+  startDrawing(kind, byKey) {
     const { viewer } = this;
     this.store.set({ draw: kind });
-    if (!kind || !viewer.maps.shown.length) return;
+    const { canvas } = viewer.large.map ?? viewer.maps.shown[0] ?? {};
+    if (!kind || !canvas) return;
+    if (byKey) return canvas.focus();
     const context = viewer.$('context');
-    const { bottom } = viewer.maps.shown[0].canvas.getBoundingClientRect();
+    const { bottom } = canvas.getBoundingClientRect();
     if (context.getBoundingClientRect().top >= 0 && bottom <= window.innerHeight) return;
     context.scrollIntoView({ block: 'start', behavior: calm() ? 'auto' : 'smooth' });
   }
 
+  cancel() {
+    const { pointer, reader } = this.viewer.maps;
+    pointer.trail = reader.corner = null;
+    this.store.set({ draw: null, sketch: null });
+  }
+
+  /** How to draw, and how not to: a finger has no Escape, but gets a button. */
   hint() {
-    const what = HINTS[this.store.state.draw];
-    return what && `${t(what)} ${t('Esc cancels.')}`;
+    const { draw } = this.store.state;
+    if (!draw) return '';
+    const how = this.viewer.maps.reader.hint() || t(HINTS[draw]);
+    return this.canceller() ? how : `${how} ${t('Esc cancels.')}`;
+  }
+
+  canceller() {
+    if (!this.store.state.draw || !matchMedia('(pointer: coarse)').matches) return null;
+    return el('button', { type: 'button', class: 'cv-button', text: 'Cancel', onclick: () => this.cancel() });
   }
 }

@@ -12,6 +12,7 @@ import { TABLES } from '../tables.js';
 import { colour, normaliseSigned } from '../twins.js';
 import { endedText, percent, share } from '../words.js';
 import { Pointer } from './pointer.js';
+import { Reader } from './reader.js';
 
 const LONG = 2.6; // times as wide as high: side by side, such maps would be strips
 
@@ -22,6 +23,7 @@ export class Maps {
     this.store = viewer.store;
     this.numbers = viewer.numbers;
     this.pointer = new Pointer(viewer);
+    this.reader = new Reader(viewer);
     this.shown = []; // what stands there: {method, name, canvas, bar, low, middle, high, node, values}
     viewer.$('look-title').replaceChildren(viewer.term('Where it looks', 'map'));
     viewer.$('caveat').textContent =
@@ -51,6 +53,8 @@ export class Maps {
     node.dataset.count = String(wanted.length);
     const { wide, high } = this.frame();
     node.dataset.long = String(wide > LONG * high); // these stand one above the other
+    this.shown.forEach(({ canvas }, i) => this.reader.reach(canvas, i === 0));
+    this.viewer.large?.renew();
   }
 
   legend() {
@@ -92,12 +96,24 @@ export class Maps {
     const bar = el('canvas', { class: 'cv-bar', 'aria-hidden': 'true' });
     const [low, middle, high] = [el('span'), el('span'), el('span')];
     const detail = map.detail && el('small', { text: map.detail });
-    const head = el('figcaption', {}, el('strong', { text: map.name }), detail);
+    const head = el('figcaption', {}, el('strong', { text: map.name }), detail, this.enlarger(map));
     const scale = el('div', { class: 'cv-scale' }, low, middle, high);
     const ended = el('p', { class: 'cv-ended', hidden: true, text: endedText() });
     const node = el('figure', { class: 'cv-map', 'data-style': map.style }, head, canvas, ended, bar, scale);
     this.pointer.follow(canvas);
+    this.reader.follow(canvas);
     return { ...map, canvas, ended, bar, low, middle, high, node, values: null, painted: '' };
+  }
+
+  enlarger({ method, name }) {
+    const about = t('Enlarge the map {name}', { name });
+    const onclick = () => this.viewer.large.open(this.shown.find((map) => map.method === method));
+    return el('button', { type: 'button', class: 'cv-enlarge', 'aria-label': about, 'data-tip': about, onclick });
+  }
+
+  /** The map of a canvas. */
+  of(canvas) {
+    return this.shown.find((map) => map.canvas === canvas);
   }
 
   /** What the switch for the rings is called, '' where there are none. */

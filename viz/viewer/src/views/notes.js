@@ -24,7 +24,7 @@ export class Notes {
       const lines = notes.map((text) => el('p', { text }));
       if (expected) lines.unshift(this.expected(expected));
       const button = halts ? this.button('Stop', 'halt', {}) : this.offerer(offer);
-      const line = far && el('p', { class: 'cv-far', role: 'status' }, el('span'), button);
+      const line = far && el('p', { class: 'cv-far' }, el('span'), button);
       if (offer) lines.push(this.offered(offer, line));
       else if (line) lines.unshift(line);
       refill(this.node, lines);

@@ -91,7 +91,7 @@ export class Player {
 
   key(event) {
     const { target, key } = event;
-    if (key === 'Escape') return this.escape();
+    if (key === 'Escape') return this.escape(event);
     if (!this.store.model?.layers || event.ctrlKey || event.metaKey || event.altKey) return;
     if (target !== this.slider && /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
     if (/^(BUTTON|SUMMARY)$/.test(target.tagName) && (key === ' ' || key === 'Enter')) return;
@@ -119,14 +119,17 @@ export class Player {
       d: () => store.set({ diff: !diff }),
       s: () => store.set({ scale: MODES[(MODES.indexOf(scale) + 1) % MODES.length] }),
       m: () => store.set({ contours: !contours }),
+      f: () => this.viewer.large.toggle(),
       '?': () => this.viewer.$('help').toggleAttribute('open'),
       h: () => this.viewer.numbers.hasHeads() && store.set({ head: nextHead }),
     };
   }
 
-  escape() {
-    this.viewer.maps.pointer.trail = null;
+  /** Ends what is being drawn, else what is open. */
+  escape(event) {
     this.viewer.tools.escape();
-    if (this.store.state.draw) this.store.set({ draw: null, sketch: null });
+    if (!this.store.state.draw) return;
+    event.preventDefault(); // a map that is open large stays so
+    this.viewer.chips.cancel();
   }
 }

@@ -13,6 +13,7 @@ export class Pointer {
     this.viewer = viewer;
     this.store = viewer.store;
     this.numbers = viewer.numbers;
+    this.tapped = null; // where a finger came down that has not moved since, in pixels of the picture
     this.trail = null; // of the region that is being drawn: points in pixels of the picture
   }
 
@@ -27,21 +28,46 @@ export class Pointer {
         inside((event.clientY - box.top) / box.height, top, high),
       ];
     };
+    canvas.addEventListener('dblclick', () => this.enlarge(canvas));
     canvas.addEventListener('pointerdown', (event) => {
-      if (!this.store.state.draw) return this.readPatch(event, spot(event));
+      if (!this.store.state.draw) {
+        this.tapped = event.pointerType === 'touch' ? spot(event) : null;
+        return this.readPatch(event, spot(event));
+      }
       canvas.setPointerCapture(event.pointerId);
       this.trail = [spot(event)];
     });
-    canvas.addEventListener('pointermove', (event) =>
-      this.trail ? this.extend(spot(event)) : this.readPatch(event, spot(event)),
-    );
-    canvas.addEventListener('pointerup', () => this.trail && this.finish());
+    canvas.addEventListener('pointermove', (event) => {
+      const at = spot(event);
+      if (this.trail) return this.extend(at);
+      if (this.tapped && Math.hypot(at[0] - this.tapped[0], at[1] - this.tapped[1]) > this.store.model.image.w / 20)
+        this.tapped = null;
+      return this.readPatch(event, at);
+    });
+    canvas.addEventListener('pointerup', () => (this.trail ? this.finish() : this.tapped && this.enlarge(canvas)));
     canvas.addEventListener('pointercancel', () => this.drop());
     canvas.addEventListener('pointerleave', (event) => {
       if (this.trail || event.pointerType === 'touch') return; // a lifted finger leaves its reading behind
       this.store.set({ patch: null });
       this.viewer.tip.hide();
     });
+  }
+
+  /** A tapped map opens large, and says there what it says of the tapped patch. */
+  enlarge(canvas) {
+    const { large, maps } = this.viewer;
+    if (large.node.open || this.store.state.draw) return;
+    large.open(maps.of(canvas));
+    if (!this.tapped) return;
+    const [x, y] = this.tapped;
+    const { left, top, wide, high } = maps.frame();
+    const box = canvas.getBoundingClientRect();
+    const at = {
+      clientX: box.left + ((x - left) / wide) * box.width,
+      clientY: box.top + ((y - top) / high) * box.height,
+    };
+    this.tapped = null;
+    this.readPatch(at, [x, y]);
   }
 
   // ---- regions -----------------------------------------------------------------------------------------------------
@@ -52,7 +78,7 @@ export class Pointer {
   }
 
   drop() {
-    this.trail = null;
+    this.trail = this.tapped = null;
     this.store.set({ sketch: null });
   }
 

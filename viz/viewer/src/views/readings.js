@@ -12,6 +12,8 @@ export class Readings {
     this.viewer = viewer;
     this.store = viewer.store;
     this.numbers = viewer.numbers;
+    this.news = ''; // what is still to be read out of an answer
+    this.told = ''; // the last answer that was noticed
     this.places = ['layer', 'token', 'head'].map((about) => viewer.term('', about)); // where one is
   }
 
@@ -28,7 +30,8 @@ export class Readings {
     const node = this.viewer.$('context');
     const hint = this.viewer.chips.hint() || (this.store.model.layers ? '' : t('Waiting for the first token'));
     if (hint) {
-      if (node.textContent !== hint) node.textContent = hint;
+      const [said] = node.children;
+      if (said?.textContent !== hint) refill(node, [el('span', { text: hint }), ' ', this.viewer.chips.canceller()]);
       return;
     }
     if (!node.contains(this.places[0]))
@@ -51,13 +54,36 @@ export class Readings {
     return [where, t('token {number}', { number: state.step + 1 }) + named, heads];
   }
 
-  /** For screen readers, once the cursor has rested. */
+  /** For screen readers, once the cursor has rested: an answer that has come, once; while one is written, no progress. */
   describe() {
     const { viewer } = this;
-    if (!this.store.model?.layers) return;
-    const words = [viewer.chips.hint() || viewer.player.spoken(), ...viewer.answers.spoken()];
-    viewer.$('live').textContent = words.join(t('. '));
+    const { model } = this.store;
+    if (!model?.layers) return;
+    const words = [this.news, viewer.chips.hint() || viewer.player.spoken(), ...viewer.answers.spoken()];
+    if (model.status !== 'running') {
+      this.say(words.filter(Boolean).join(t('. ')));
+      this.news = '';
+    }
     for (const view of [viewer.strip, viewer.maps, viewer.plots]) view.describe();
+  }
+
+  say(text) {
+    const live = this.viewer.$('live');
+    if (live.textContent !== text) live.textContent = text;
+  }
+
+  /** Notices that an answer is under way, or there. before: the model until now, null on a page that has just opened. */
+  notice(before) {
+    const { model } = this.store;
+    const { answers } = this.viewer;
+    if (model.status === 'running') {
+      if (before && before.status !== 'running') this.say(t('The answer is being worked out.'));
+      return;
+    }
+    const said = answers.heard();
+    const told = `${model.question} ${said}`;
+    if (before && (before.status === 'running' || told !== this.told)) this.news = said;
+    this.told = told;
   }
 
   drawSummary() {

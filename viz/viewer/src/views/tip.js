@@ -5,7 +5,7 @@ export class Tip {
   /** @param {import('../viewer.js').Viewer} viewer */
   constructor(viewer) {
     const { root } = viewer;
-    this.root = root;
+    this.frame = root; // which it stays inside
     this.node = viewer.$('tip');
     this.anchor = null; // the element that it is about
     root.addEventListener('focusin', (event) => this.show(event.target.closest('[data-tip]')));
@@ -31,12 +31,18 @@ export class Tip {
     node.textContent = text;
     node.hidden = false;
     this.anchor = null;
-    const root = this.root.getBoundingClientRect();
+    const root = this.frame.getBoundingClientRect();
     const wanted = x - root.left - (below ? node.offsetWidth / 2 : -14);
     const left = Math.max(4, Math.min(root.width - node.offsetWidth - 4, wanted));
     const over = y + node.offsetHeight + 24 > window.innerHeight;
     const top = over ? y - root.top - node.offsetHeight - (below ? 40 : 14) : y - root.top + (below ? 8 : 16);
     node.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+  }
+
+  /** Moves it into another frame, of the viewer. */
+  within(frame) {
+    this.frame = frame;
+    this.hide();
   }
 
   hide() {
