@@ -46,7 +46,8 @@ def test_the_browser_chooses_and_the_menu_changes_it_for_good(open_page, url):
 # What is called so in every language: methods, models, colours, kinds of files, places in the web, keys.
 NAMES = (
     "AD-HH AMBER CLVS ClearSight CSV Explorer GIF HTML IMCCD LaTeX LLaVA Markdown MME PAI PNG POPE R-Bench Scenes SVG "
-    "TARAC VAF Vanilla VAR VCD Vicuna WebM arxiv.org github.com magma viridis cividis npz softmax bench Home End Shift Esc "
+    "TARAC VAF Vanilla VAR VCD Vicuna WebM arxiv.org github.com magma viridis cividis npz softmax bench Home "
+    "End Shift Esc Tab "
     "model"
 )
 WORD = re.compile(r"[A-Za-z]{3,}")
