@@ -170,8 +170,9 @@ def serve():
 
 
 def drawn(page):
-    """Waits until the viewer has drawn its payload."""
+    """Waits until the viewer has drawn its payload, and can be seen."""
     page.wait_for_function("document.querySelector('.cv')?.__clvs?.drawn?.count > 0")
+    page.wait_for_function("!document.querySelector('#explore') || document.body.classList.contains('page-ready')")
     return page
 
 

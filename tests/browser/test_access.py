@@ -142,3 +142,37 @@ def test_headings_and_landmarks_are_in_order(open_page, url):
     assert page.get_by_role("main").count() == 1
     assert page.get_by_role("region", name="Attention viewer").count() == 1
     assert page.locator("html").get_attribute("lang") == "en"
+
+
+# ---- colours of the visitor's own, and much enlarged -----------------------------------------------------------------
+
+
+def test_in_high_contrast_what_is_chosen_and_what_slides_can_be_seen(open_page, url):
+    page = drawn(open_page(url, forced_colors="active"))
+    colour = "(name) => { document.body.style.color = name; return getComputedStyle(document.body).color; }"
+    chosen, text = page.evaluate(colour, "Highlight"), page.evaluate(colour, "CanvasText")
+    of = "(one, part) => getComputedStyle(one)[part]"
+    for name in (".page-views [aria-selected=true]", ".cv-chip[aria-pressed=true]", ".cv-token[aria-pressed=true]"):
+        assert page.locator(name).first.evaluate(of, "backgroundColor") == chosen, name
+    for name in (".cv-slide input", ".mp-range"):
+        assert page.locator(name).first.evaluate(of, "appearance") == "auto", name
+    for name in (".cv-map > canvas", ".cv-strip canvas", ".cv-plot canvas"):
+        assert page.locator(name).first.evaluate(of, "outlineColor") == text, name
+    for name in ("#go button", ".cv-enlarge", ".page-fold", ".mp-tab", ".cv-chip"):
+        assert page.locator(name).first.evaluate(of, "borderTopWidth") != "0px", name
+
+
+@pytest.mark.parametrize("width", [720, 320])
+def test_nothing_is_lost_when_enlarged(open_page, url, width):
+    """A window of 1280 pixels at 200 and at 400 %."""
+    page = drawn(open_page(url, width=width, height=512))
+    for name in ("Explore", "Results"):
+        page.get_by_role("tab", name=name, exact=True).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("tab", name="Explore", exact=True).click()
+    for name in ("Run", "Enlarge the map Vanilla", "Play through the layers", "+ box"):
+        button = page.get_by_role("button", name=name, exact=True)
+        button.scroll_into_view_if_needed()
+        box = button.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width

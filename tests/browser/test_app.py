@@ -18,7 +18,7 @@ from tests.page import pictures
 from viz.page import build
 from viz.page import first_answer as record
 from viz.page.answering import Answering
-from viz.page.library import Library
+from viz.page.library import ANYTHING, Library
 from viz.page.models import Models
 
 RESULT = "document.querySelector('#viewer .cv').__clvs.model"
@@ -154,7 +154,7 @@ def test_answers_stream_and_stop_stops(open_page, url, model):
     page.keyboard.press("Enter")
     ask(page, "Count slowly.")
     when(page, "m.question === 'Count slowly.' && m.status === 'running' && m.methods[0].tokens.length >= 2")
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Stop", exact=True).click(force=True)  # at once
     when(page, "m.status === 'done'")
     tokens = len(result(page)["methods"][0]["tokens"])
     assert 2 <= tokens < 64
@@ -275,7 +275,7 @@ def test_an_own_picture(open_page, url):
     page = drawn(open_page(url))
     upload(page, "mine.png", viewer_fakes.png())
     when(page, "m.status === 'done' && m.image.w === 96")  # without pressing Run
-    assert result(page)["question"] == pictures.QUESTIONS["street"][0]
+    assert result(page)["question"] == ANYTHING[0], "the street's was for the street"
     assert "drawn scenes only" in page.locator("#viewer .cv-notes").inner_text()
     page.locator("#suggestions button", has_text="person").wait_for()
     assert page.locator("#examples [aria-pressed=true]").count() == 0

@@ -95,6 +95,7 @@ def test_answers_maps_and_curve_are_on_one_screen(open_page, url, width, height)
     assert maps["x"] + maps["width"] < curve["x"], "two columns"
 
 
+TYPE = "(node) => parseFloat(getComputedStyle(node).fontSize) * (node.currentCSSZoom ?? 1)"  # pixels of the screen
 SMALL = """() => [...document.querySelectorAll('body *')].filter((node) => {
     const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
     const seen = words && node.checkVisibility() && !node.matches('.progress-text');
@@ -111,10 +112,100 @@ def test_no_type_is_smaller_than_12_pixels(open_page, url, width, height):
 
 def test_a_large_screen_has_larger_type(open_page, url):
     page = drawn(open_page(url, width=1920, height=1080))
-    size = "(name) => { const n = document.querySelector(name); const z = n.currentCSSZoom ?? 1;" \
-        " return parseFloat(getComputedStyle(n).fontSize) * z; }"  # fmt: skip
     for name, least in {".cv-claim": 22, ".cv-summary": 16, ".cv-scale": 14, "#suggestions button": 13.5}.items():
-        assert page.evaluate(size, name) >= least, name
+        assert page.locator(name).first.evaluate(TYPE) >= least, name
+
+
+# ---- what does not move --------------------------------------------------------------------------------------------
+
+SHIFTS = """
+    window.shifts = 0;
+    const add = (list) => { for (const entry of list.getEntries()) window.shifts += entry.value; };
+    new PerformanceObserver(add).observe({ type: 'layout-shift', buffered: true });
+"""
+MOST = 0.05  # of a screen; 0.1 is what web vitals call good
+
+
+def shifts(page):
+    """How much has moved since the last time, also after a click, which the browser would forgive."""
+    page.wait_for_timeout(400)  # what comes late
+    return page.evaluate("() => { const moved = window.shifts; window.shifts = 0; return moved; }")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 720), (820, 1180), (390, 844)])
+def test_nothing_moves_on_load_with_another_method_and_from_scene_to_scene(open_page, url, width, height):
+    page = open_page("about:blank", width=width, height=height, has_touch=width < 900)
+    page.add_init_script(SHIFTS)
+    page.goto(url)
+    drawn(page)
+    page.wait_for_function("document.body.classList.contains('page-ready')")
+    assert shifts(page) < MOST, "on load"
+    finished = f"{APP}.model.status === 'done' && {APP}.model"
+    page.evaluate("[...document.querySelectorAll('.mp-chip')].find((chip) => chip.textContent.includes('VCD')).click()")
+    page.wait_for_function(f"{finished}.methods.length === 3")
+    assert shifts(page) < MOST, "with a third method"
+    for scene in ("savanna", "breakfast"):
+        page.evaluate(f"document.querySelector('#examples [data-name={scene}]').click()")
+        page.wait_for_function(f"{finished}.image.url.includes('{scene}')")
+        assert shifts(page) < MOST, scene
+
+
+# ---- for a projector -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_present_mode_has_large_type_and_all_of_it_on_one_screen(open_page, url, width, height):
+    page = drawn(open_page(url, width=width, height=height))
+    before = page.locator(".cv-claim").evaluate(TYPE)
+    page.keyboard.press("p")  # wherever the keyboard is
+    page.locator(".cv[data-present=true]").wait_for()
+    assert not page.locator("#ask").is_visible()
+    page.evaluate(SETTLED)
+    assert page.locator(".cv-claim").evaluate(TYPE) >= 1.35 * before
+    for part in (".cv-claim", ".cv-maps", ".cv-slide", ".cv-curve", ".cv-unsure"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= height, part
+        assert box["x"] + box["width"] <= width, part
+    page.keyboard.press("Escape")
+    page.locator(".cv[data-present=false]").wait_for()
+    button = page.get_by_role("button", name="Present", exact=True)
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    page.locator(".cv-slide input").focus()  # now the keyboard is inside the viewer
+    page.keyboard.press("p")
+    assert button.get_attribute("aria-pressed") == "false"
+
+
+def test_a_letter_in_the_question_is_only_a_letter(open_page, url):
+    page = drawn(open_page(url))
+    page.locator("#question textarea").press("p")
+    assert not page.evaluate(f"{APP}.state.present")
+
+
+def test_a_link_can_present(open_page, url):
+    link = "?scene=desk&q=Is+there+a+laptop+in+the+picture%3F&present=1"
+    page = drawn(open_page(url + link, width=1280, height=720))
+    page.locator(".cv[data-present=true]").wait_for()
+    page.wait_for_function(f"{APP}.model.question && {APP}.state.present")
+
+
+# ---- settings on a small screen ------------------------------------------------------------------------------------
+
+
+def test_the_settings_of_a_phone_can_be_shut(open_page, url):
+    page = drawn(open_page(url, width=390, height=844))
+    shown = page.locator(".mp-set").bounding_box()["height"]
+    page.get_by_role("button", name="Hide the settings").click()
+    assert page.locator(".mp-set").bounding_box()["height"] < min(48, shown / 2)
+    assert not page.get_by_role("slider", name="α").is_visible()
+    page.reload()
+    page.get_by_role("button", name="Show the settings").click()
+    assert page.get_by_role("slider", name="α").is_visible()
+
+
+def test_an_enlarged_page_begins_with_shut_settings(open_page, url):
+    page = drawn(open_page(url, width=640, height=360))  # 1280x720 at 200 %
+    assert page.locator(".mp-set").bounding_box()["height"] < 0.15 * 360
 
 
 # ---- the column to ask in ------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ QUESTIONS = {
     "street": ["Is there a car in the image?", "Is there a dog in the image?"],
     "table": ["What color is the apple?"],
 }
+REMARKS = {"Is there a dog in the image?": {"note": "A box stands for the dog.", "less": True}}
 
 
 def write(folder: Path) -> Path:
@@ -35,7 +36,7 @@ def write(folder: Path) -> Path:
         {
             "file_name": f"{name}.png",
             "title": f"The {name} <b>&\"'",
-            "questions": [{"question": q, "answer": "yes", "note": ""} for q in QUESTIONS[name]],
+            "questions": [{"question": q, "answer": "yes", "note": "", **REMARKS.get(q, {})} for q in QUESTIONS[name]],
         }
         for name in BOXES
     ]

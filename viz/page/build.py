@@ -71,5 +71,9 @@ HEAD = (
     '<meta name="description" content="See where a vision-language model looks, layer by layer.">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     # what is focused on a phone is not hidden under the settings; Gradio takes no rule for html from a style sheet
-    "<style>@media (max-width: 900px) { html { scroll-padding-bottom: 130px; } }</style>"
+    "<style>@media (max-width: 900px) { html { scroll-padding-bottom: 130px; } }"
+    # Gradio's word of waiting for its scripts: as large as the window, so that it does not move with the page below it
+    " .app > .wrap.default.full { position: fixed !important; inset: 0 !important; height: auto !important; }"
+    # ready.js shows the page when it is whole; without scripts, which Gradio needs, there would be nothing to show
+    " body:not(.page-ready) :is(#page-header, #explore) { visibility: hidden; }</style>"
 )

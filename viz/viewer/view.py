@@ -264,6 +264,7 @@ class View:
     on: tuple[str, ...] | None = choice(None, Names(), "objects that are followed; without it, those of the question")
     region: Mapping[str, Any] | None = choice(None, Region(), "a drawn region, which is followed alone")
     lang: str = choice(languages.ENGLISH, OneOf(tuple(languages.names())), "language; without it, the browser's")
+    present: bool = choice(False, Switch(), "for a projector: large type, without what asks")
     closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")
 
     @classmethod

@@ -1,7 +1,7 @@
 // The column to ask in can be folded away, which leaves its room to what is looked at; the browser keeps that.
 
 import { t } from '../../viewer/src/language.js';
-import { keep, kept } from './keep.js';
+import { browserKeeps, browserKept } from './keep.js';
 
 /** Makes the button fold the column, as it was the last time. */
 export function folding(button) {
@@ -14,7 +14,7 @@ export function folding(button) {
   };
   button.addEventListener('click', () => {
     fold(!document.body.classList.contains('folded'));
-    keep('clvs-folded', String(document.body.classList.contains('folded')));
+    browserKeeps('clvs-folded', String(document.body.classList.contains('folded')));
   });
-  fold(kept('clvs-folded') === 'true');
+  fold(browserKept('clvs-folded') === 'true');
 }

@@ -5,7 +5,9 @@ import { calm, el } from '../../viewer/src/dom.js';
 import { t } from '../../viewer/src/language.js';
 import { aboutModel } from './about.js';
 import { folding } from './fold.js';
-import { keep, kept } from './keep.js';
+import { browserKeeps, browserKept } from './keep.js';
+import { presenting } from './present.js';
+import { ready } from './ready.js';
 import { copyPicture, savePicture } from './snapshot.js';
 import { touring } from './tour.js';
 import { viewer } from './viewer.js';
@@ -60,9 +62,11 @@ function open(on) {
 
 // The choice of light or dark outlives a reload, but not an address that says which.
 const ofAddress = new URLSearchParams(location.search).has('__theme');
-const keptTheme = ofAddress ? null : kept('clvs-theme');
+const keptTheme = ofAddress ? null : browserKept('clvs-theme');
 if (keptTheme) document.body.classList.toggle('dark', keptTheme === 'dark');
 folding(head.querySelector('.page-fold'));
+ready();
+presenting(head.querySelector('[data-do="present"]'));
 aboutModel(element.querySelector('.page-model'), props.value ?? {});
 touring([...new URLSearchParams(location.search).keys()].every((name) => name === 'lang'));
 
@@ -170,7 +174,8 @@ head.addEventListener('click', (event) => {
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
   else if (button.dataset.do === 'snapshot') takeSnapshot();
-  else if (button.dataset.do === 'theme') keep('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
+  else if (button.dataset.do === 'theme')
+    browserKeeps('clvs-theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
 });
 head.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape' || menu.hidden) return;

@@ -1,6 +1,6 @@
 // What outlives a reload, where the browser lets a page keep anything at all.
 
-export function keep(name, value) {
+export function browserKeeps(name, value) {
   try {
     localStorage.setItem(name, value);
   } catch {
@@ -8,7 +8,7 @@ export function keep(name, value) {
   }
 }
 
-export function kept(name) {
+export function browserKept(name) {
   try {
     return localStorage.getItem(name);
   } catch {

@@ -9,13 +9,15 @@ import { placeAmong } from '../../viewer/src/twins.js';
 import { el } from '../../viewer/src/dom.js';
 import { dress, make } from './marks.js';
 import { control, fromPaper, usual } from './settings.js';
+import { shutting } from './shut.js';
 
 const root = element.querySelector('.mp');
 const find = (name) => root.querySelector(name);
 const chips = find('.mp-chips');
 const tabs = find('.mp-tabs');
-const [paper, more, reset] = root.querySelectorAll('.mp-tools button');
+const [shut, paper, more, reset] = root.querySelectorAll('.mp-tools button');
 const rare = find('.mp-rare');
+shutting(shut, root);
 
 let methods = []; // what there is
 let limit = 4;

@@ -18,5 +18,6 @@ export interface Chosen {
   on: string[] | null;
   region: Record<string, any> | null;
   lang: string;
+  present: boolean;
   closer: string;
 }

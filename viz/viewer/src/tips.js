@@ -29,6 +29,7 @@ export const KEYS = [
   ['S', 'scale'],
   ['M', 'outlines'],
   ['H', 'head'],
+  ['P', 'present'],
   ['F', 'a map, large'],
   ['?', 'this help'],
   ['Tab to a map', 'its patches, by arrow keys'],

@@ -125,6 +125,7 @@ export class Viewer {
     this.$('empty').hidden = true;
     this.$('body').hidden = false;
     this.status(model.status, model.error);
+    root.dataset.present = String(this.state.present);
     root.dataset.waiting = String(!model.layers);
     root.dataset.many = String(model.methods.length > 2); // then answers take the whole width
     this.$('question').textContent = model.question;
@@ -132,6 +133,7 @@ export class Viewer {
     for (const view of [this.answers, this.notes, this.chips, this.maps, this.tools]) view.build();
     this.readings.notice(before);
     this.measure();
+    if (!before) this.paint(); // the first sight is a whole one
   }
 
   status(state, error) {
@@ -167,6 +169,7 @@ export class Viewer {
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
     if (moved('diff', 'focus', 'rings', 'crop')) this.maps.build();
     if (moved('on', 'region', 'draw')) this.chips.build();
+    if (moved('present')) this.root.dataset.present = String(this.state.present);
     for (const name of names) {
       for (const part of LIGHT[name] ? [LIGHT[name]] : ['maps', 'curves', 'words']) this.invalidate(part);
       if (!LIGHT[name]) this.tools.sync();
@@ -175,12 +178,16 @@ export class Viewer {
 
   invalidate(part) {
     this.dirty[part] = true;
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = null;
-      const { dirty } = this;
-      this.dirty = {};
-      if (this.model && this.root.isConnected && this.width) this.draw(dirty);
-    });
+    this.frame ??= requestAnimationFrame(() => this.paint());
+  }
+
+  /** Draws what has changed. */
+  paint() {
+    cancelAnimationFrame(this.frame);
+    this.frame = null;
+    const { dirty } = this;
+    this.dirty = {};
+    if (this.model && this.root.isConnected && this.width) this.draw(dirty);
   }
 
   measure() {

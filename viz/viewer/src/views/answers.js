@@ -53,15 +53,8 @@ export class Answers {
     return el(
       'article',
       { class: 'cv-answer', ...about },
-      el(
-        'div',
-        { class: 'cv-who' },
-        this.viewer.sample(index),
-        title,
-        ...this.whoWords(method, index),
-        this.verdict(method),
-      ),
-      el('div', { class: 'cv-tokens' }, ...(chips.length ? chips : [none]), caret),
+      el('div', { class: 'cv-who' }, this.viewer.sample(index), title, ...this.whoWords(method, index)),
+      el('div', { class: 'cv-tokens' }, ...(chips.length ? chips : [none]), caret, this.verdict(method)),
       method.card && el('div', {}, card(method, model.layers, this.opened), this.acted[index]),
     );
   }

@@ -121,15 +121,18 @@ export class Player {
       m: () => store.set({ contours: !contours }),
       f: () => this.viewer.large.toggle(),
       '?': () => this.viewer.$('help').toggleAttribute('open'),
+      p: () => store.set({ present: !store.state.present }),
       h: () => this.viewer.numbers.hasHeads() && store.set({ head: nextHead }),
     };
   }
 
-  /** Ends what is being drawn, else what is open. */
+  /** Ends what is being drawn, else what is open, else present mode. */
   escape(event) {
-    this.viewer.tools.escape();
-    if (!this.store.state.draw) return;
-    event.preventDefault(); // a map that is open large stays so
-    this.viewer.chips.cancel();
+    const { draw, present } = this.store.state;
+    const closed = this.viewer.tools.escape();
+    if (draw) {
+      event.preventDefault(); // a map that is open large stays so
+      this.viewer.chips.cancel();
+    } else if (present && !closed && !event.target.closest('dialog')) this.store.set({ present: false });
   }
 }

@@ -98,6 +98,8 @@ export class Readings {
     const text = model.steps
       ? sentence({ names, absent: model.absent, head: this.numbers.head(), reference, other })
       : '';
+    const say = this.viewer.$('say');
+    say.style.minHeight = model.steps ? '' : `${say.offsetHeight}px`; // until there is something to say again
     this.viewer.$('summary').textContent = text;
     this.viewer.$('claim').textContent = model.steps ? this.claim(names, curves[model.reference]) : '';
   }

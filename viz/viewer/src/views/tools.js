@@ -132,10 +132,11 @@ export class Tools {
     this.viewer.tip.hide();
   }
 
-  /** Leaves the keyboard at what opened the popover that it was in. */
+  /** Leaves the keyboard at what opened the popover that it was in; whether one was open. */
   escape() {
     const open = this.node.querySelector('.cv-pop[open]');
     if (open?.contains(document.activeElement)) open.firstElementChild.focus();
     this.close();
+    return Boolean(open);
   }
 }
