@@ -2,6 +2,7 @@
 
 import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { calm, el } from '../../viewer/src/dom.js';
+import { t } from '../../viewer/src/language.js';
 import { aboutModel } from './about.js';
 import { folding } from './fold.js';
 import { browserKeeps, browserKept } from './keep.js';
