@@ -69,12 +69,52 @@ def title(spec: str) -> str:
     return " + ".join(_title(name) for name in name_of(spec).split("+"))
 
 
-def settings_in_words(spec: str) -> list[str]:
+def preset_in_words(asked: str, resolved: str) -> str:
+    """Where a method's settings are from: "card's settings for this model", "paper's settings", "own: α 0.4".
+
+    Of combined methods each says so by name; "" for a method without settings. asked: the spec as it was asked for;
+    resolved: with all that was left out.
+    """
+    return _told(asked, resolved, "")
+
+
+def settings_line(asked: str, resolved: str) -> str:
+    """All settings behind where they are from: "card's settings for this model (β 0.9, first check at layer 8)"."""
+    return _told(asked, resolved, ", ".join(settings_in_words(resolved, preset=False)))
+
+
+def _told(asked: str, resolved: str, words: str) -> str:
+    pairs = zip(_parts(asked), _parts(resolved), strict=False)  # a trace's file may say anything
+    found = [(title(own), own, whole) for own, whole in pairs]
+    if len(found) == 1:
+        return _source(*found[0][1:], words)
+    said = [f"{name}: {source}" for name, own, whole in found if (source := _source(own, whole, ""))]
+    return "; ".join(said) + (f" ({words})" if said and words else words)
+
+
+def _source(asked: str, resolved: str, words: str) -> str:
+    """Where one method's settings are from, before all of them in words, "" for none."""
+    own = ", ".join(_words(part for part in _settings(asked) if not part[1].startswith("preset=")))
+    paper = any(part[1] == "preset=paper" for part in _settings(asked))
+    behind = f" ({words})" if words and words != own else ""
+    if own and paper:
+        return f"own: {own}, else the paper's settings{behind}"
+    if own:
+        return f"own: {own}{behind}"
+    if paper:
+        return f"paper's settings ({words})" if words else "paper's settings"
+    if not _settings(resolved):
+        return words
+    return f"card's settings for this model ({words})" if words else "card's settings for this model"
+
+
+def settings_in_words(spec: str, *, preset: bool = True) -> list[str]:
     """The settings of a spec in words, such as ["α 0.5", "first check at layer 8"].
 
-    Combined methods say whose they are at the first of each: ["PAI α 0.2", "CLVS α 0.5", "β 0.8"].
+    Combined methods say whose they are at the first of each: ["PAI α 0.2", "CLVS α 0.5", "β 0.8"]. preset: with whose
+    settings stand for those that were left out.
     """
-    return _words(_settings(spec))
+    return _words(part for part in _settings(spec) if preset or not part[1].startswith("preset="))
 
 
 def _title(name: str) -> str:

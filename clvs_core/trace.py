@@ -73,8 +73,8 @@ class Trace:
     uncertainty: (S, L) eq. 8, NaN where it was not measured.
     stop_layer: (S,) layer after which smoothing stopped, -1 if never.
     views: where the visual tokens lie on the picture.
-    meta: model, question, prompt (its text), template (the prompt's name), method (spec string), text, tokens, layers,
-        heads, threshold, first_check.
+    meta: model, question, prompt (its text), template (the prompt's name), method (spec string), given (the same as it
+        was asked for), text, tokens, layers, heads, threshold, first_check.
     lens_ids, lens_probabilities: (S, L, 3) the tokens each layer would say and their share; None without `lens`.
     lens_words: the same tokens as text, [S][L][3].
     contrast_ids, contrast_probabilities: (S, K) the likeliest tokens of a method that contrasts, and (S, 3, K) their
@@ -250,6 +250,7 @@ class _Meta(Untrusted):
     question: Text = ""
     prompt: Text = ""
     method: Text = ""
+    given: Text = ""
     text: Text = ""
     threshold: Number | None = None
     first_check: Number | None = None

@@ -99,7 +99,7 @@ def _maps(answered: Answered, view: View) -> figures.Maps:
     objects = [item.mask for item in answered.followed if item.source != "region"]
     return figures.Maps(
         min(view.step, max(len(run.trace.attention) for run in answered.runs) - 1),
-        figures.Look(view.cmap, view.scale, view.power, view.head, view.sinks, view.smooth, view.grid),
+        figures.Look(view.cmap, view.scale, view.power, view.head, view.sinks, view.smooth, view.grid, view.crop),
         outline=np.any(objects, axis=0) if objects and view.contours else None,
         region=np.any(regions, axis=0) if regions else None,
         compared=_compared(answered.runs, view) if view.diff else None,

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import QuestionError
-from ..methods import CLVS, METHODS, Method, Vanilla
+from ..methods import CLVS, METHODS, Method, Vanilla, spec
 from ..methods.base import Contrast, NoisedPicture, Reading, check_range
 from ..models.families import views_for
 from ..models.geometry.grids import Views
@@ -261,7 +261,9 @@ class EncodedImage:
         asked = [(q, m) for q in questions for m in resolved]
         facts = {q: self._facts(q, prompt) | (self._words(q, prompt) if rest else {}) for q in tails}
         logs = [
-            BranchLog(method, about(m, **facts[q]), model.tokenizer, image.views, steps, self._picture)
+            BranchLog(
+                method, about(m, **facts[q], given=spec(method)), model.tokenizer, image.views, steps, self._picture
+            )
             for (q, m), method in zip(asked, [*methods] * len(questions), strict=True)
         ]
         branches = model.room.within(lambda: image._branches(asked, tails, prompt))

@@ -242,3 +242,31 @@ def test_the_curves_of_another_model_are_not_offered_and_lost_ones_are_said(show
     page.evaluate(f"{APP}.decays = 'data:text/plain,none'")
     page.evaluate(f"{APP}.set({{closer: 'questions'}})")
     page.get_by_text("The curves could not be loaded").wait_for()
+
+
+TRIES = {
+    "alphas": [0.7, 0.8, 0.9],
+    "betas": [0.0, 0.8],
+    "cells": [[["No", 0.9], ["Yes", 0.6]], [["Yes", 0.7], ["Yes", 0.99]]],
+    "left": 1.5,
+}
+
+
+def test_the_map_of_settings_fills_row_by_row_and_a_cell_sets_them(show):
+    page = show(fakes.payload() | {"tries": TRIES})
+    assert not tab(page, "α × β").is_visible(), "an exported page asks nothing"
+    page.evaluate(f"{APP}.served = true; {APP}.store.onEvent = (...told) => (window.told = told); null")
+    page.evaluate(f"{APP}.set({{closer: 'settings'}})")
+    page.evaluate(SETTLED)
+    assert cells(page).all_inner_texts() == ["No", "Yes", "Yes", "Yes", "", ""]
+    assert cells(page).nth(3).get_attribute("aria-label") == "α 0.8, β 0.8: Yes, 99\u00a0%"
+    assert page.locator(".cv-cell[aria-selected=true]").all_inner_texts() == ["Yes"], "where the settings are"
+    assert page.locator(".cv-go").inner_text().split("\n")[-1].endswith("Row 2 of 3; about 2 s left")
+    cells(page).nth(5).click(force=True)
+    assert page.evaluate("window.told") is None, "nothing has been asked there yet"
+    cells(page).nth(0).click()
+    assert page.evaluate("window.told") == ["settle", {"alpha": 0.7, "beta": 0}]
+    page.get_by_role("button", name="Stop").click()
+    assert page.evaluate("window.told") == ["halt", {}]
+    page.get_by_role("button", name="Ask with all 121 settings").click()
+    assert page.evaluate("window.told") == ["attempt", {}]

@@ -347,7 +347,8 @@ def test_answers_show_tokens_probabilities_and_where_they_part(show):
     assert vanilla.locator(".cv-token").first.inner_text().replace("\u00a0", " ").split("\n") == ["yes", "50 %"]
     assert vanilla.locator(".cv-token").last.inner_text().startswith("end")
     assert vanilla.locator(".cv-differs").count() == 0
-    assert other.locator(".cv-who small").inner_text() == "α 0.8, first check at layer 6, no early termination"
+    settings = "card's settings for this model (α 0.8, first check at layer 6, no early termination)"
+    assert other.locator(".cv-who small").inner_text() == settings
     assert other.locator(".cv-differs").inner_text().startswith("no")
     assert "first difference" in other.locator(".cv-differs").get_attribute("aria-label")
 

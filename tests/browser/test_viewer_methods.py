@@ -297,7 +297,7 @@ def test_a_card_opens_by_keyboard_stays_open_and_links_its_paper(show):
     more = opened.locator(".cv-more")
     assert fakes.METHODS["clvs"].summary in more.inner_text()
     assert "Attention weights come out of the softmax" in more.inner_text()
-    assert "Settings: α 0.8, β 0.8." in more.inner_text()
+    assert "Settings: card's settings for this model (α 0.8, β 0.8)." in more.inner_text()
     link = more.locator("a")
     assert link.get_attribute("href") == "https://arxiv.org/abs/2509.12897"
     assert link.get_attribute("target") == "_blank"

@@ -3,7 +3,7 @@
 import pytest
 
 import clvs_core as clvs
-from clvs_core.labels import labels, name_of, settings_in_words, title
+from clvs_core.labels import labels, name_of, settings_in_words, settings_line, title
 from clvs_core.methods import METHODS, spec
 
 
@@ -33,6 +33,21 @@ from clvs_core.methods import METHODS, spec
 )
 def test_settings_are_said_for_people(text, words):
     assert settings_in_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("asked", "resolved", "line"),
+    [
+        ("vanilla", "vanilla", ""),
+        ("clvs", "clvs:beta=0.9,first_check=7", "card's settings for this model (β 0.9, first check at layer 8)"),
+        ("clvs:preset=paper", "clvs:preset=paper,beta=0.8", "paper's settings (β 0.8)"),
+        ("clvs:alpha=0.4", "clvs:alpha=0.4,beta=0.9", "own: α 0.4 (α 0.4, β 0.9)"),
+        ("clvs:preset=paper,alpha=0.3", "clvs:preset=paper,alpha=0.3", "own: α 0.3, else the paper's settings"),
+        ("pai+clvs:alpha=0.4", "pai+clvs:alpha=0.4,beta=0.9", "CLVS: own: α 0.4 (CLVS α 0.4, β 0.9)"),
+    ],
+)
+def test_settings_say_whose_they_are(asked, resolved, line):
+    assert settings_line(asked, resolved) == line
 
 
 def test_every_setting_of_every_method_can_be_said():

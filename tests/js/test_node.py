@@ -179,6 +179,18 @@ def test_every_script_of_the_page_can_be_joined(path):
     assert modules.joined(path)
 
 
+def test_comments_are_left_out_and_texts_are_not(tmp_path):
+    lines = ["const a = 'one // two'; // three isn't", "const b = `// ${a}`; // four", "const c = 8 / 2; // five"]
+    (tmp_path / "a.js").write_text("\n".join([*lines, "const d = 'https://x'; // six", "  f(/[/] /); // 'seven'"]))
+    assert modules.joined(tmp_path / "a.js").splitlines() == [
+        "const a = 'one // two';",
+        "const b = `// ${a}`;",
+        "const c = 8 / 2;",
+        "const d = 'https://x';",
+        "f(/[/] /);",
+    ]
+
+
 def test_two_modules_with_a_name_in_common_are_refused(tmp_path):
     (tmp_path / "a.js").write_text("import { b } from './b.js';\nconst [AIR, GAP] = [b, 1];\n")
     (tmp_path / "b.js").write_text("export const b = 1;\nfunction GAP() {}\n")

@@ -55,6 +55,7 @@ SHOWN = {  # of each choice: another value, and how heat maps are asked for it
     "power": (0.5, {"power": 0.5}),
     "cmap": ("viridis", {"cmap": "viridis"}),
     "smooth": (True, {"smooth": True}),
+    "crop": (True, {"crop": True}),
     "contours": (False, {"outline": None}),
     "sinks": (3, {"hidden": 3}),
     "head": (1, {"head": 1}),
@@ -191,7 +192,7 @@ def test_names_are_bounded_and_end_with_whole_words():
 
 
 def test_figures_are_drawn_with_every_choice_at_once():
-    view = View(5, 1, "map", 0.5, "cividis", True, False, 2, 1, True, True, True, "base", "clvs", None, BOX)
+    view = View(**{name: value for name, (value, _) in SHOWN.items()}, region=BOX).but(scale="map", diff=True)
     for name in exports.FIGURES:
         assert exports.made(answered(view), f"{name}.png", view).startswith(b"\x89PNG")
     assert set(scales.MODES) >= {"map"}

@@ -262,6 +262,12 @@ def test_the_whole_picture_of_a_model_that_gets_it_twice():
     assert "whole picture" in figure.axes[-1].get_ylabel()
 
 
+def test_only_what_the_model_sees_is_drawn_where_asked_for(pair):
+    for ax in _maps(figures.heatmaps(PICTURE, pair, crop=True)):
+        assert (ax.get_xlim(), ax.get_ylim()) == ((16, 64), (48, 0))
+        assert ax.bbox.width == pytest.approx(ax.bbox.height)
+
+
 def test_a_region_is_dashed_and_the_viewed_layer_bold(pair):
     mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
     mask[10:20, 30:50] = True
@@ -481,6 +487,13 @@ HOSTILE = "Is $\\frac{1}{0$ <script>alert(1)</script>\n\x1b[31m & ]]> “狗”?
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
+def test_figures_say_whose_the_settings_are(pair):
+    pair[1].meta["given"] = "clvs"
+    pair[0].meta["given"] = "vanilla"
+    about = "CLVS, card's settings for this model: β 0.8, first check at layer 4, γ 0.5"
+    assert any(about in text for text in _texts(figures.uncertainty(pair)))
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_questions_are_text_and_nothing_else(ending):
     about = {"question": HOSTILE, "tokens": [[1, HOSTILE, 0.5], [2, "$x_{", float("nan")]]}

@@ -283,5 +283,5 @@ def test_before_the_first_token_cards_are_there_and_layers_are_not():
 
 
 def test_settings_are_told_in_words():
-    assert entry("adhh")["settings"] == "2 heads"
-    assert entry("pai+clvs")["settings"] == "CLVS α 0.8, β 0.8"
+    assert entry("adhh")["settings"] == "own: 2 heads"
+    assert entry("pai+clvs")["settings"] == "CLVS: card's settings for this model (CLVS α 0.8, β 0.8)"

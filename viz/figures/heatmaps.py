@@ -43,6 +43,7 @@ def heatmaps(
     hidden: int = 0,
     smooth: bool = False,
     grid: str = "tiles",
+    crop: bool = False,
     compared: int | None = None,
     memory: bool = False,
     rings: bool = False,
@@ -56,7 +57,7 @@ def heatmaps(
         layers: which layers, from 0; by default all of up to eight, else six spread over the depth.
         viewed: the layer on screen, from 0; it is among the default ones, and its name is bold.
         outline: (height, width) bool mask of the key object, drawn as a contour. region: likewise, as a dashed one.
-        cmap, mode, power, head, hidden, smooth, grid: how maps are drawn, as `rows.Look` says.
+        cmap, mode, power, head, hidden, smooth, grid, crop: how maps are drawn, as `rows.Look` says.
         compared: which trace the reference is compared with, in one more row; None for none.
         memory: with rows of what methods carry. rings: with rings around the sink tokens that methods find.
 
@@ -66,19 +67,21 @@ def heatmaps(
     chosen = at_step(traces, step)
     views = chosen[0].trace.views
     _check_sizes(picture, views, outline, region)
-    maps = Maps(step, Look(cmap, mode, power, head, hidden, smooth, grid), outline, region, compared, memory, rings)
+    maps = Maps(
+        step, Look(cmap, mode, power, head, hidden, smooth, grid, crop), outline, region, compared, memory, rings
+    )
     drawn, heads = maps.rows(traces), chosen[0].trace.attention.shape[2]
     shown = _layers(layers, len(drawn[0].maps), viewed)
     scale = limits(drawn, shown)
     units = {kind: maps.unit(kind, heads, one=len(own) == 1) for kind, own in scale.items()}
-    cell = 1.25 * np.array([1.0, views.height / views.width]) / max(1.0, views.height / views.width)
+    cell = 1.25 * maps.look.shape(views)
     words = max(unit.count("\n") for unit in units.values()) - 1
     figure, axes = _grid_of_cells(len(drawn), len(shown), cell, chosen, right=1.0 + _UNIT_LINE * words)
     small = picture.convert("RGB")
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     for row, line in zip(drawn, axes, strict=True):
         for layer, ax in zip(shown, line, strict=True):
-            under(ax, small, views)
+            under(ax, small, views, maps.look)
             draw(ax, row, layer, views, maps.look)
             draw_outline(ax, outline)
             draw_outline(ax, region, "dashed")
@@ -141,11 +144,12 @@ def _grid_of_cells(
     return figure, axes
 
 
-def under(ax: Axes, picture: Image.Image, views: Any) -> None:
+def under(ax: Axes, picture: Image.Image, views: Any, look: Look) -> None:
     """The picture below a map, and what of it the model never sees."""
     ax.imshow(picture, extent=(0, views.width, views.height, 0), interpolation="antialiased", zorder=0)
     _hatch_unseen(ax, views)
-    ax.set(xlim=(0, views.width), ylim=(views.height, 0), xticks=[], yticks=[], aspect="auto")
+    x0, y0, x1, y1 = look.frame(views)
+    ax.set(xlim=(x0, x1), ylim=(y1, y0), xticks=[], yticks=[], aspect="auto")
     for spine in ax.spines.values():
         spine.set(color=FAINT, linewidth=0.4)
 

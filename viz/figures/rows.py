@@ -25,7 +25,7 @@ class Look:
     cmap: one of `scales.MAPS`. mode: one of `scales.MODES`, what one colour scale is shared by. power: of the scale,
     below 1 faint weights are lifted. head: which one, from 0; None is their mean. hidden: how many of the strongest
     sink tokens are left out. smooth: smoothed for display. grid: "tiles" or "base", of models that get the picture
-    twice.
+    twice. crop: only the part of the picture that the model sees.
     """
 
     cmap: str = "magma"
@@ -35,11 +35,21 @@ class Look:
     hidden: int = 0
     smooth: bool = False
     grid: str = "tiles"
+    crop: bool = False
 
     def grids(self, views: Any) -> Sequence[Any]:
         """The grids of tokens that are drawn."""
         whole = tuple(view for view in views.grids if view.kind == "base")
         return whole if self.grid == "base" and whole else views.finest
+
+    def frame(self, views: Any) -> tuple[float, float, float, float]:
+        """The part of the picture that is drawn: x0, y0, x1, y1 in its pixels."""
+        return views.seen() if self.crop else (0.0, 0.0, float(views.width), float(views.height))
+
+    def shape(self, views: Any) -> np.ndarray:
+        """Width and height of that part, the longer one 1."""
+        x0, y0, x1, y1 = self.frame(views)
+        return np.array([x1 - x0, y1 - y0]) / max(x1 - x0, y1 - y0)
 
     def words(self, heads: int) -> list[str]:
         """What a reader has to know of the colours: the head, and whatever is not as usual."""

@@ -91,8 +91,7 @@ class Scrub:
 
     def _frame(self) -> tuple[Figure, list[Axes], Axes]:
         """Room for the maps side by side, a colour bar after each kind of them, and the curve below."""
-        shape = np.array([1.0, self.views.height / self.views.width])
-        wide, high = _CELL * shape / shape.max()
+        wide, high = _CELL * self.look.shape(self.views)
         kinds = [row.kind for row in self.rows]
         ends = [at + 1 == len(kinds) or kinds[at + 1] != kind for at, kind in enumerate(kinds)]
         lefts = _LEFT + np.concatenate([[0], np.cumsum([wide + (_BAR if end else _GAP) for end in ends])])
@@ -104,7 +103,7 @@ class Scrub:
         return figure, axes, below
 
     def _map(self, ax: Axes, row: Row, picture: Image.Image, maps: Maps) -> list[Any]:
-        under(ax, picture, self.views)
+        under(ax, picture, self.views, self.look)
         title = "  ".join([row.name, *row.under])
         ax.set_title(plain(title, 34), fontsize=8, color=row.colour, pad=4, loc="left", parse_math=False)
         images = draw(ax, row, 0, self.views, self.look)

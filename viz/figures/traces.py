@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from clvs_core.labels import labels as method_labels
-from clvs_core.labels import name_of, settings_in_words, title
+from clvs_core.labels import name_of, preset_in_words, settings_in_words, title
 from clvs_core.models.registry import label_of
 
 from .. import scales
@@ -208,13 +208,16 @@ def about_lines(chosen: Sequence[Shown], wide: float) -> list[str]:
 
 
 def _made_with(chosen: Sequence[Shown]) -> str:
-    """Model and settings in words: "Scenes 8M · CLVS: β 0.8, first check at layer 8, γ 0.5"."""
+    """Model and settings in words: "Scenes 8M · CLVS, card's settings for this model: β 0.8, γ 0.5"."""
     parts = [label_of(str(chosen[0].trace.meta.get("model") or ""))]
     for one in chosen:
         spec, threshold = str(one.trace.meta.get("method", "")), one.trace.meta.get("threshold")
-        words = settings_in_words(spec)
+        given = str(one.trace.meta.get("given", ""))  # older traces do not say
+        source = preset_in_words(given, spec) if given else ""
+        words = settings_in_words(spec, preset=not source)
         if isinstance(threshold, (int, float)) and not re.search(r"clvs:[^+]*\bgamma=", spec):
             words.append(f"γ {threshold:g}" if "+" not in name_of(spec) else f"CLVS γ {threshold:g}")
         if words:
-            parts.append(f"{one.label.partition(' (')[0]}: {', '.join(words)}")
+            name = ", ".join(filter(None, [one.label.partition(" (")[0], source]))
+            parts.append(f"{name}: {', '.join(words)}")
     return " · ".join(part for part in parts if part)

@@ -98,6 +98,7 @@ class Asker:
         self._pictures = ShownPictures()
         self._streamed = border.across(self._stream, self._seconds)
         self._asked = border.across(self._ask, self._seconds)
+        self._answered = border.across(self._answers, self._seconds_of_all)
 
     def stream(self, call: Call) -> Generator[Answer, None, None]:
         """Yields once when the picture has been read and once per token; closing it frees the engine's tensors."""
@@ -163,10 +164,27 @@ class Asker:
         runs = [replace(run, picture=None) for run in runs]  # the page keeps a picture once, and no copy has to cross
         yield Answer(image.views, runs, model.layers, unknown, count)
 
+    def answers(self, call: Call, rows: Sequence[Sequence[Any]]) -> Generator[Sequence[Any], None, None]:
+        """What is answered with the methods of each row, without traces; closing it ends that after a row."""
+        self.models.get(call.model)
+        with contextlib.closing(self._answered(call, rows)) as sent:
+            yield from sent
+
+    def _answers(self, call: Call, rows: Sequence[Sequence[Any]]) -> Generator[Sequence[Any], None, None]:
+        with self.models.using(call.model) as model:
+            for methods in rows:
+                with self._busy:
+                    image = self._open(model, call)
+                    (answers,) = image.answers([call.question], methods, call.tokens, call.prompt)
+                yield answers
+
     def _open(self, model: Any, call: Call) -> Any:
         image = model.open_image(call.picture, call.prompt)
         self._pictures.note(model, call.picture, image.key[0])
         return image
+
+    def _seconds_of_all(self, call: Call, rows: Sequence[Sequence[Any]]) -> int:
+        return self._seconds(replace(call, methods=[method for methods in rows for method in methods]))
 
     def _seconds(self, call: Call) -> int:
         """Seconds of GPU that a call may take."""

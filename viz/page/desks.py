@@ -12,6 +12,7 @@ from viz.page.models import Models
 from viz.page.offers import Offers
 from viz.page.pictures import Pictures
 from viz.page.screen import Screen
+from viz.page.trying import Trying
 
 
 class Desks:
@@ -24,4 +25,5 @@ class Desks:
         self.screen = Screen(self.offers, library, first)
         self.choosing = Choosing(self.offers, first, self.screen)
         self.answering = Answering(self.asker, library, first, self.pictures, self.screen)
+        self.trying = Trying(self.answering, self.choosing)
         self.arriving = Arriving(library, self.pictures, self.screen, self.choosing, self.answering)

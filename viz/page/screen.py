@@ -88,6 +88,8 @@ class Screen:
         id = result.id if result.runs else f"{result.id}-waiting"  # a link's layer is set once there are layers
         comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
         more = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
+        if session.tries is not None and session.tries.of(result.id, result.methods):
+            more["tries"] = session.tries.told
         expected = self.library.expected(result.picture.path, result.question)
         return (
             add(build(comparison), result.seen, objects.named(result), objects.called(result))

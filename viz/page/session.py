@@ -17,6 +17,7 @@ from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from clvs_core.models.prompts import CHAT
 from viz.page.seen import Seen, see
+from viz.page.tries import Tries
 from viz.viewer.view import View
 
 LONGEST = 1000  # characters of what a browser names
@@ -127,6 +128,7 @@ class Session:
     moved: Settings | None = None  # settings that moved while an answer was still coming
     view: View = field(default_factory=View)  # what a permalink asked the viewer to show
     remark: str = ""  # as in the result to come
+    tries: Tries | None = None  # other settings of the last question
     switching: threading.Event | None = None  # set, it stops the model that is being loaded for this visitor
 
     def begin(self) -> int:

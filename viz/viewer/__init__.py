@@ -9,6 +9,7 @@
     viewer.objects(on_objects)   # {"on": ["dog", ...]} after a chip was switched
     viewer.ask(on_ask)           # {"name"} of a model that the payload offers and that is to be downloaded; else `pick`
     viewer.example(on_example)   # {"scene", "question"}, picked among all bundled questions; with `decays` only
+    viewer.attempt(on_attempt)   # all settings of alpha and beta; settle: {"alpha", "beta"} of a cell that was pressed
     viewer.halt(on_halt)         # Stop, beside the progress of a payload with "halts"
     viewer.layer(on_layer)       # {"layer": 7}, 0-based, after the cursor has rested; viewer.step: {"step": 2}
 
@@ -44,8 +45,10 @@ SOURCE = Path(__file__).parent / "src"
 MOUNT = """
 const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
 const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), payload(), {
-  onEvent: (name, data) => trigger(name, data),   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt' 'example'
+  // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt' 'example' 'attempt' 'settle'
+  onEvent: (name, data) => trigger(name, data),
   decays: DECAYS,
+  served: true,
 });
 watch('value', () => {
   viewer.update(payload());

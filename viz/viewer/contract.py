@@ -205,6 +205,15 @@ class Offer(TypedDict):
     asks: bool
 
 
+class Tries(TypedDict):
+    """Answers with other settings of CLVS: cells[alpha][beta], as far as they have come; left: in seconds."""
+
+    alphas: list[float]
+    betas: list[float]
+    cells: list[list[tuple[str, float]]]
+    left: float | None
+
+
 class Recorded(TypedDict):
     """Which recording and question this is."""
 
@@ -229,6 +238,7 @@ class PagePayload(Payload):
     stays: NotRequired[list[str]]
     halts: NotRequired[bool]
     offer: NotRequired[Offer | None]
+    tries: NotRequired[Tries]
     recorded: NotRequired[Recorded]
     link: NotRequired[str]
     run: NotRequired[str]
@@ -250,6 +260,7 @@ PARTS = (
     Place,
     Payload,
     Offer,
+    Tries,
     Recorded,
     Expected,
     PagePayload,

@@ -14,6 +14,9 @@ IMPORT = re.compile(r"^import \{(?:\s*\w+,)*(?:\s*\w+)?\s*\} from '(\.[^']+)';\n
 EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class) )", re.MULTILINE)
 DECLARED = re.compile(r"^(?:async )?(?:const|let|function|class) (\w+|[\[{][^\]}=]*[\]}])", re.MULTILINE)
 INDENT = re.compile(r"^[ \t]+", re.MULTILINE)  # a seventh of what is sent; no text of a module has several lines
+AFTER = re.compile(
+    r"^((?:[^'\"`/\n]|'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|/(?!/))*?)[ \t]+// .*$", re.MULTILINE
+)  # behind code
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:.|\n)*?\*/)\n|^\n", re.MULTILINE)  # of whole lines
 
 
@@ -29,7 +32,7 @@ def joined(entry: Path) -> str:
         for name in (name for declared in DECLARED.findall(text) for name in re.findall(r"\w+", declared)):
             if owner.setdefault(name, path) != path:
                 raise ValueError(f"{path.name} and {owner[name].name} both declare {name}; rename one of the two.")
-    return INDENT.sub("", "".join(texts.values()))
+    return AFTER.sub(r"\1", INDENT.sub("", "".join(texts.values())))
 
 
 def _add(path: Path, texts: dict[Path, str], above: tuple[Path, ...]) -> None:

@@ -27,7 +27,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from contourpy import contour_generator
 
-from clvs_core.labels import labels, settings_in_words
+from clvs_core.labels import labels, settings_line
 from clvs_core.methods import spec as written
 from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, Rest, View
 from viz.viewer.particulars import card, memory, recorded
@@ -209,7 +209,7 @@ def _methods(methods: Sequence[Any], runs: Sequence[Any], steps: int | None) -> 
                 "name": method.name,
                 "label": shown[index],
                 "spec": spec,
-                "settings": ", ".join(settings_in_words(spec)),
+                "settings": settings_line(written(method), spec),
                 "card": card(method, spec, layers),
                 **(_NOTHING if run is None else _answer(run)),
                 **recorded(run, steps),

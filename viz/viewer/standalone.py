@@ -134,8 +134,8 @@ def curves_csv(payload: Mapping[str, Any], view: View | None = None) -> str:
     method records it: memory (what it carries, summed over what is followed; strongest head, so no share of attention),
     sink_tokens_from_0 and acted_heads_from_0 (numbers with spaces between) and, at the last layer, contrast (word,
     chance with the picture, with what it is contrasted with, and outcome). At the end, on every line: head_from_0
-    (whose weights they are, "mean" for the mean of heads), follows (the names), question and model. An empty field is a
-    number that was not measured.
+    (whose weights they are, "mean" for the mean of heads), follows (the names), question, model and
+    settings_are (in words, with whose they are). An empty field is a number that was not measured.
     """
     view = view or View()
     arrays = decode(payload)
@@ -152,10 +152,10 @@ def curves_csv(payload: Mapping[str, Any], view: View | None = None) -> str:
         "question": _cell(payload["question"]),
         "model": _cell(payload["model"]["label"] or payload["model"]["name"]),
     }
-    table.writerow([*start, *map(_cell, names), "followed", "uncertainty", "stops", *own, *about])
+    table.writerow([*start, *map(_cell, names), "followed", "uncertainty", "stops", *own, *about, "settings_are"])
     for method in payload["methods"]:
         lines = _lines(method, _weights(arrays, method["key"], view.head), arrays, shares, own)
-        table.writerows([*line, *about.values()] for line in lines)
+        table.writerows([*line, *about.values(), _cell(method["settings"])] for line in lines)
     return out.getvalue()
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from viz import languages, scales
 
-PANELS = ("", "heads", "rest", "questions", "numbers")  # of "Look closer"; "" for none
+PANELS = ("", "heads", "rest", "settings", "questions", "numbers")  # of "Look closer"; "" for none
 MAX_POLYGON = 2000  # corners
 MAX_OBJECTS = 200
 TOLD = 40  # characters that are repeated of what cannot be read

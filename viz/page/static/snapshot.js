@@ -83,7 +83,8 @@ class Sheet {
     const { w, h } = this.app.model.image;
     const [canvas, bar] = node.querySelectorAll('canvas');
     const high = (this.cell * h) / w;
-    this.write(node.querySelector('figcaption').textContent, x, y, this.look.ink, '600 13px', this.cell);
+    const name = [...node.querySelector('figcaption').children].map((part) => part.textContent).join('  ');
+    this.write(name, x, y, this.look.ink, '600 13px', this.cell);
     this.ctx.drawImage(canvas, x, y + LINE, this.cell, high);
     if (!bar?.width) return;
     this.ctx.drawImage(bar, x, y + LINE + high + 4, this.cell, 6);

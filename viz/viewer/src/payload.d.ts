@@ -138,6 +138,13 @@ export interface Offer {
   asks: boolean;
 }
 
+export interface Tries {
+  alphas: number[];
+  betas: number[];
+  cells: [string, number][][];
+  left: number | null;
+}
+
 export interface Recorded {
   name: string;
   id: string;
@@ -176,6 +183,7 @@ export interface PagePayload {
   stays?: string[];
   halts?: boolean;
   offer?: Offer | null;
+  tries?: Tries;
   recorded?: Recorded;
   link?: string;
   run?: string;

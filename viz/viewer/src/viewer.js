@@ -29,9 +29,10 @@ const LIGHT = { hover: 'curves', patch: 'maps', sketch: 'maps' }; // follow the 
 /** For scripts on the page: `state`, `model`, `curves()`, `goto(layer)`, `set({...})`, `isOn(object)`, `spelled()`, `drawn`. */
 export class Viewer {
   /** root: a filled-in template.html, which `update(payload)` keeps up to date. */
-  constructor(root, payload, onEvent, decays = '') {
+  constructor(root, payload, onEvent, { decays = '', served = false } = {}) {
     this.root = root;
-    this.decays = decays; // the address of the curves of all bundled questions, where there is a server
+    this.decays = decays; // the address of the curves of all bundled questions
+    this.served = served; // something can be asked here
     this.store = new Store(onEvent);
     this.numbers = this.store.numbers;
     this.dirty = {};
@@ -250,7 +251,7 @@ export class Viewer {
 
 /** Takes over a filled-in template.html; the page keeps it up to date with `update(payload)`. */
 export function mount(root, payload, options = {}) {
-  const app = new Viewer(root, payload, options.onEvent || (() => {}), options.decays);
+  const app = new Viewer(root, payload, options.onEvent || (() => {}), options);
   root.__clvs = app; // for tests and for the page's own scripts
   return { update: (next) => app.update(next), app };
 }

@@ -8,6 +8,7 @@ import { t } from '../language.js';
 import { Heads } from './closer/heads.js';
 import { Questions } from './closer/questions.js';
 import { Rest } from './closer/rest.js';
+import { Settings } from './closer/settings.js';
 import { NumbersTable } from './closer/table.js';
 
 export class Closer {
@@ -19,6 +20,7 @@ export class Closer {
     this.panels = [
       { name: 'heads', text: t('Heads × layers'), panel: new Heads(viewer) },
       { name: 'rest', text: t('Where the rest goes'), panel: new Rest(viewer) },
+      { name: 'settings', text: 'α × β', panel: new Settings(viewer) },
       { name: 'questions', text: t('All example questions'), panel: new Questions(viewer) },
       { name: 'numbers', text: t('All numbers'), panel: new NumbersTable(viewer) },
     ];
