@@ -71,7 +71,7 @@ def static(name: str) -> str:
 def script() -> str:
     """The viewer's JavaScript; defines `window.__clvsViewer`, which has `mount`, once per page."""
     modules = joined(SOURCE / "viewer.js")
-    return f"window.__clvsViewer ??= (() => {{\n'use strict';\n{modules}return {{ mount, share }};\n}})();\n"
+    return f"window.__clvsViewer ??= (() => {{\n'use strict';\n{modules}return {{ mount, share, speak }};\n}})();\n"
 
 
 class Viewer(gr.HTML):

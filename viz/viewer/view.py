@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
-from viz import scales
+from viz import languages, scales
 
 PANELS = ("", "heads", "rest", "settings", "questions", "numbers")  # of "Look closer"; "" for none
 MAX_POLYGON = 2000  # corners
@@ -263,6 +263,7 @@ class View:
     focus: str = choice("", Key(), "the method that is compared with the reference")
     on: tuple[str, ...] | None = choice(None, Names(), "objects that are followed; without it, those of the question")
     region: Mapping[str, Any] | None = choice(None, Region(), "a drawn region, which is followed alone")
+    lang: str = choice(languages.ENGLISH, OneOf(tuple(languages.names())), "language; without it, the browser's")
     present: bool = choice(False, Switch(), "for a projector: large type, without what asks")
     closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")
 

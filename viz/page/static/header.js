@@ -20,6 +20,7 @@ const menu = head.querySelector('.page-items');
 const opener = head.querySelector('[data-do="menu"]');
 const languages = head.querySelector('.page-language');
 const { clvsLanguage: language } = window;
+const spoken = language.code === 'en' ? '' : `lang=${language.code}`; // as a link says it
 let hush = 0;
 
 // Each by its own name, for whoever cannot read the page's.
@@ -124,7 +125,7 @@ function address() {
   }
   const link = viewer()?.model?.link;
   if (!link) return null;
-  const parts = [link, viewer().spelled(), language.code === 'en' ? '' : `lang=${language.code}`];
+  const parts = [link, viewer().spelled(), spoken];
   return `${location.origin}${location.pathname}?${parts.filter(Boolean).join('&')}`;
 }
 
@@ -171,7 +172,8 @@ head.addEventListener('click', (event) => {
     open(false);
     opener.focus();
     say(t('Preparing the file…'));
-    trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
+    const view = [viewer()?.spelled(), spoken].filter(Boolean).join('&');
+    trigger('export', { kind: button.dataset.kind, view });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
   else if (button.dataset.do === 'snapshot') takeSnapshot();

@@ -17,6 +17,7 @@ export interface Chosen {
   focus: string;
   on: string[] | null;
   region: Record<string, any> | null;
+  lang: string;
   present: boolean;
   closer: string;
 }
