@@ -710,16 +710,39 @@ def test_markdown_can_be_read_back(tmp_path, paper):
     assert next(at, None) is None
 
 
-def test_the_best_number_of_a_section_is_bold(tmp_path):
-    run = made_run(tmp_path / "run", answer=lambda q, m: q.label if m == "clvs" else "Yes")
+def right_but(every):
+    """Answers of a method that is right, but for one question in so many."""
+    return lambda q: {"yes": "no", "no": "yes"}[q.label] if int(q.id.rpartition("/")[2]) % every == 0 else q.label
+
+
+def test_the_best_number_of_a_section_is_bold_where_it_is_no_chance(tmp_path):
+    worse, hardly = right_but(5), right_but(30)
+    run = made_run(tmp_path / "run", answer=lambda q, m: q.label if m == "clvs" else worse(q))
     text = markdown(found(read(run))["pope-random"])
-    assert [cell for line in md_rows(text) for cell in line if "**" in cell] == ["**100.00**"] * 4  # recall: both
+    bold = [line for line in md_rows(text) if any("**" in cell for cell in line)]
+    assert [line[0] for line in bold] == ["CLVS"]
+    assert bold[0].count("**100.00**") == 3  # accuracy, recall, F1: precision has no paired interval
+    alike = made_run(tmp_path / "alike", answer=lambda q, m: q.label if m == "clvs" else hardly(q))
+    assert "**" not in markdown(found(read(alike))["pope-random"])
     few = made_run(
         tmp_path / "few", questions=made.pope_questions(1), methods={"pai": "pai"}, answer=lambda q, m: q.label
     )
     table = found(read(run, few), False)["pope"]
     for section in sections(table):
-        assert {i for i, _ in best(table, section)} == {0, 1}
+        assert {section[i].method for i, _ in best(table, section)} == {"CLVS"}
+
+
+def test_vanillas_number_is_bold_where_all_others_are_below_it(tmp_path):
+    answers = {"vanilla": right_but(1000), "clvs": right_but(5), "pai": right_but(7)}
+    methods = {name: name for name in answers}
+    run = made_run(tmp_path / "run", methods=methods, answer=lambda q, m: answers[m](q))
+    table = found(read(run), False)["pope"]
+    for section in sections(table):
+        assert {section[i].method for i, _ in best(table, section)} == {"Vanilla"}
+    answers["pai"] = right_but(30)  # near vanilla: then it is not known which of the two is better
+    near = made_run(tmp_path / "near", methods=methods, answer=lambda q, m: answers[m](q))
+    table = found(read(near), False)["pope"]
+    assert not any(best(table, section) for section in sections(table) if section[0].part == "random")
 
 
 @pytest.mark.parametrize("paper", [True, False])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.page.test_limits import png_header
 from viz.page.library import ANYTHING
 from viz.page.session import Session
 from viz.page.widgets import PictureInput
+from viz.viewer.view import View
 
 
 def test_choosing_fills_the_page_in(desks):
@@ -54,7 +55,7 @@ def test_a_link_fills_the_page_in(desks):
     ]
     values[1] = picker["specs"]
     last = list(desks.answering.run(session, ticket, path, question, *values))[-1]
-    assert last["view"] == {"layer": 2}
+    assert last["view"] == View(layer=2).whole()
     assert last["link"] == (
         "scene=table&q=Is+it+red%3F&method=clvs:alpha=0.3,first_check=2,early_termination=false&tokens=4"
     )
@@ -75,11 +76,56 @@ def test_a_plain_address_changes_nothing(desks):
 
 def test_a_link_to_nowhere_is_said(desks):
     payload, *rest, ticket = arrive(desks, Session(), scene="gone")
-    assert "not here" in payload["error"]
+    assert payload["error"] == "The link names the picture 'gone', which is not here; choose another example."
     assert "value" not in ticket
     payload, *rest, _ = arrive(desks, Session(), scene="street", method="clvs:alpha=7", model="other")
     model, picker, *others = rest[4:]
     assert (model, picker["specs"], *others) == controls(), "wrong settings are left out"
+
+
+def test_what_of_a_link_is_not_here_is_told_in_one_line(desks):
+    session = Session()
+    query = {"scene": "table", "q": "Is it red?", "method": ["clvs:alpha=7", "clvs"], "model": "other",
+             "prompt": "loud", "layer": "9", "head": "99", "step": "7", "focus": "pai", "on": ["apple", "unicorn"],
+             "tokens": "0", "region": "200,0,300,50", "cmap": "viridis"}  # fmt: skip
+    _, path, question, *_, picker, tokens, prompt, ticket = arrive(desks, session, **query)
+    last = list(desks.answering.run(session, ticket, path, question, "scenes", picker["specs"], tokens, prompt))[-1]
+    assert last["notes"][0] == (
+        "Of the link, this could not be opened: tokens=0, method=clvs:alpha=7, model=other, prompt=loud, layer=9, "
+        "head=99, step=7, focus=pai, region=200,0,300,50, on=unicorn."
+    )
+    assert last["view"] == View(on=("apple",), cmap="viridis").whole(), "the rest is opened"
+    assert not any("link" in note for note in run(desks, session)[-1]["notes"]), "of its own answer only"
+
+
+def test_a_link_to_the_example_is_answered_at_once(desks, fake):
+    before, session = fake.opened, Session()
+    payload, *filled, ticket = arrive(desks, session, scene="street", layer="3", on="unicorn")
+    assert (payload["status"], payload["id"]) == ("done", "first")
+    assert payload["view"] == View(layer=2).whole()
+    assert payload["notes"][0] == "Of the link, this could not be opened: on=unicorn."
+    assert filled[1] == desks.first.question
+    assert "value" not in ticket
+    assert fake.opened == before
+    assert arrive(desks, session, scene="street", method="pai")[0]["status"] == "running"
+
+
+def test_an_own_picture_is_asked_again_and_is_in_no_link(desks):
+    session = Session()
+    path, _ = bring(desks, session, viewer_fakes.png())
+    last = list(desks.answering.run(session, session.ticket, path, "Is there a dog?", *controls("vanilla", "vcd")))[-1]
+    assert (last["link"], "scene" in last["again"]) == ("", False)
+    other, given = Session(), parse_qsl(f"{last['again']}&layer=2")
+    payload, picture, question, _, scene, *values, ticket = desks.arriving.open(other, given, path)
+    assert (payload["status"], picture, question, scene) == ("running", path, "Is there a dog?", "")
+    values[1] = values[1]["specs"]
+    again = list(desks.answering.run(other, ticket, picture, question, *values))[-1]
+    assert [method["name"] for method in again["methods"]] == ["vanilla", "vcd"]
+    assert again["view"]["layer"] == 1
+    for gone in ("", "/etc/passwd", 5):
+        payload, *_, ticket = desks.arriving.open(Session(), given, gone)
+        assert payload["error"] == "Your own picture is no longer here; choose it again."
+        assert "value" not in ticket
 
 
 def test_a_link_with_several_methods(desks):

@@ -74,7 +74,7 @@ def test_fuzz():
     dice = random.Random(0)
     letters = string.printable + "äß中\u202e\x00{}$`<>"
     pieces = [*METHODS, *":=,+/-", "clvs:alpha=0.5", "+pai", "vcd:beta=1e-1", ",gamma=0.1", "adhh:heads=1-2", "none"]
-    names = ["scene", "q", *["method"] * 3, "model", "tokens", "prompt", *KINDS, "x", "alone"]
+    names = ["scene", "q", *["method"] * 4, "model", "tokens", "prompt", *KINDS, "x", "alone"]
     methods = set()
 
     def text(name):

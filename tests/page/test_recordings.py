@@ -196,7 +196,7 @@ def test_a_link_opens_what_it_names(replaying, live):
     session = Session()
     desk, shown, *rest = replaying.arrive(session, visit(**link, layer="7", step="1"))
     assert desk["open"]["name"] == made.NAME
-    assert (shown["question"], shown["view"]) == ("Where is the kite?", {"layer": 6, "step": 1})
+    assert (shown["question"], shown["view"]) == ("Where is the kite?", View(layer=6, step=1).whole())
     assert len(rest) == len(live.arriving.arrive(session, visit())) - 1
     assert replaying.arrive(session, visit(recording=made.NAME, scene="savanna"))[1]["recorded"]["id"] == "savanna-1"
     assert replaying.arrive(session, visit(recording=made.NAME, scene="?"))[1]["recorded"]["id"] == "kite-weather-1"

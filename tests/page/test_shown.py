@@ -60,9 +60,21 @@ def test_a_moved_setting_of_an_answer_that_is_gone_asks_it_again(desks):
     assert "value" not in ticket
 
 
-def test_a_moved_setting_of_an_answer_that_is_gone_asks_nothing_that_was_not_asked(desks):
+def test_a_moved_setting_of_an_answer_that_is_gone_asks_its_question_and_not_what_was_typed_since(desks):
+    before, session, moved = run(desks, Session())[-1], Session(), controls(clvs="alpha=0.5")
+    payload, ticket = desks.answering.move(session, shown(before), "And a car?", *moved)
+    assert payload["status"] == "running"
+    street = str(desks.library.named("street").path)
+    assert (
+        list(desks.answering.run(session, ticket, street, "And a car?", *moved))[-1]["question"] == before["question"]
+    )
+    again = session.begin()
+    assert list(desks.answering.run(session, again, street, "And a car?", *moved))[-1]["question"] == "And a car?"
+
+
+def test_a_moved_setting_asks_nothing_where_no_question_stands_by_a_new_picture(desks):
     before = run(desks, Session())[-1]
-    payload, ticket = desks.answering.move(Session(), shown(before), "And a car?", *controls(clvs="alpha=0.5"))
+    payload, ticket = desks.answering.move(Session(), shown(before), " ", *controls(clvs="alpha=0.5"))
     assert payload["error"] == "This answer is no longer kept here; press Run to ask again."
     assert kept(payload)
     assert "value" not in ticket

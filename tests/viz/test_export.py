@@ -12,6 +12,7 @@ import clvs_core as clvs
 from clvs_core.key_objects import together
 from clvs_core.models.geometry.grids import View, Views
 from tests import viewer_fakes as fakes
+from viz import languages
 from viz.viewer.payload import empty
 from viz.viewer.standalone import curves_csv, data_url, page
 
@@ -138,3 +139,15 @@ def test_only_pictures_are_embedded():
 def test_there_must_be_a_result():
     with pytest.raises(ValueError, match="ask a question first"):
         page(empty())
+
+
+def test_a_page_speaks_the_language_of_its_view():
+    payload = fakes.payload()
+    chinese = page({**payload, "view": {**payload["view"], "lang": "zh"}})
+    assert '<html lang="zh-Hans">' in chinese
+    known = re.search(r"globalThis\.clvsWords = (\{.*\});\n", chinese)
+    assert known is not None
+    assert json.loads(known[1]) == languages.words("zh")
+    for english in (page(payload), page({**payload, "view": {**payload["view"], "lang": "xx"}})):
+        assert '<html lang="en">' in english
+        assert "globalThis.clvsWords = {" not in english

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from clvs_core.labels import settings_in_words
 from clvs_core.methods import METHODS
 from clvs_core.methods.settings import schema
 from clvs_core.models.registry import CARDS
@@ -49,7 +50,12 @@ def test_each_text_has_one_translation_with_its_holes(code):
 # What is on the page as it is: names, units, keys, endings of files; what HTML or a script needs.
 NAMES = {"CSV", "GIF", "HTML", "LaTeX", "Markdown", "PNG", "SVG", "ABOUT", "Escape", "Enter", "Files", "Home", "End"}
 GRADIO = {"number input for {label}", "range slider for {label}", "Number"}  # what its own controls say
+COMPOSED = {"first check at layer {layer}"}  # of pieces that stand apart in the code
 OF_FILES = {"objects"}  # names of COCO, which annotations bring along
+
+
+def test_what_is_composed_in_python_is_there():
+    assert settings_in_words("clvs:first_check=7") == ["first check at layer 8"]
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +66,21 @@ def literals():
     found |= {shape(text) for text in of_python([*ROOT.glob("viz/**/*.py"), *ROOT.glob("clvs_core/**/*.py")])}
     scenes = json.loads((ROOT / "assets/scenes/questions.json").read_text(encoding="utf-8"))
     found |= {text for scene in scenes for text in (scene["title"], *(asked["note"] for asked in scene["questions"]))}
-    return found | {card.note for card in CARDS.values()} | NAMES
+    return found | {text for card in CARDS.values() for text in (card.note, card.label)} | NAMES
 
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("path", [*SCRIPTS, *TEMPLATES], ids=lambda path: path.name)
 def test_no_text_of_a_script_or_a_template_is_left_out(code, path):
     """Whatever goes through `t`, and each literal that reads like a sentence."""
-    source, there = path.read_text(encoding="utf-8"), {shape(text) for text in known(code)} | NAMES
+    source, there = path.read_text(encoding="utf-8"), {*known(code), *NAMES}
+    shapes = {shape(text) for text in there}
     if path.suffix == ".html":
-        said = of_template(source)
-    else:
-        said = [text for text, called in of_script(source) if (called and wordy(text)) or sentence(text)]
-    assert [text for text in said if shape(text) not in there] == []
+        assert [text for text in of_template(source) if text not in there] == []
+        return
+    said = list(of_script(source))
+    assert [text for text, called in said if called and wordy(text) and text not in there] == []
+    assert [text for text, _ in said if sentence(text) and shape(text) not in shapes] == []
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -98,6 +106,6 @@ def test_nothing_in_a_dictionary_is_unused(code, literals):
     everything = "\n".join(literals)  # some of it HTML, with attributes
     unsaid = [text for text in texts if shape(text) not in literals and f'="{text}"' not in everything]
     assert [text for text in unsaid if text not in GRADIO and wordy(text)] == []
-    sentences = [text for part in found["sentences"].values() for text in part if text not in GRADIO]
+    sentences = [text for part in found["sentences"].values() for text in part if text not in GRADIO | COMPOSED]
     parts = {text: [part for part in HOLE.split(text) if wordy(part)] for text in sentences}
     assert [text for text, said in parts.items() if not all(part in everything for part in said)] == []

@@ -62,7 +62,7 @@ class Answering:
             return
         before = session.result, session.payload
         try:
-            yield from self.answer(session, ticket, path, question, Settings(*controls))
+            yield from self.answer(session, ticket, path, session.instead or question, Settings(*controls))
         except Exception as error:
             if session.current(ticket):
                 if session.result is before[0] or session.result is None or not session.result.runs:
@@ -83,7 +83,9 @@ class Answering:
         settings, methods = self._methods(settings)
         picture = self.pictures.open(session, path)
         id = _id()
-        result = Result(picture, question, settings, methods, remark=session.remark, id=id, run=id)
+        result = Result(
+            picture, question, settings, methods, remark=session.remark, unopened=session.unopened, id=id, run=id
+        )
         call = Call(settings.model, picture.image, question, methods, settings.tokens, settings.prompt)
         started = time.perf_counter()
         with contextlib.closing(self.asker.stream(call)) as answers:
@@ -138,13 +140,15 @@ class Answering:
         """A setting moved on a page that shows `shown`: as `adjust`, and a ticket where everything is asked again.
 
         An answer that is no longer kept here (somebody else's took its room, or the server was started anew) is asked
-        again with the page's settings, if its question still stands there.
+        again with the page's settings: its own question, not another one that has been typed since.
         """
         if session.running or not shown.run or session.keeps(shown.run):
             return self.adjust(session, *controls, run=shown.run), gr.skip()
-        if " ".join((question or "").split()) != shown.question:
+        if not (question or "").strip():  # as with a new picture, of which nothing has been asked
             return self.screen.fail(session, GONE), gr.skip()
-        return self.screen.show(session, status="running", error="", progress=AGAIN), session.begin()
+        payload, ticket = self.screen.show(session, status="running", error="", progress=AGAIN), session.begin()
+        session.instead = shown.question
+        return payload, ticket
 
     def adjust(self, session: Session, *controls: Any, run: str | None = None) -> Any:
         """A method came, went or was set anew: the question on the page again, from the tree, with what changed only.

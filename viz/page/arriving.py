@@ -16,7 +16,9 @@ from viz.page.library import ANYTHING, Library
 from viz.page.pictures import Pictures
 from viz.page.screen import Screen
 from viz.page.session import Session, Settings
+from viz.viewer.view import told
 
+OPENING = "Opening the link…"
 FILLED_IN = 6 + len(fields(Settings))  # as many as `explore.Page.arrived`
 
 
@@ -71,28 +73,54 @@ class Arriving:
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a permalink fills it in, anything else leaves the first answer as it is."""
-        link = links.parse(pairs(request))
+        return self.open(session, pairs(request))
+
+    def open(
+        self, session: Session, given: list[tuple[str, Any]], path: Any = None, words: str = OPENING
+    ) -> tuple[Any, ...]:
+        """What a link's parameters say fills the page in.
+
+        path: of a visitor's own picture, which no link can name. words: what the page says meanwhile.
+        """
+        link = links.parse(given, own=path is not None)
         if link is None:
             return events.unchanged(FILLED_IN)
         scene = self.library.named(link.scene)
-        if scene is None or not self.library.is_bundled(scene.path):
-            refusal = "The link names a scene that is not here; choose another example."
+        picture = self.library.sent(path) if scene is None else scene.path
+        if picture is None:
+            refusal = (
+                f"The link names the picture {link.scene!r}, which is not here; choose another example."
+                if link.scene
+                else "Your own picture is no longer here; choose it again."
+            )
             return self.screen.fail(session, refusal), *events.unchanged(FILLED_IN - 1)
-        settings = self._settings(link)
-        question = link.question or scene.questions[0]
-        payload = self.screen.show(session, status="running", progress="Opening the link…")
+        settings, unopened = self._settings(link)
+        suggested = list(ANYTHING) if scene is None else scene.suggestions
+        question = link.question or (ANYTHING if scene is None else scene.questions)[0]
+        filled = str(picture), question, suggested, "" if scene is None else scene.name
+        controls = self.choosing.controls(settings)
+        first = self.screen.first
+        if (link.scene, question, settings) == (first.scene, first.question, self.choosing.defaults(first.model)):
+            return self.screen.example(session, link.view, unopened), *filled, *controls, gr.skip()
+        payload = self.screen.show(session, status="running", error="", progress=words)
         ticket = session.begin()
-        session.view = link.view
-        asked = str(scene.path), question, scene.suggestions, scene.name
-        return payload, *asked, *self.choosing.controls(settings), ticket
+        session.view, session.unopened = link.view, unopened
+        return payload, *filled, *controls, ticket
 
-    def _settings(self, link: links.Link) -> Settings:
+    def _settings(self, link: links.Link) -> tuple[Settings, list[str]]:
+        """The page's controls as a link says, and the spelling of what of it is not here."""
         models, name = self.choosing.models, link.model
+        unopened = list(link.unread)
         if name not in models.cards or not models.offered(name):  # a link loads no other model
+            unopened += [told("model", name)] if name else []
             name = models.default
         usual = self.choosing.defaults(name)
-        prompt = link.prompt if link.prompt in presets(models.cards[name].family) else None
-        return Settings(name, link.methods or usual.methods, link.tokens or usual.tokens, prompt or usual.prompt)
+        prompt = link.prompt
+        if prompt not in presets(models.cards[name].family):
+            unopened += [told("prompt", prompt)] if prompt else []
+            prompt = None
+        settings = Settings(name, link.methods or usual.methods, link.tokens or usual.tokens, prompt or usual.prompt)
+        return settings, unopened
 
 
 def pairs(request: gr.Request) -> list[tuple[str, Any]]:

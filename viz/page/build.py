@@ -53,18 +53,19 @@ def build(
 
 def launch_settings() -> dict[str, Any]:
     """Keyword arguments of `launch`: limits, theme and style sheet."""
-    return {**gate.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD + _language()}
+    return {**gate.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD + _first_scripts()}
 
 
-def _language() -> str:
-    """The script that decides on the language of the page; it has to run before all others."""
+def _first_scripts() -> str:
+    """The scripts that decide on the language of the page and what it opens at; they have to run before all others."""
     urls = {path.stem: file_url(path) for path in languages.files()}
     tags = languages.tags()
     offered = {
         code: {"name": name, "lang": tags[code], "url": urls.get(code)} for code, name in languages.names().items()
     }
     known = json.dumps(offered).replace("<", "\\u003c")
-    return f"<script>(() => {{\nconst LANGUAGES = {known};\n{static('language.js')}}})();</script>"
+    scripts = f"const LANGUAGES = {known};\n{static('language.js')}", static("opening.js")
+    return "".join(f"<script>(() => {{\n{script}}})();</script>" for script in scripts)
 
 
 HEAD = (
@@ -72,6 +73,8 @@ HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     # what is focused on a phone is not hidden under the settings; Gradio takes no rule for html from a style sheet
     "<style>@media (max-width: 900px) { html { scroll-padding-bottom: 130px; } }"
+    # a page that opens at a link shows nothing of the first example
+    " .clvs-opening :is(#picture img, #question textarea, #suggestions, #examples) { visibility: hidden; }"
     # Gradio's word of waiting for its scripts: as large as the window, so that it does not move with the page below it
     " .app > .wrap.default.full { position: fixed !important; inset: 0 !important; height: auto !important; }"
     # ready.js shows the page when it is whole; without scripts, which Gradio needs, there would be nothing to show

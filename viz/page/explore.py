@@ -197,6 +197,7 @@ def _connect_questions(page: Page, desks: Desks, replaying: Replaying) -> None:
     blocks = gr.context.Context.root_block
     assert blocks is not None, "a page is built inside its blocks"
     blocks.load(keeping(replaying.arrive), [session], [page.desk, *arrived], **QUICK)
+    page.header.open(keeping(replaying.come_back), [session], [page.desk, *arrived], trigger_mode="multiple", **QUICK)
     run = page.ticket.change(
         answering.run,
         page.inputs,

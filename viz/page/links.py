@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from viz.page import limits
-from viz.viewer.view import MAX_OBJECTS, TOLD, View
+from viz.viewer.view import MAX_OBJECTS, View, told
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,119}")
@@ -31,7 +31,7 @@ VANILLA = "vanilla"
 class Link:
     """What a link asks for; None, and no methods, where it does not say. methods: specs, at most four.
 
-    unread: the spelling of what cannot be read.
+    scene: "" for a visitor's own picture, which the browser keeps. unread: the spelling of what cannot be read.
     """
 
     scene: str
@@ -44,11 +44,14 @@ class Link:
     unread: tuple[str, ...] = ()
 
 
-def parse(pairs: Iterable[tuple[str, Any]]) -> Link | None:
-    """The link in a page's query parameters, names and texts in order, or None when they name no scene."""
+def parse(pairs: Iterable[tuple[str, Any]], *, own: bool = False) -> Link | None:
+    """The link in a page's query parameters, names and texts in order, or None when they name no scene.
+
+    own: it is of a visitor's own picture, and needs none.
+    """
     pairs = list(pairs)
     query = dict(pairs)
-    scene = _match(_NAME, query.get("scene"))
+    scene = "" if own else _match(_NAME, query.get("scene"))
     if scene is None:
         return None
     read: dict[str, Any] = {
@@ -57,15 +60,11 @@ def parse(pairs: Iterable[tuple[str, Any]]) -> Link | None:
         "tokens": _whole(query.get("tokens"), 1, limits.MAX_TOKENS),
         "prompt": _match(_PROMPT, query.get("prompt")),
     }
-    unread = [_told(name, query[name]) for name, value in read.items() if value is None and name in query]
+    unread = [told(name, query[name]) for name, value in read.items() if value is None and name in query]
     methods, not_methods = _methods([text for name, text in pairs if name == "method"], alone=query.get("alone") == "1")
     view, not_view = View.read(pairs)
-    unread += [*(_told("method", text) for text in not_methods), *not_view]
+    unread += [*(told("method", text) for text in not_methods), *not_view]
     return Link(scene, read["q"], methods, read["model"], read["tokens"], view, read["prompt"], tuple(unread))
-
-
-def _told(name: str, text: Any) -> str:
-    return f"{name}={text}"[:TOLD]
 
 
 def _question(text: Any) -> str | None:
@@ -93,13 +92,17 @@ def _methods(texts: Iterable[Any], *, alone: bool) -> tuple[tuple[str, ...], lis
     return ((VANILLA, *picked) if len(picked) == 1 and picked[0] != VANILLA and not alone else picked), refused
 
 
+def spelled(text: Any) -> list[tuple[str, str]]:
+    """The parameters in a text that a page sends, none where there are too many of them."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=2 * MAX_OBJECTS) if isinstance(text, str) else []
+    except ValueError:
+        return []
+
+
 def view(text: Any) -> View:
     """The view that a page's message spells, as a link does; what cannot be read is left out."""
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=2 * MAX_OBJECTS) if isinstance(text, str) else []
-    except ValueError:
-        return View()
-    return View.read(pairs)[0]
+    return View.read(spelled(text))[0]
 
 
 def is_model(name: str) -> bool:
@@ -114,7 +117,7 @@ def query(link: Link) -> str:
         methods = methods[1:]
     elif len(methods) == 1 and methods[0] != VANILLA:
         alone = "1"
-    before = {"scene": link.scene, "q": link.question}
+    before = {"scene": link.scene or None, "q": link.question}
     after = {"model": link.model, "tokens": link.tokens, "prompt": link.prompt}
     pairs = [*before.items(), *(("method", text) for text in methods), ("alone", alone), *after.items()]
     return urlencode(

@@ -21,7 +21,8 @@ from viz.page.library import FirstAnswer, Library
 from viz.page.offers import Offers
 from viz.page.seen import add
 from viz.page.session import Budget, Result, Session, Shown
-from viz.viewer.payload import Comparison, build
+from viz.viewer.payload import Comparison, build, keys
+from viz.viewer.view import There, View
 
 GONE = "This answer is no longer kept here; press Run to ask again."
 
@@ -87,15 +88,50 @@ class Screen:
     def payload(self, session: Session, result: Result, status: str = "done", progress: str = "") -> dict[str, Any]:
         """The viewer's payload of a result, finished or not, with the permalink beside it."""
         id = result.id if result.runs else f"{result.id}-waiting"  # a link's layer is set once there are layers
-        comparison = self.comparison(result, view=session.view, status=status, progress=progress, id=id)
-        more: dict[str, Any] = {"link": self._link(result), "offer": self._offer(result), "run": result.run}
+        view, unopened = self._within(result, session.view)
+        comparison = self.comparison(result, view=view, unopened=unopened, status=status, progress=progress, id=id)
+        more: dict[str, Any] = {**self._links(result), "offer": self._offer(result), "run": result.run}
         if session.tries is not None and session.tries.of(result.id, result.methods):
             more["tries"] = session.tries.told
         more |= {"expected": self.library.expected(result.picture.path, result.question), "knocks": knocks(result)}
         return add(build(comparison), result.seen, objects.named(result), objects.called(result)) | more
 
-    def comparison(self, result: Result, **more: Any) -> Comparison:
-        """What the viewer is to show of a result. more: further parts of the comparison."""
+    def example(self, session: Session, view: View, unopened: Sequence[str]) -> dict[str, Any]:
+        """What the page begins with, seen as a link says."""
+        session.interrupt()
+        first = self.first.payload
+        there = There(
+            first["layers"],
+            first["heads"],
+            max(len(method["tokens"]) for method in first["methods"]),
+            [method["key"] for method in first["methods"]],
+            [item["name"] for item in first["objects"]],
+            (first["image"]["w"], first["image"]["h"]),
+        )
+        view, more = view.within(there)
+        notes = [*_unopened([*unopened, *more]), *first["notes"]]
+        session.payload = {**first, "view": view.whole(), "notes": notes}
+        return dict(session.payload)
+
+    def _within(self, result: Result, view: View | None) -> tuple[View | None, list[str]]:
+        """What there is of a link's view in its answer, and the spelling of the rest."""
+        if not result.runs or view is None:
+            return None, []
+        size = result.views.width, result.views.height
+        heads = result.runs[0].trace.attention.shape[2]
+        tokens = max(len(run.tokens) for run in result.runs) if result.finished else None
+        there = There(
+            result.layers,
+            heads,
+            tokens,
+            keys([method.name for method in result.methods]),
+            [o.name for o in result.seen.objects],
+            size,
+        )
+        return view.within(there)
+
+    def comparison(self, result: Result, unopened: Sequence[str] = (), **more: Any) -> Comparison:
+        """What the viewer is to show of a result. unopened: of the link's view. more: other parts of the comparison."""
         return Comparison(
             result.runs,
             result.picture.url,
@@ -103,7 +139,7 @@ class Screen:
             methods=result.methods,
             label=self.models.cards[result.settings.model].label,
             question=result.question,
-            notes=self._notes_of_all(result),
+            notes=[*_unopened([*result.unopened, *unopened]), *self._notes_of_all(result)],
             absent=objects.absent(result, self.library.categories(result.picture.path)),
             **more,
         )
@@ -146,15 +182,27 @@ class Screen:
             return None
         return self.offers.for_photographs()
 
-    def _link(self, result: Result) -> str:
+    def _links(self, result: Result) -> dict[str, str]:
+        """The payload's link, which means nothing elsewhere with a visitor's picture or a model in a folder, and what
+        asks again in this place."""
         scene = self.library.at(result.picture.path)
         settings = result.settings
-        if scene is None or scene not in self.library.scenes or not links.is_model(self.models.source(settings.model)):
-            return ""  # a visitor's picture, and a model in a folder, mean nothing elsewhere
-        model = None if settings.model == self.models.default else settings.model
-        prompt = None if settings.prompt == CHAT else settings.prompt
-        methods = tuple(map(spec, result.methods))
-        return links.query(links.Link(scene.name, result.question, methods, model, settings.tokens, prompt=prompt))
+        link = links.Link(
+            "" if scene is None else scene.name,
+            result.question,
+            tuple(map(spec, result.methods)),
+            None if settings.model == self.models.default else settings.model,
+            settings.tokens,
+            prompt=None if settings.prompt == CHAT else settings.prompt,
+        )
+        again = links.query(link)
+        elsewhere = scene in self.library.scenes and links.is_model(self.models.source(settings.model))
+        return {"link": again if elsewhere else "", "again": again}
+
+
+def _unopened(parts: Sequence[str]) -> list[str]:
+    """The sentence about what of a link is not here, if anything is not."""
+    return [f"Of the link, this could not be opened: {', '.join(parts)}."] if parts else []
 
 
 def sentence(error: Exception) -> str:

@@ -101,6 +101,7 @@ class Result:
     notes: Sequence[str] = ()
     remark: str = ""  # what a run answered to this question, where it was opened from one
     seconds: float = 0.0  # that the answer took once the picture was read
+    unopened: Sequence[str] = ()  # what of the link that asked it is not here
     id: str = ""
     run: str = ""
     finished: bool = False
@@ -127,10 +128,12 @@ class Session:
     result: Result | None = None
     payload: Mapping[str, Any] | None = None
     moved: Settings | None = None  # settings that moved while an answer was still coming
-    view: View = field(default_factory=View)  # what a permalink asked the viewer to show
+    view: View | None = None  # what a permalink asked the viewer to show; None leaves it as the visitor has it
     remark: str = ""  # as in the result to come
     knocking: int = 0  # counts knock-outs, so that only the newest goes on
     knocked: Any = None  # the last one that is whole, as `viz.page.knocking.Known`
+    unopened: Sequence[str] = ()  # likewise
+    instead: str = ""  # what is asked in place of the question that is typed
     tries: Tries | None = None  # other settings of the last question
     switching: threading.Event | None = None  # set, it stops the model that is being loaded for this visitor
 
@@ -145,7 +148,7 @@ class Session:
     def interrupt(self) -> int:
         """Ends what runs, at its next token, with nothing new to answer."""
         self.ticket, self.running = secrets.randbits(40) + 1, 0
-        self.view, self.moved, self.remark = View(), None, ""
+        self.view, self.moved, self.remark, self.unopened, self.instead = None, None, "", (), ""
         return self.ticket
 
     def finish(self, ticket: int) -> None:

@@ -44,16 +44,20 @@ SOURCE = Path(__file__).parent / "src"
 
 MOUNT = """
 const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
-const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), payload(), {
+const opening = window.clvsOpening; // the page's: it opens at something else than this payload
+const begin = opening === undefined ? payload() : { status: 'opening', question: opening };
+const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), begin, {
   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt' 'example' 'attempt' 'settle'
   onEvent: (name, data) => trigger(name, data),
   decays: DECAYS,
   served: true,
 });
+const tell = () => document.dispatchEvent(new CustomEvent('clvs-shown'));
 watch('value', () => {
   viewer.update(payload());
-  document.dispatchEvent(new CustomEvent('clvs-shown'));
+  tell();
 });
+tell();
 """
 
 
@@ -67,7 +71,7 @@ def static(name: str) -> str:
 def script() -> str:
     """The viewer's JavaScript; defines `window.__clvsViewer`, which has `mount`, once per page."""
     modules = joined(SOURCE / "viewer.js")
-    return f"window.__clvsViewer ??= (() => {{\n'use strict';\n{modules}return {{ mount, share }};\n}})();\n"
+    return f"window.__clvsViewer ??= (() => {{\n'use strict';\n{modules}return {{ mount, share, speak }};\n}})();\n"
 
 
 class Viewer(gr.HTML):

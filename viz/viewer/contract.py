@@ -279,7 +279,8 @@ class Knocks(TypedDict):
 
 class PagePayload(Payload):
     """With what the page adds, which no file is asked for. stays: see `viz.viewer.payload`; halts: Stop is offered;
-    link: a permalink's query; run: by which the page names the answer; expected: None where the answer is not known."""
+    link: a permalink's query, "" for what means nothing elsewhere; again: the same all the same, by which the page asks
+    again; run: by which the page names the answer; expected: None where the answer is not known."""
 
     stays: NotRequired[list[str]]
     halts: NotRequired[bool]
@@ -287,6 +288,7 @@ class PagePayload(Payload):
     tries: NotRequired[Tries]
     recorded: NotRequired[Recorded]
     link: NotRequired[str]
+    again: NotRequired[str]
     run: NotRequired[str]
     expected: NotRequired[Expected | None]
     knocks: NotRequired[Knocks]

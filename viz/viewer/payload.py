@@ -69,9 +69,9 @@ class Comparison:
     runs: engine runs, whole or partial (their traces may hold fewer steps); empty while nothing has come yet, then
     `views` (and `methods`, for the headings) must be given. image_url: of the picture. label: the model's name for
     people. absent: names of objects that the question names and the picture does not have. progress, error: plain
-    sentences. view: sets the controls of a new `id`, for permalinks: a `viz.viewer.view.View`, or some of its parts by
-    name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError for more
-    than four methods, or when neither runs nor views are given.
+    sentences. view: sets the controls of a new `id`, for permalinks: all of them as a `viz.viewer.view.View`, some of
+    them by name. heads: whether single heads may be sent, where they fit. id: a new one where it is None. ValueError
+    for more than four methods, or when neither runs nor views are given.
     """
 
     runs: Sequence[Any]
@@ -106,7 +106,7 @@ class Comparison:
 
 def build(comparison: Comparison) -> Payload:
     """The payload of a comparison. ValueError when an object does not fit its picture."""
-    runs, views = comparison.runs, comparison.geometry
+    runs, views, view = comparison.runs, comparison.geometry, comparison.view
     meta = dict(runs[0].trace.meta) if runs else {}
     steps = _affordable(runs) if comparison.status == "running" else None
     entries = _methods([run.method for run in runs] or comparison.methods, runs, steps)
@@ -133,7 +133,7 @@ def build(comparison: Comparison) -> Payload:
         "blob": blob,
         "notes": [str(note) for note in comparison.notes],
         "step": int(comparison.step),
-        "view": (comparison.view if isinstance(comparison.view, Chosen) else Chosen.of(comparison.view)).chosen(),
+        "view": view.whole() if isinstance(view, Chosen) else Chosen.of(view).chosen(),
     }
 
 

@@ -21,6 +21,7 @@ from PIL import Image
 
 from clvs_core.key_objects import coverage as token_shares
 from clvs_core.key_objects import region_mask, together
+from viz import languages
 from viz.viewer import received, script, static
 from viz.viewer.payload import decode
 from viz.viewer.view import View
@@ -34,7 +35,7 @@ PARTICULARS = {
 }
 
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{lang}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -53,12 +54,13 @@ h1 {{ margin: 0; font-size: 22px; line-height: 1.3; letter-spacing: -.01em; over
 </head>
 <body>
 <main>
-<h1>{title}</h1>
+<h1 translate="no">{title}</h1>
 <p class="about">{about}</p>
 <div id="clvs">{template}</div>
 </main>
 <script>
 {script}
+window.__clvsViewer.speak(document.body);
 window.__clvsViewer.mount(document.querySelector('.cv'), {payload});
 </script>
 </body>
@@ -72,7 +74,7 @@ def page(
     """The viewer with this payload as one self-contained HTML page that opens from a file, without a network.
 
     picture: the encoded picture (PNG, JPEG, WebP) or its path; not needed when the payload's image is a data URL.
-    template: what stands around the viewer.
+    template: what stands around the viewer. It speaks the language of the payload's view, English if that says none.
     Raises ValueError when the payload has nothing to show, or refers to a picture that is not given.
     """
     if payload.get("status") == "empty":
@@ -85,14 +87,24 @@ def page(
     # A picture's or a question's text may hold "</script>": inside a string, \u003c means the same to JSON.
     data = json.dumps({**payload, "image": image}).replace("<", "\\u003c")
     labels = ", ".join(method["label"] for method in payload["methods"])
+    language = str(dict(payload.get("view") or {}).get("lang", languages.ENGLISH))
     return template.format(
+        lang=languages.tags().get(language, languages.ENGLISH),
         title=html.escape(payload["question"] or "CLVS Explorer"),
         about=html.escape(f"{labels} · {payload['model']['label'] or 'model'} · made with CLVS Explorer"),
         css=static("viewer.css"),
         template=static("template.html"),
-        script=script(),
+        script=_words(language) + script(),
         payload=data,
     )
+
+
+def _words(language: str) -> str:
+    """The page's dictionary; English pages need none."""
+    if not languages.words(language)["texts"]:
+        return ""
+    known = json.dumps(languages.words(language)).replace("<", "\\u003c")
+    return f"globalThis.clvsWords = {known};\n"
 
 
 def jpeg(picture: Image.Image) -> bytes:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from clvs_core.engine.knockout import ROWS
-from viz import scales
+from viz import languages, scales
 
 PANELS = ("", "heads", "rest", "settings", "questions", "numbers")  # of "Look closer"; "" for none
 MAX_POLYGON = 2000  # corners
@@ -279,6 +279,7 @@ class View:
     rows: str = choice("word", OneOf(ROWS), "from which words it is hidden, where a knock-out is measured")
     window: int | None = choice(None, Odd(1, 99), "how many layers at a time; without it, about 9 of 32")
     only: bool = choice(False, Switch(), "hidden everywhere but in these layers")
+    lang: str = choice(languages.ENGLISH, OneOf(tuple(languages.names())), "language; without it, the browser's")
     present: bool = choice(False, Switch(), "for a projector: large type, without what asks")
     closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")
 
@@ -304,16 +305,16 @@ class View:
             try:
                 values[name] = _understood(KINDS[name], given)
             except ValueError:
-                unread.append(f"{name}={given[-1]}"[:TOLD])
+                unread.append(told(name, given[-1]))
         return cls(**values), unread
 
     def chosen(self) -> dict[str, Any]:
-        """What differs from the start, as JSON: for a payload's `view`."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in vars(self).items()
-            if value != USUAL[name]
-        }
+        """What differs from the start, as JSON: a payload's `view` that leaves all else as the page has it."""
+        return {name: value for name, value in self.whole().items() if getattr(self, name) != USUAL[name]}
+
+    def whole(self) -> dict[str, Any]:
+        """All of it, as JSON: a payload's `view` that sets everything, as a link does."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
     def spelled(self) -> list[tuple[str, str]]:
         """What differs from the start, as a link's parameters."""
@@ -324,14 +325,55 @@ class View:
             pairs += [(name, text) for text in KINDS[name].texts(value)]
         return pairs
 
+    def within(self, there: There) -> tuple[View, list[str]]:
+        """What of it there is in an answer, and the spelling of the rest."""
+        lost: dict[str, str] = {}
+        for name, count in (("layer", there.layers), ("head", there.heads), ("step", there.tokens)):
+            value = getattr(self, name)
+            if value is not None and count is not None and value >= count:
+                lost[name] = told(name, KINDS[name].written(value))
+        if self.focus and self.focus not in there.methods:
+            lost["focus"] = told("focus", self.focus)
+        if self.region is not None and _outside(self.region, *there.size):
+            lost["region"] = told("region", KINDS["region"].written(self.region))
+        missing = [name for name in self.on or () if name not in there.objects]
+        on = {"on": tuple(name for name in self.on or () if name not in missing) or None} if missing else {}
+        view = self.but(**{name: USUAL[name] for name in lost}, **on)
+        return view, [*lost.values(), *(told("on", name) for name in missing)]
+
     def but(self, **changes: Any) -> View:
         """The same view with a few choices changed."""
         return replace(self, **changes)
 
 
+@dataclass(frozen=True)
+class There:
+    """What an answer has. tokens: None while they are still coming. size: width and height of the picture in pixels."""
+
+    layers: int
+    heads: int
+    tokens: int | None
+    methods: Sequence[str]
+    objects: Sequence[str]
+    size: tuple[int, int]
+
+
 KINDS: Mapping[str, Kind] = {entry.name: entry.metadata["kind"] for entry in fields(View)}
 USUAL: Mapping[str, Any] = {entry.name: entry.default for entry in fields(View)}
 ABOUT: Mapping[str, str] = {entry.name: entry.metadata["about"] for entry in fields(View)}
+
+
+def told(name: str, text: Any) -> str:
+    """How a sentence names a link's parameter that is of no use."""
+    return f"{name}={text}"[:TOLD]
+
+
+def _outside(region: Mapping[str, Any], width: float, height: float) -> bool:
+    """Whether a region leaves the whole picture out."""
+    x0, y0, x1, y1 = region.get("box") or (0, 0, 0, 0)
+    corners = region.get("polygon") or [[x0, y0], [x1, y1]]
+    across, down = zip(*corners, strict=True)
+    return max(across) <= 0 or max(down) <= 0 or min(across) >= width or min(down) >= height
 
 
 def _understood(kind: Kind, texts: Sequence[Any]) -> Any:
@@ -350,7 +392,7 @@ def _kept(value: Any) -> Any:
 
 
 def declaration() -> str:
-    """A view's type in TypeScript, as `chosen` gives it but whole."""
+    """A view's type in TypeScript, as `whole` gives it."""
     lines = [
         f"  {name}: {kind.typescript}{' | null' if USUAL[name] is None else ''};\n" for name, kind in KINDS.items()
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..benchmark import Benchmark
 from ..bootstrap import Estimate
-from ..scores import Score
+from ..scores import Change, Score
 from .gather import Scored
 from .table import Cell, Row
 
@@ -80,6 +80,26 @@ def estimate_of(benchmark: Benchmark, score: Score, group: str, metric: str) -> 
     recall = honest.true_positive_rate if benchmark.positive == "yes" else None
     known = {"accuracy": honest.accuracy, "f1": honest.f1, "score": honest.score, "recall": recall}
     return known.get(metric)
+
+
+def changes_of(one: Scored, several: Sequence[Scored]) -> Mapping[str, Change]:
+    """By group, what a method changed against the vanilla of its set-up; {} for vanilla itself and without one."""
+    vanilla = next((other for other in several if other.spec == "vanilla"), None)
+    if vanilla is None or one is vanilla or not one.answers.keys() & vanilla.answers.keys():
+        return {}
+    return one.benchmark.compare(one.questions, one.answers, vanilla.answers, one.parser)
+
+
+def beyond(benchmark: Benchmark, change: Change | None, metric: str) -> int | None:
+    """The `Cell.beyond` of a metric; None for one without a paired interval."""
+    if change is None:
+        return None
+    recall = change.true_positive_rate if benchmark.positive == "yes" else None
+    known = {"accuracy": change.accuracy, "f1": change.f1, "score": change.score, "recall": recall}
+    estimate = known.get(metric)
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return None
+    return int(estimate.low > 0) - int(estimate.high < 0)
 
 
 _OTHER_SHARES = {("pope", "lmms"): ("recall", "f1")}  # by benchmark and parser: what is not a share of all answers

@@ -11,7 +11,7 @@ from ..benchmark import Benchmark
 from ..parsers import judge
 from ..scores import NO_INTERVAL, Change
 from ..sets.rbench import SUBSETS
-from .cells import cell_of, estimate_of, official, rounded, row_of, unfinished
+from .cells import beyond, cell_of, changes_of, estimate_of, official, rounded, row_of, unfinished
 from .gather import Scored, Setup, by_setup, method_labels, setup_labels
 from .notes import PARTS, different_questions, run_notes
 from .table import Cell, Column, Row, Table
@@ -40,7 +40,7 @@ _HONEST = (
     "Intervals are of 95 %: Wilson's for shares where no question is asked twice, a bootstrap over pictures for all "
     "else, paired where of a change against vanilla. Yes is the share of answers read as yes; TPR and FPR are the "
     "shares of yes among questions whose answer is yes and no. Unparsed answers say neither to a person, whatever the "
-    "parser made of them."
+    "parser made of them. Bold is the largest of a column where it differs from vanilla's by more than chance."
 )
 
 
@@ -62,9 +62,8 @@ def honest_table(scored: Sequence[Scored]) -> Table:
 
 def _plain_rows(benchmark: Benchmark, model: str, several: Sequence[Scored], keys: Sequence[str]) -> Iterator[Row]:
     """Part by part, each method."""
-    vanilla = next((one for one in several if one.spec == "vanilla"), None)
     labels = method_labels(several)
-    changes = [_changes(benchmark, one, vanilla) for one in several]
+    changes = [changes_of(one, several) for one in several]
     shares = [_yes(benchmark, one) for one in several]
     for group in _parts(benchmark, several):
         part = several[0].setup.part or group
@@ -78,12 +77,6 @@ def _parts(benchmark: Benchmark, several: Sequence[Scored]) -> list[str]:
     there = {group for one in several for group in one.sizes}
     parts = [name for name in PARTS[benchmark.name] if name in there]
     return [*["total" if benchmark.paired else "All"] * (len(parts) != 1), *parts]
-
-
-def _changes(benchmark: Benchmark, one: Scored, vanilla: Scored | None) -> Mapping[str, Change]:
-    if vanilla is None or one is vanilla or not one.answers.keys() & vanilla.answers.keys():
-        return {}
-    return benchmark.compare(one.questions, one.answers, vanilla.answers, one.parser)
 
 
 def _yes(benchmark: Benchmark, one: Scored) -> Mapping[str, float]:
@@ -112,7 +105,9 @@ def _plain_cell(one: Scored, group: str, key: str, change: Change | None, yes: f
         ours, estimate = official(one.benchmark, score, group, key), estimate_of(one.benchmark, score, group, key)
     if ours is None and estimate is not None and estimate.value is not None:
         ours = estimate.value * factor  # what no official scorer prints: changes, MME's F1, its accuracy in total
-    return cell_of(ours, estimate, factor, column.decimals) if ours is not None else Cell()
+    if ours is None:
+        return Cell()
+    return replace(cell_of(ours, estimate, factor, column.decimals), beyond=beyond(one.benchmark, change, key))
 
 
 def mean_rows(setups: Mapping[Setup, Sequence[Scored]], columns: Sequence[tuple[Column, str]]) -> Iterator[Row]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ...methods import CLVS, Method
 from ...text import line
-from .cells import cell_of, estimate_of, official, row_of
+from ..scores import Change
+from .cells import beyond, cell_of, changes_of, estimate_of, official, row_of
 from .gather import Scored, Setup, by_setup, method_labels, setup_labels
 from .honest import mean_rows
 from .notes import PARTS, about_run, by_runs, different_questions, have, listed, passed_over, taken_up, were
@@ -138,19 +139,23 @@ def _paper_rows(
             empty = tuple(Cell(paper=value, note=NOT_RUN) for value in printed)
             yield Row(label, setup.part, method, "", empty, 0, 0, "", shown, same_model, NOT_RUN)
             continue
+        changes = changes_of(one, list(picked.values()))
         cells = [
-            (group, _paper_cell(table, one, group, metric, value))
+            (group, _paper_cell(table, one, group, metric, value, changes.get(group)))
             for (group, metric), value in zip(table.columns, printed, strict=True)
         ]
         yield row_of(one, label, setup.part, method, cells, shown, same_model=same_model)
 
 
-def _paper_cell(table: PaperTable, one: Scored, group: str, metric: str, printed: float | None) -> Cell:
+def _paper_cell(
+    table: PaperTable, one: Scored, group: str, metric: str, printed: float | None, change: Change | None
+) -> Cell:
     ours = official(one.benchmark, one.score, group, metric) if one.score else None
     if one.score is None or ours is None:
         return Cell(paper=printed, note=one.without(group))
     estimate = estimate_of(one.benchmark, one.score, group, metric)
     cell = cell_of(ours, estimate, 1 if metric == "score" else 100, table.decimals, printed)
+    cell = replace(cell, beyond=beyond(one.benchmark, change, metric))
     if group in ("All", "total") and _absent(table, one):
         return replace(cell, difference=None, note=NOT_COMPARABLE)
     return cell

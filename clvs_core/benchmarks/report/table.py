@@ -13,7 +13,8 @@ NOT_COMPARABLE = "not comparable"
 class Column:
     """name: in full; short: for narrow tables; group: the heading it shares with its neighbours, or "".
 
-    best: its largest number is printed bold. interval: the 95 % interval is printed. signed: with plus and minus.
+    best: its largest number is printed bold where it is no matter of chance. interval: the 95 % interval is printed.
+    signed: with plus and minus.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Cell:
 
     All are rounded as they are printed, so that the difference is that of the printed numbers. note: why there is none.
     answers: of how many of its questions ours is. same: it has no interval, as every resample gives the same number.
+    beyond: 1 or -1 where ours is above or below vanilla's by more than chance (the 95 % interval of the paired
+    difference leaves 0 out), 0 where it is not, None where that is not known.
     """
 
     ours: float | None = None
@@ -42,6 +45,7 @@ class Cell:
     answers: int = 0
     questions: int = 0
     same: bool = False
+    beyond: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Row:
 
     @property
     def section(self) -> tuple[str, str]:
-        """Rows of one section stand under one heading, and the best of them is printed bold."""
+        """Rows of one section stand under one heading, and the best of them may be printed bold."""
         return self.model, self.part
 
 
@@ -100,12 +104,21 @@ def sections(table: Table) -> list[list[Row]]:
 
 
 def best(table: Table, rows: Sequence[Row]) -> set[tuple[int, int]]:
-    """(row, column) of the largest numbers of a section, of at least two that are complete and of as many questions."""
+    """(row, column) of the largest numbers of a section, of at least two that are complete and of as many questions.
+
+    Only those beyond chance: above vanilla's, or vanilla's own where all others are below it.
+    """
     found = set()
     most = max(row.questions for row in rows)
     for n, column in enumerate(table.columns):
-        values = {i: row.cells[n].ours for i, row in enumerate(rows) if not row.note and row.questions == most}
-        there = {i: value for i, value in values.items() if value is not None}
-        if column.best and len(there) > 1:
-            found |= {(i, n) for i, value in there.items() if value == max(there.values())}
+        complete = {i: row.cells[n] for i, row in enumerate(rows) if not row.note and row.questions == most}
+        there = {i: cell for i, cell in complete.items() if cell.ours is not None}
+        if not column.best or len(there) < 2:
+            continue
+        largest = max(cell.ours for cell in there.values() if cell.ours is not None)
+        others = [cell.beyond for i, cell in there.items() if rows[i].spec != "vanilla"]
+        for i, cell in there.items():
+            alone = rows[i].spec == "vanilla" and all(beyond == -1 for beyond in others)
+            if cell.ours == largest and (cell.beyond == 1 or alone):
+                found.add((i, n))
     return found

@@ -16,12 +16,14 @@ import gradio as gr
 from clvs_core.errors import ClvsError
 from clvs_core.models.prompts import CHAT
 from viz.page import events, links
-from viz.page.arriving import FILLED_IN, pairs
+from viz.page.arriving import FILLED_IN, OPENING, pairs
 from viz.page.desks import Desks
 from viz.page.recorded.recordings import Item, Recorded, Recordings
 from viz.page.session import Session, Shown
 from viz.viewer.standalone import jpeg
 from viz.viewer.view import View
+
+AGAIN = "Asking this question again…"
 
 
 class Replaying:
@@ -68,7 +70,7 @@ class Replaying:
         session.choice = max(session.choice, choice)
         recorded = self.recordings.named.get(str(data.get("recording")))
         item = None if recorded is None else recorded.item(data.get("id")) or recorded.items[0]
-        return self._show(session, recorded, item, View(), choice)
+        return self._show(session, recorded, item, None, choice)
 
     def leave(self, session: Session, shown: Shown | None = None) -> tuple[Any, Any]:
         """Back to asking: the visitor's last answer, or what the page began with."""
@@ -77,15 +79,25 @@ class Replaying:
 
     def arrive(self, session: Session, request: gr.Request) -> tuple[Any, ...]:
         """The page opens: a link to a recorded question shows it; the desk, and then as `Arriving.arrive`."""
-        query = dict(request.query_params)
+        return self._arrive(session, pairs(request))
+
+    def come_back(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """A visitor came back to what the page showed before: as a link; an own picture was sent again."""
+        data = events.data(event)
+        return self._arrive(session, links.spelled(data.get("query")), data.get("path"), AGAIN)
+
+    def _arrive(
+        self, session: Session, given: list[tuple[str, Any]], path: Any = None, words: str = OPENING
+    ) -> tuple[Any, ...]:
+        query = dict(given)
         if "recording" not in query:
-            return gr.skip(), *self.arriving.arrive(session, request)
+            return gr.skip(), *self.arriving.open(session, given, path, words)
         recorded = self.recordings.named.get(str(query["recording"]))
         item = None if recorded is None else recorded.find(query.get("scene"), query.get("q"))
-        return *self._show(session, recorded, item, View.read(pairs(request))[0]), *events.unchanged(FILLED_IN - 1)
+        return *self._show(session, recorded, item, View.read(given)[0]), *events.unchanged(FILLED_IN - 1)
 
     def _show(
-        self, session: Session, recorded: Recorded | None, item: Item | None, view: View, choice: int = 0
+        self, session: Session, recorded: Recorded | None, item: Item | None, view: View | None, choice: int = 0
     ) -> tuple[Any, Any]:
         if recorded is None or item is None:
             refusal = "There is no such recording here; choose another model in the menu."
@@ -100,7 +112,7 @@ class Replaying:
         session.payload = payload
         return self.state(recorded.name), dict(payload)
 
-    def _payload(self, recorded: Recorded, item: Item, view: View) -> dict[str, Any]:
+    def _payload(self, recorded: Recorded, item: Item, view: View | None) -> dict[str, Any]:
         """The recorded payload with what only this page can say: addresses, the view, and that it is recorded."""
         payload = recorded.payload(item)
         url = self.pictures.publish(jpeg(recorded.picture(item, payload)), "picture.jpg")
@@ -111,7 +123,7 @@ class Replaying:
             "image": {**payload["image"], "url": url},
             "link": urlencode({"recording": recorded.name, "scene": scene, "q": item.question}),
             "recorded": {"name": recorded.name, "id": item.id, "label": recorded.label, "rights": _rights(item)},
-            "view": view.chosen(),
+            "view": view.whole() if view else {},
             "progress": "",
             "error": "",
         }

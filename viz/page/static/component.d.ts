@@ -13,6 +13,7 @@ declare global {
 
   interface Window {
     clvsLanguage: { code: string; names: typeof LANGUAGES; choose(code: string): void };
+    clvsOpening?: string; // the question of what the page opens at, "" where it is not known yet; see opening.js
     clvsWords?: Record<'texts' | 'sentences', Record<string, string>>; // see viz/viewer/src/language.js
   }
 
@@ -24,6 +25,7 @@ declare global {
   interface DocumentEventMap {
     'clvs-address': CustomEvent<void>;
     'clvs-bring': CustomEvent<File>;
+    'clvs-chosen': CustomEvent<void>;
     'clvs-model': CustomEvent<string>;
     'clvs-own': CustomEvent<File>;
     'clvs-record': CustomEvent<string | undefined>;

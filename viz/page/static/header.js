@@ -6,8 +6,10 @@ import { t } from '../../viewer/src/language.js';
 import { aboutModel } from './about.js';
 import { folding } from './fold.js';
 import { browserKeeps, browserKept } from './keep.js';
+import { explorePlace } from './place.js';
 import { presenting } from './present.js';
 import { ready } from './ready.js';
+import { followQuestion } from './stale.js';
 import { copyPicture, savePicture } from './snapshot.js';
 import { touring } from './tour.js';
 import { viewer } from './viewer.js';
@@ -18,6 +20,7 @@ const menu = head.querySelector('.page-items');
 const opener = head.querySelector('[data-do="menu"]');
 const languages = head.querySelector('.page-language');
 const { clvsLanguage: language } = window;
+const spoken = language.code === 'en' ? '' : `lang=${language.code}`; // as a link says it
 let hush = 0;
 
 // Each by its own name, for whoever cannot read the page's.
@@ -88,17 +91,16 @@ function view(name, focus = false) {
 const inResults = () => document.body.classList.contains('view-results');
 const inAddress = () => new URLSearchParams(location.search).has('run');
 
-// The explorer keeps the address that the page was opened with; the results have their own, which says what is chosen.
+// Each has its own address, which says what is chosen.
 const theme = new URLSearchParams(location.search).get('__theme');
 function themed(query) {
   if (theme) query.set('__theme', theme);
   return String(query) && `?${query}`;
 }
-const ofExplore = inAddress() ? themed(new URLSearchParams()) : location.search;
 const ofResults = () => themed(new URLSearchParams(document.querySelector('#board .rs')?.__address ?? 'run='));
 function go(name) {
-  if (name !== head.dataset.view)
-    history.pushState(null, '', location.pathname + (name === 'results' ? ofResults() : ofExplore));
+  const [entry, url] = name === 'results' ? [null, location.pathname + ofResults()] : explorePlace();
+  if (name !== head.dataset.view) history.pushState(entry, '', url);
   view(name, true);
 }
 /** The results as they are now, also where one comes back to them: nothing is asked again. */
@@ -114,6 +116,8 @@ document.addEventListener('clvs-address', keepAddress);
 document.addEventListener('clvs-view', (event) => go(event.detail));
 view(inAddress() ? 'results' : 'explore');
 
+followQuestion();
+
 function address() {
   if (inResults()) {
     const query = document.querySelector('#board .rs')?.__link;
@@ -121,7 +125,7 @@ function address() {
   }
   const link = viewer()?.model?.link;
   if (!link) return null;
-  const parts = [link, viewer().spelled(), language.code === 'en' ? '' : `lang=${language.code}`];
+  const parts = [link, viewer().spelled(), spoken];
   return `${location.origin}${location.pathname}?${parts.filter(Boolean).join('&')}`;
 }
 
@@ -168,7 +172,8 @@ head.addEventListener('click', (event) => {
     open(false);
     opener.focus();
     say(t('Preparing the file…'));
-    trigger('export', { kind: button.dataset.kind, view: viewer()?.spelled() ?? '' });
+    const view = [viewer()?.spelled(), spoken].filter(Boolean).join('&');
+    trigger('export', { kind: button.dataset.kind, view });
   } else if (button.dataset.do === 'menu') open(menu.hidden);
   else if (button.dataset.do === 'copy') copy();
   else if (button.dataset.do === 'snapshot') takeSnapshot();

@@ -304,4 +304,6 @@ const seen = () => {
 };
 document.addEventListener('clvs-viewed', seen);
 document.querySelector('#results').dataset.part = part;
+// Reports are documents in English, whatever the page speaks.
+Object.assign(document.querySelector('#tables') ?? {}, { lang: 'en', translate: false });
 seen();

@@ -20,6 +20,7 @@ export interface Chosen {
   rows: string;
   window: number | null;
   only: boolean;
+  lang: string;
   present: boolean;
   closer: string;
 }

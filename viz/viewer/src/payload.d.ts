@@ -216,6 +216,7 @@ export interface PagePayload {
   tries?: Tries;
   recorded?: Recorded;
   link?: string;
+  again?: string;
   run?: string;
   expected?: Expected | null;
   knocks?: Knocks;

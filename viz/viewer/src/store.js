@@ -105,13 +105,13 @@ export class Store {
     const { state, model } = this;
     const { step = 0 } = model;
     this.knockout = model.knockout ?? null;
-    const { on, focus, region, ...view } = model.view ?? {};
-    Object.assign(state, { step, patch: null, hover: null }, view);
+    const { on, focus, region, layer, ...view } = model.view ?? {};
+    Object.assign(state, { step, patch: null, hover: null, layer: layer ?? state.layer }, view);
     this.awaited = view.step ?? 0;
-    state.placed = view.layer !== undefined;
+    state.placed = Number.isInteger(layer);
     state.focus = model.methods.findIndex(({ key }) => key === focus);
     const stays = state.region && before?.image.url === model.image.url;
-    if (stays && !region && !on) return this.keepRegion();
+    if (stays && region === undefined && on === undefined) return this.keepRegion();
     state.region = region ?? null;
     state.on = on ? Object.fromEntries(model.objects.map(({ name }) => [name, on.includes(name)])) : {};
     if (on) this.tellObjects();

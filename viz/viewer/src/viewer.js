@@ -1,6 +1,7 @@
 // @ts-check
 // The viewer on a page: its parts, and what is drawn again when something changes.
 
+import { CHOICES } from './choices.js';
 import { term } from './define.js';
 import { calm, el } from './dom.js';
 import { drawSample } from './draw/canvas.js';
@@ -111,10 +112,28 @@ export class Viewer {
     try {
       if (!payload || typeof payload !== 'object') return this.showEmpty('');
       if (payload.status === 'empty') return this.showEmpty(payload.error);
+      if (payload.status === 'opening') return this.showOpening(payload.question);
+      if (this.opening && payload.stays && payload.status === 'running') return undefined; // its answer is still to come
+      this.opening = false;
       this.take(payload);
     } catch (error) {
       this.showEmpty(t('This result cannot be shown: {why}', { why: error.message }));
     }
+  }
+
+  /** Room for an answer that is on its way, under its question. */
+  showOpening(question) {
+    this.showEmpty('');
+    this.opening = true;
+    this.$('awaited').textContent = question;
+    this.$('invites').textContent = t('Opening the link…');
+    this.status('running', '');
+  }
+
+  /** why: the answers are of another question or picture than the page's, a word of it; null: they are of these. */
+  dim(why) {
+    this.root.toggleAttribute('data-stale', why !== null);
+    this.$('stale').textContent = why ?? '';
   }
 
   showEmpty(error) {
@@ -172,6 +191,8 @@ export class Viewer {
 
   /** What a change of choices makes anew. */
   follow(moved, names) {
+    if (names.some((name) => name in CHOICES))
+      this.root.dispatchEvent(new CustomEvent('clvs-chosen', { bubbles: true }));
     if (moved('step', 'focus')) this.answers.mark();
     if (moved('layer', 'step', 'head', 'grid')) this.maps.reader.show();
     if (moved(...REDRAWS)) this.invalidate('strip');

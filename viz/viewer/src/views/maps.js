@@ -106,7 +106,7 @@ export class Maps {
   }
 
   enlarger({ method, name }) {
-    const about = t('Enlarge the map {name}', { name });
+    const about = t('Enlarge the map {name}', { name: t(name) });
     const onclick = () => this.viewer.large.open(this.shown.find((map) => map.method === method));
     return el('button', { type: 'button', class: 'cv-enlarge', 'aria-label': about, 'data-tip': about, onclick });
   }

@@ -12,6 +12,7 @@ export class Settings {
     this.viewer = viewer;
     this.store = viewer.store;
     this.built = '';
+    this.stopped = false; // by the visitor, before all rows had come
   }
 
   /** Where there is a server, for an answer of its own that CLVS gave, too. */
@@ -27,13 +28,20 @@ export class Settings {
   draw(node) {
     const { tries, methods, status } = this.store.model;
     const { spec } = methods[this.method()];
-    const key = JSON.stringify([tries, spec, status, this.viewer.root.dataset.theme, Boolean(node.firstChild)]);
+    const key = JSON.stringify([
+      tries,
+      spec,
+      status,
+      this.stopped,
+      this.viewer.root.dataset.theme,
+      Boolean(node.firstChild),
+    ]);
     if (key === this.built) return;
     const about = t(
       'The answer of CLVS with every α and β, all other settings as they are: darker is more certain. Press a cell to take its settings.',
     );
     node.replaceChildren(el('p', { text: about }), this.controls(), tries?.cells.length ? this.grid(tries, spec) : '');
-    this.built = JSON.stringify([tries, spec, status, this.viewer.root.dataset.theme, true]);
+    this.built = JSON.stringify([tries, spec, status, this.stopped, this.viewer.root.dataset.theme, true]);
   }
 
   /** What starts it, how far it is, and what ends it. */
