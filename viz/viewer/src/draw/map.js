@@ -6,8 +6,10 @@ import { drawBetween, gridImage, toPixels } from './canvas.js';
 
 const RING = '#9dff57'; // of sink tokens: in none of the colour maps
 
+export const REGION = '#7ee0ff';
+
 /** A picture, or the part of it in a frame, for under the maps: its colours muted, so that the heat is what stands out. */
-export function mutedPicture(picture, frame, width, height, dark) {
+function mutedPicture(picture, frame, width, height, dark) {
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, width);
   canvas.height = Math.max(1, height);
@@ -21,6 +23,25 @@ export function mutedPicture(picture, frame, width, height, dark) {
   ctx.fillStyle = dark ? 'rgba(12,12,18,.34)' : 'rgba(18,18,26,.16)';
   ctx.fillRect(0, 0, canvas.width, canvas.height);
   return canvas;
+}
+
+/** The picture below a map, made once for what it shows and for its size in pixels of the page. */
+export class Underlay {
+  constructor() {
+    this.picture = null;
+    this.key = '';
+  }
+
+  /** @param {HTMLImageElement | null} picture null while it is loaded: then there is none below */
+  of(picture, frame, width, height, dark) {
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const key = JSON.stringify([frame, w, h, dark]);
+    if (picture && (picture !== this.picture || key !== this.key))
+      this.canvas = mutedPicture(picture, frame, w, h, dark);
+    [this.picture, this.key] = [picture, key];
+    return picture ? this.canvas : null;
+  }
 }
 
 /** One heat map. `spec`: {picture, image, frame, views, values, paint, over, smooth, outlines, rings, region, hover}; pixels
