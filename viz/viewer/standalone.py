@@ -22,7 +22,7 @@ from PIL import Image
 from clvs_core.key_objects import coverage as token_shares
 from clvs_core.key_objects import region_mask, together
 from viz import languages
-from viz.viewer import received, script, static
+from viz.viewer import received, script, second_script, static
 from viz.viewer.payload import decode
 from viz.viewer.view import View
 
@@ -94,7 +94,7 @@ def page(
         about=html.escape(f"{labels} · {payload['model']['label'] or 'model'} · made with CLVS Explorer"),
         css=static("viewer.css"),
         template=static("template.html"),
-        script=_words(language) + script(),
+        script=_words(language) + script() + second_script(),
         payload=data,
     )
 

@@ -19,10 +19,6 @@ export class Heads {
     this.built = '';
   }
 
-  offered() {
-    return this.store.model.heads > 1;
-  }
-
   /** @param {HTMLElement} node */
   draw(node) {
     const { model, state } = this.store;

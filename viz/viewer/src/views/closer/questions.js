@@ -20,10 +20,9 @@ export class Questions {
     this.tiles = [];
   }
 
-  /** Where the page has the file, and for the model that it is about. */
-  offered() {
-    const { decays } = this.viewer;
-    return Boolean(decays) && (!this.known || this.known.model === this.store.model.model.name);
+  /** For the model that the file is about. */
+  fits() {
+    return !this.known || this.known.model === this.store.model.model.name;
   }
 
   /** @param {HTMLElement} node */

@@ -22,11 +22,6 @@ export class Rest {
     this.built = '';
   }
 
-  offered() {
-    const { rest, arrays, methods } = this.store.model;
-    return Boolean(rest) && methods.some(({ key }) => arrays[`rest/${key}`]);
-  }
-
   /** @param {HTMLElement} node */
   draw(node) {
     const { model, state } = this.store;
