@@ -238,7 +238,7 @@ def _connect_settings(page: Page, desks: Desks) -> None:
     # past the queue, which costs a quarter of the time; the models let one call in at a time
     methods.adjust(keeping(desks.answering.move), inputs, moved, trigger_mode="always_last", **QUICK)
     trying = [page.session, page.shown]
-    page.viewer.attempt(desks.trying.ask, trying, page.viewer, **HIDDEN, **limits.MODEL_QUEUE)
+    page.viewer.attempt(desks.trying.try_settings, trying, page.viewer, **HIDDEN, **limits.MODEL_QUEUE)
     page.viewer.settle(keeping(desks.trying.set), inputs, [methods, *moved], **QUICK)
     changed = [page.viewer, methods, model, prompt]
     for picked in (model.pick, page.viewer.pick, page.consent.use):
