@@ -3,7 +3,7 @@
 // it, by itself or when it is asked to; a page without one shows what came with its payload.
 
 import { el, refill } from '../dom.js';
-import { t } from '../language.js';
+import { t, translated } from '../language.js';
 import { aboutTime, fits, lookingAndMattering, rowsFor, usualWindow } from '../knockouts.js';
 import { percent, ticks, tokenWord } from '../words.js';
 
@@ -270,7 +270,7 @@ export class Knock {
     const { spec, label } = methods[this.focus()];
     const text = this.fresh() && this.store.knockout.reads[spec];
     if (!text) return '';
-    return methods.length > 1 ? t('{method}: {text}', { method: label, text: t(text) }) : text;
+    return methods.length > 1 ? t('{method}: {text}', { method: label, text: translated(text) }) : text;
   }
 
   /** Looking and mattering in one sentence, in place of the caveat that looking proves nothing. */
