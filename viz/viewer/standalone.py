@@ -34,15 +34,20 @@ PARTICULARS = {
     "contrast": "contrast",
 }
 
-PAGE = """<!doctype html>
-<html lang="{lang}">
-<head>
+HEAD = """<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>{title}</title>
-<style>
+"""  # nothing may be fetched
+
+PAGE = (
+    """<!doctype html>
+<html lang="{lang}">
+"""
+    + HEAD
+    + """<style>
 :root {{ color-scheme: light dark; --font: system-ui; }}
 body {{ margin: 0; background: #fff; color: #1b1c22; font: 14px/1.5 system-ui, sans-serif; }}
 main {{ max-width: 1360px; margin: 0 auto; padding: 28px clamp(16px, 3vw, 40px) 40px; }}
@@ -66,6 +71,7 @@ window.__clvsViewer.mount(document.querySelector('.cv'), {payload});
 </body>
 </html>
 """
+)
 
 
 def page(
