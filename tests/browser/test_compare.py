@@ -93,7 +93,7 @@ def test_both_maps_have_one_scale_and_their_own_numbers(compare):
     press(page, "Pin this answer")
     pinned = page.evaluate(f"[...{APP}.numbers.raw()[{APP}.model.reference]].map((row) => [...row])")
     ask(page, another())
-    kept = f"{APP}.closer.panels.find(({{ name }}) => name === 'compare').panel"
+    kept = f"{APP}.closer.fetched.panels.compare"
     assert page.evaluate(f"{kept}.pair()[0].own.maps.map((row) => [...row])") == pinned
     both = page.evaluate(f"{kept}.pair().flatMap(({{ own }}) => own.maps.flatMap((row) => [...row]))")
     assert len(both) == 2 * len(pinned) * len(pinned[0])
@@ -124,7 +124,7 @@ def test_layers_of_unlike_models_are_compared_by_number_and_the_panel_says_so(co
     short = fakes.LAYERS - 2
     page.evaluate(
         f"""([text, layers]) => {{
-            const kept = {APP}.closer.panels.find(({{ name }}) => name === 'compare').panel;
+            const kept = {APP}.closer.fetched.panels.compare;
             kept.pinned.layers = layers;
             for (const method of kept.pinned.methods) {{
                 method.maps.length = layers;

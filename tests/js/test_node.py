@@ -21,7 +21,7 @@ from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
 from viz import scales
 from viz.page import links, widgets
-from viz.viewer import SOURCE, contract, modules, written
+from viz.viewer import SOURCE, contract, modules, script, second_script, written
 from viz.viewer.view import USUAL
 from viz.viewer.view import View as Chosen
 
@@ -217,3 +217,45 @@ def test_a_module_that_cannot_be_joined_is_refused(tmp_path, line):
     (tmp_path / "a.js").write_text(f"{line}\n")
     with pytest.raises(ValueError, match=r"a\.js imports or exports in a way that cannot be joined"):
         modules.joined(tmp_path / "a.js")
+
+
+def beside(folder, first="export const b = 1;\nexport const c = 2;\n", second="export const d = b + e;\n"):
+    """What is joined beside a script of a.js and b.js: a module that takes b of it and has e to itself."""
+    (folder / "a.js").write_text("import { b } from './b.js';\nexport const a = b;\n")
+    (folder / "b.js").write_text(first)
+    imports = "import { a } from './a.js';\nimport {\n  b,\n} from './b.js';\nimport { e } from './e.js';\n"
+    (folder / "d.js").write_text(imports + second)
+    (folder / "e.js").write_text("export const e = 3;\n")
+    return modules.joined_beside(folder / "d.js", folder / "a.js")
+
+
+def test_a_second_script_takes_the_first_ones_names_and_has_only_its_own_modules(tmp_path):
+    assert beside(tmp_path) == ("const e = 3;\nconst d = b + e;\n", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("export const c = 1;\n", "", r"b\.js cannot hand out b"),
+        ("export let b = 1;\n", "", r"b\.js cannot hand out b"),
+        ("export const b = 1;\n", "const b = 2;\n", r"both declare b"),
+        ("export const b = 1;\nconst d = 1;\n", "const d = 2;\n", r"both declare d"),
+    ],
+)
+def test_a_second_script_that_could_not_run_is_refused(tmp_path, first, second, told):
+    with pytest.raises(ValueError, match=told):
+        beside(tmp_path, first, second)
+
+
+def test_the_viewers_first_script_hands_out_all_that_the_second_takes():
+    first, taken = script(), re.search(r"const \{ ([\w, ]+) \} = lent;", second_script())[1].split(", ")
+    own = {SOURCE / "second.js", SOURCE / "views/cells.js", *(SOURCE / "views/closer").glob("*.js")}
+    imported = {
+        name
+        for path in own
+        for names, other in modules.IMPORT.findall(path.read_text(encoding="utf-8"))
+        for name in re.findall(r"\w+", names)
+        if (path.parent / other).resolve() not in own
+    }
+    assert set(taken) == imported
+    assert f"lent: {{ {', '.join(taken)} }}" in first

@@ -5,8 +5,7 @@ import { patchBox, patchOf } from '../places.js';
 import { drawBetween, gridImage, toPixels } from './canvas.js';
 
 const RING = '#9dff57'; // of sink tokens: in none of the colour maps
-
-export const REGION = '#7ee0ff';
+const REGION = '#7ee0ff'; // a drawn region's line
 
 /** A picture, or the part of it in a frame, for under the maps: its colours muted, so that the heat is what stands out. */
 function mutedPicture(picture, frame, width, height, dark) {
@@ -27,20 +26,15 @@ function mutedPicture(picture, frame, width, height, dark) {
 
 /** The picture below a map, made once for what it shows and for its size in pixels of the page. */
 export class Underlay {
-  constructor() {
-    this.picture = null;
-    this.key = '';
-  }
-
   /** @param {HTMLImageElement | null} picture null while it is loaded: then there is none below */
   of(picture, frame, width, height, dark) {
     const ratio = Math.min(2, devicePixelRatio || 1);
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     const key = JSON.stringify([frame, w, h, dark]);
-    if (picture && (picture !== this.picture || key !== this.key))
-      this.canvas = mutedPicture(picture, frame, w, h, dark);
-    [this.picture, this.key] = [picture, key];
-    return picture ? this.canvas : null;
+    if (picture !== this.picture || key !== this.key) this.canvas = picture && mutedPicture(picture, frame, w, h, dark);
+    this.picture = picture;
+    this.key = key;
+    return this.canvas;
   }
 }
 
@@ -67,7 +61,7 @@ export function drawMap(ctx, width, height, spec) {
   shadeUnseen(ctx, spec.image, spec.image.w * sx, spec.image.h * sy, sx, sy);
   for (const line of spec.outlines) outline(ctx, line, sx, sy, 'rgba(255,255,255,.95)', []);
   for (const token of spec.rings) drawRing(ctx, token, spec.views, sx, sy);
-  if (spec.region) outline(ctx, regionLine(spec.region), sx, sy, spec.regionColour, [5, 3]);
+  if (spec.region) outline(ctx, regionLine(spec.region), sx, sy, REGION, [5, 3]);
   if (spec.hover) drawPatch(ctx, spec.hover, sx, sy);
   ctx.restore();
 }

@@ -4,7 +4,7 @@
 import { sinkCount } from '../acts.js';
 import { el } from '../dom.js';
 import { drawBar, prepare } from '../draw/canvas.js';
-import { drawMap, REGION, Underlay } from '../draw/map.js';
+import { drawMap, Underlay } from '../draw/map.js';
 import { t } from '../language.js';
 import { frameOf, heatText, placeOf } from '../places.js';
 import { DIVERGING } from '../styles.js';
@@ -103,7 +103,7 @@ export class Maps {
     const node = el('figure', { class: 'cv-map', 'data-style': map.style }, head, canvas, ended, bar, scale);
     this.pointer.follow(canvas);
     this.reader.follow(canvas);
-    return { ...map, canvas, ended, bar, low, middle, high, node, values: null, painted: '' };
+    return { ...map, canvas, ended, bar, low, middle, high, node, values: null, painted: '', said: '' };
   }
 
   enlarger({ method, name }) {
@@ -136,7 +136,6 @@ export class Maps {
         : [],
       smooth: state.smooth,
       region: state.sketch || state.region,
-      regionColour: REGION,
       hover: state.patch,
     };
     for (const map of this.shown) {
@@ -184,6 +183,16 @@ export class Maps {
     map.low.textContent = map.values ? `${signed && high > 0 ? '−' : ''}${write(low)}` : '';
     map.middle.textContent = signed ? '0' : power < 1 ? t('{unit}, power {power}', { unit, power }) : unit;
     map.high.textContent = map.values ? `${signed ? '+' : ''}${write(high)}` : '';
+    this.fitUnit(map, width);
+  }
+
+  /** The words between the ends of a scale go where there is no room for all of them; measured when they change. */
+  fitUnit(map, width) {
+    const said = `${width} ${map.low.textContent} ${map.middle.textContent} ${map.high.textContent}`;
+    if (map.said === said) return;
+    map.said = said;
+    map.middle.hidden = false;
+    map.middle.hidden = map.middle.scrollWidth > map.middle.clientWidth;
   }
 
   // ---- for screen readers ------------------------------------------------------------------------------------------

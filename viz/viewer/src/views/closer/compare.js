@@ -4,7 +4,7 @@
 
 import { el, refill } from '../../dom.js';
 import { label, prepare } from '../../draw/canvas.js';
-import { drawMap, REGION, Underlay } from '../../draw/map.js';
+import { drawMap, Underlay } from '../../draw/map.js';
 import { axisRoom, drawPlot } from '../../draw/plot.js';
 import { t } from '../../language.js';
 import { frameOf, heatText } from '../../places.js';
@@ -19,7 +19,7 @@ const MOST = 12; // tokens of an answer that are written out
 
 /**
  * An answer as it is shown, of each method for one token: {id, question, model, image, views, layers, visual, step, head,
- * heads, what, outlines, region, methods: {key, label, tokens, curve: [layer], maps: [layer]}}.
+ * heads, what, outlines, region, reference, methods: {key, label, spec, settings, tokens, curve: [layer], maps: [layer]}}.
  * @typedef {ReturnType<Compare['present']>} Side
  */
 
@@ -64,9 +64,11 @@ export class Compare {
       outlines: model.objects.filter((object) => this.store.isOn(object)).flatMap(({ contours }) => contours),
       region: state.region,
       reference: model.methods[model.reference].key,
-      methods: model.methods.map(({ key, label: name, tokens }, i) => ({
+      methods: model.methods.map(({ key, label: name, spec, settings, tokens }, i) => ({
         key,
         label: name,
+        spec,
+        settings,
         tokens,
         curve: curves[i],
         maps: maps[i],
@@ -117,7 +119,7 @@ export class Compare {
   draw(node) {
     const pair = this.pinned && this.pair();
     const { model, state } = this.store;
-    const facts = pair?.map(({ side, own }) => [side.id, side.step, side.head, side.what, own.key, own.tokens]);
+    const facts = pair?.map(({ side, own }) => [...factsOf(side, own), own.tokens]);
     const look = [state.cmap, state.power, state.crop, state.grid, model.methods.length];
     const key = JSON.stringify([this.pins, this.swapped, facts, model.status, look]);
     if (key !== this.built || !node.firstChild) this.build(node, pair);
@@ -149,7 +151,9 @@ export class Compare {
       0,
       0,
     );
-    this.figures = pair.map((one, i) => this.figure(one, i));
+    const [a, b] = pair;
+    const set = a.own.key === b.own.key && a.own.spec !== b.own.spec; // then it is the settings that tell them apart
+    this.figures = pair.map((one, i) => this.figure(one, i, set));
     this.canvas = el('canvas', { role: 'img' });
     this.box = el('div', { class: 'cv-plot' }, this.canvas);
     this.said = el('p', { class: 'cv-differ' });
@@ -169,12 +173,12 @@ export class Compare {
     ];
   }
 
-  figure({ side, own, kept }, i) {
+  figure({ side, own, kept }, i, set) {
     const { wide, high } = frameOf(side.image, this.store.state.crop);
     const canvas = el('canvas', { role: 'img' });
     canvas.style.setProperty('--cv-shape', String(wide / high));
     const head = side.head === null ? '' : t('head {head} of {count}', { head: side.head + 1, count: side.heads });
-    const facts = [own.label, head, side.model, side.what].filter(Boolean).join(' · ');
+    const facts = [own.label, set && own.settings, head, side.model, side.what].filter(Boolean).join(' · ');
     const caption = el(
       'figcaption',
       {},
@@ -247,7 +251,6 @@ export class Compare {
       outlines: contours ? side.outlines : [],
       smooth,
       region: side.region,
-      regionColour: REGION,
       rings: [],
       values,
       paint: this.numbers.painter(this.limits),
@@ -291,13 +294,23 @@ function said(tokens, step) {
   return tokens.length > MOST ? [...words, '…'] : words;
 }
 
+/** What makes an answer the one that it is. */
+const factsOf = ({ id, model, step, head, what, region }, { key, spec }) => [
+  ...[id, model, step, head, what],
+  JSON.stringify(region),
+  key,
+  spec,
+];
+
 /** What has to be known before the two are compared. */
-function notesOf([a, b]) {
-  const alike =
-    ['id', 'step', 'head', 'what'].every((name) => a.side[name] === b.side[name]) && a.own.key === b.own.key;
+export function notesOf([a, b]) {
+  const [facts, others] = [a, b].map(({ side, own }) => factsOf(side, own));
+  const alike = facts.every((fact, i) => fact === others[i]);
   return [
     alike &&
-      t('A and B are the same answer now: ask another question, or choose another picture, method, token or object.'),
+      t(
+        'A and B are the same answer now: ask another question, or choose another picture, method, setting, token or object.',
+      ),
     a.side.layers !== b.side.layers &&
       t('A has {a} layers and B {b}: they are compared by number.', { a: a.side.layers, b: b.side.layers }),
     a.side.visual !== b.side.visual &&

@@ -20,10 +20,6 @@ export class Heads {
     this.built = '';
   }
 
-  offered() {
-    return this.store.model.heads > 1;
-  }
-
   /** @param {HTMLElement} node */
   draw(node) {
     const { model, state } = this.store;
