@@ -550,9 +550,9 @@ def test_the_menu_works_from_the_keyboard(open_page, url):
     page.get_by_role("button", name="Download", exact=True).focus()
     page.keyboard.press("Enter")
     focused = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
-    assert page.evaluate(focused) == "Heatmaps, PNG"
+    assert page.evaluate(focused) == "Copy as picture"
     page.keyboard.press("ArrowDown")
-    assert page.evaluate(focused) == "Heatmaps, SVG"
+    assert page.evaluate(focused) == "Heatmaps, PNG"
     page.keyboard.press("Escape")
     assert page.evaluate(focused) == "Download"
     assert not page.get_by_role("menuitem").first.is_visible()

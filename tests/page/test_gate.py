@@ -49,7 +49,7 @@ def body(**changes):
 USED = {
     "/", "/config", "/config/", "/theme.css", "/assets/{path:path}", "/svelte/{path:path}", "/static/{path:path}",
     "/favicon.ico", "/manifest.json", "/robots.txt", "/gradio_api/theme.css", "/gradio_api/info", "/gradio_api/info/",
-    "/gradio_api/openapi.json", "/gradio_api/startup-events", "/gradio_api/upload",
+    "/gradio_api/openapi.json", "/gradio_api/app_id", "/gradio_api/startup-events", "/gradio_api/upload",
     "/gradio_api/file={path_or_url:path}", "/gradio_api/heartbeat/{session_hash}", "/gradio_api/queue/join",
     "/gradio_api/queue/data", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/reset/",
     "/gradio_api/run/{api_name}", "/gradio_api/run/{api_name}/", "/gradio_api/api/{api_name}",

@@ -39,7 +39,7 @@ from viz.viewer.view import View
 
 packed = functools.partial(gzip.compress, mtime=0)  # the same bytes in every process
 
-OWN = {"id", "link", "recorded", "run", "knocks"}  # what only the page can say, beside the picture's address
+OWN = {"id", "link", "again", "recorded", "run", "knocks"}  # what only the page can say, beside the picture's address
 
 
 def event(**data):

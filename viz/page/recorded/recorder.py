@@ -23,7 +23,7 @@ from viz.viewer.contract import Payload
 from viz.viewer.payload import empty
 from viz.viewer.standalone import jpeg
 
-OF_THE_PAGE = ("link", "run", "knocks")  # what only a page can say of an answer
+OF_THE_PAGE = ("link", "again", "run", "knocks")  # what only a page can say of an answer
 
 
 @dataclass(frozen=True)
