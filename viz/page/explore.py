@@ -33,6 +33,7 @@ from viz.page.widgets import (
     Setting,
     ShownRun,
     Strip,
+    Survived,
     Vocabulary,
 )
 from viz.viewer import Viewer
@@ -70,6 +71,7 @@ class Page:
     desk: RecordedDesk
     shown: ShownRun
     knocked: Knocked
+    survived: Survived
 
     @property
     def inputs(self) -> list[Any]:
@@ -101,6 +103,7 @@ def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
         consent=Consent(elem_id="consent"),
         shown=ShownRun(elem_id="shown"),
         knocked=Knocked(elem_id="knocked"),
+        survived=Survived(elem_id="survived"),
         viewer=viewer,
         **parts,
     )
@@ -179,7 +182,9 @@ def _connect(page: Page, desks: Desks, replaying: Replaying) -> None:
     exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
     page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
     looking = {**HIDDEN, "concurrency_id": "knock", "concurrency_limit": None}
-    page.viewer.knock(desks.knocking.look, [session, page.shown], page.knocked, trigger_mode="multiple", **looking)
+    looks = [session, page.shown]
+    page.viewer.knock(desks.knocking.look, looks, page.knocked, trigger_mode="multiple", **looking)
+    page.viewer.survive(desks.surviving.look, looks, page.survived, trigger_mode="multiple", **looking)
     recorded = [page.desk, page.viewer, session]
     page.desk.open(keeping(replaying.open), [session], recorded, trigger_mode="multiple", **QUICK)
     page.desk.leave(keeping(replaying.leave), [session, page.shown], recorded, **QUICK)

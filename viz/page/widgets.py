@@ -250,6 +250,12 @@ class Knocked(Fixed):
         return None if value is None else json.dumps(value, separators=(",", ":"))
 
 
+class Survived(Knocked):
+    """Brings the viewer's panel which objects whole answers still name; "survival" in place of "knockout"."""
+
+    files = "", "survived.js"
+
+
 class Download(Fixed):
     """Hands a file to the visitor: the value is {"url", "name"}, or {"error"} for the header to say."""
 

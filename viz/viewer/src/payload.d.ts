@@ -125,6 +125,22 @@ export interface Knockout {
   reads: Record<string, string>;
 }
 
+export interface Survivor {
+  spec: string;
+  name: string;
+  named: (boolean | null)[];
+  said: (string | null)[];
+  everywhere: boolean | null;
+  said_everywhere: string | null;
+}
+
+export interface Survival {
+  specs: string[];
+  rows: 'word' | 'question' | 'both';
+  window: number;
+  objects: Survivor[];
+}
+
 export interface Place {
   offset: number;
   shape: number[];
@@ -153,6 +169,7 @@ export interface Payload {
   step: number;
   view: Record<string, any>;
   knockout?: Knockout | null;
+  survival?: Survival | null;
 }
 
 export interface Offer {
@@ -185,6 +202,8 @@ export interface Expected {
 export interface Knocks {
   seconds: number;
   itself: boolean;
+  named: string[];
+  whole: number;
 }
 
 export interface PagePayload {
@@ -210,6 +229,7 @@ export interface PagePayload {
   step: number;
   view: Record<string, any>;
   knockout?: Knockout | null;
+  survival?: Survival | null;
   stays?: string[];
   halts?: boolean;
   offer?: Offer | null;

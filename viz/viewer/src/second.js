@@ -7,6 +7,7 @@ import { Questions } from './views/closer/questions.js';
 import { Rest } from './views/closer/rest.js';
 import { Settings } from './views/closer/settings.js';
 import { NumbersTable } from './views/closer/table.js';
+import { Whole } from './views/closer/whole.js';
 
 /**
  * The panels of "Look closer", by the names of their tabs.
@@ -16,6 +17,7 @@ import { NumbersTable } from './views/closer/table.js';
 export const panelsOf = (viewer) => ({
   heads: new Heads(viewer),
   rest: new Rest(viewer),
+  answers: new Whole(viewer),
   compare: new Compare(viewer),
   settings: new Settings(viewer),
   questions: new Questions(viewer),
