@@ -1,6 +1,7 @@
 // @ts-check
 // The second script: what is seen on request only, so that the first one is short (see fetched.js).
 
+import { Compare } from './views/closer/compare.js';
 import { Heads } from './views/closer/heads.js';
 import { Questions } from './views/closer/questions.js';
 import { Rest } from './views/closer/rest.js';
@@ -15,6 +16,7 @@ import { NumbersTable } from './views/closer/table.js';
 export const panelsOf = (viewer) => ({
   heads: new Heads(viewer),
   rest: new Rest(viewer),
+  compare: new Compare(viewer),
   settings: new Settings(viewer),
   questions: new Questions(viewer),
   numbers: new NumbersTable(viewer),

@@ -3,9 +3,15 @@
 
 import { t } from '../language.js';
 import { STYLES } from '../styles.js';
-import { label, level, marker, stopMark } from './canvas.js';
+import { label, labelsWidth, level, marker, stopMark } from './canvas.js';
 
 const TYPE = 12; // pixels high on a usual screen
+const [LEAST, AIR] = [40, 12]; // pixels: left of the axes, and between its labels and them
+
+/** Room for an axis and its labels, left of a plot. */
+export function axisRoom(ctx, texts) {
+  return Math.max(LEAST, Math.ceil(labelsWidth(ctx, texts)) + AIR);
+}
 
 /** Axis geometry of a plot: functions from layer and value to pixels. left: room for labels; type: height of its words. */
 export function frame(width, height, { layers, high, left }, type) {

@@ -8,6 +8,7 @@ import { TABLES } from '../../tables.js';
 import { colour, curve, normalise } from '../../twins.js';
 import { share } from '../../words.js';
 import { cellGrid, stopAtCell } from '../cells.js';
+import { ramp } from './ramp.js';
 
 export class Heads {
   /** @param {import('../../viewer.js').Viewer} viewer */
@@ -57,6 +58,7 @@ export class Heads {
   }
 
   build(node, shown) {
+    const { state } = this.store;
     const shares = shown.map((method) => this.shares(method));
     const high = Math.max(...shares.flat(2));
     this.grids = shown.map((method, i) => ({ method, ...this.grid(method, shares[i], high) }));
@@ -80,7 +82,7 @@ export class Heads {
           ),
         ),
       ),
-      this.legend(high),
+      ramp(high, state),
     );
   }
 
@@ -144,22 +146,6 @@ export class Heads {
       if (!cells.flat().includes(/** @type {any} */ (document.activeElement)))
         stopAtCell(cells, cells[head ?? 0]?.[layer]);
     }
-  }
-
-  legend(high) {
-    const { cmap, power } = this.store.state;
-    const stops = Array.from(
-      { length: 9 },
-      (_, i) => `rgb(${colour((i / 8) ** power, TABLES[cmap], false).slice(0, 3)})`,
-    );
-    const bar = el('i', { style: `background: linear-gradient(90deg, ${stops})` });
-    return el(
-      'p',
-      { class: 'cv-ramp' },
-      el('span', { text: share(0) }),
-      bar,
-      el('span', { text: t('{share} of all its attention', { share: share(high) }) }),
-    );
   }
 }
 

@@ -6,8 +6,9 @@ import { el } from '../../dom.js';
 import { prepare } from '../../draw/canvas.js';
 import { t } from '../../language.js';
 import { STYLES } from '../../styles.js';
-import { middleHalf, summarise } from '../../twins.js';
+import { summarise } from '../../twins.js';
 import { share } from '../../words.js';
+import { middleHalf } from './half.js';
 
 export class Questions {
   /** @param {import('../../viewer.js').Viewer} viewer */
