@@ -121,7 +121,7 @@ def test_a_large_screen_has_larger_type(open_page, url):
 SHIFTS = """
     window.shifts = [];
     const what = ({ node, previousRect: from, currentRect: to }) =>
-        `${node?.className || node?.id || node?.nodeName}: y ${from.y} to ${to.y}, height ${from.height} to ${to.height}`;
+        [node?.className || node?.id || node?.nodeName, 'y', from.y, to.y, 'height', from.height, to.height].join(' ');
     const add = (list) => {
         for (const entry of list.getEntries()) window.shifts.push([entry.value, entry.sources.map(what)]);
     };
