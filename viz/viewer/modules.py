@@ -20,6 +20,9 @@ AFTER = re.compile(
 )  # behind code
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:.|\n)*?\*/)\n|^\n", re.MULTILINE)  # of whole lines
 
+COMMA = re.compile(r",\n(?=[}\])])")  # after the last of several
+WRAP = re.compile(r"^((?:(?!//).)*[({\[,])\n", re.MULTILINE)  # where nobody has to read it
+
 
 class Second(NamedTuple):
     """What is joined beside a first script. names: what it takes from the first one's modules, in order."""
@@ -74,7 +77,8 @@ def _owners(texts: dict[Path, str]) -> dict[str, Path]:
 
 
 def _script(texts: dict[Path, str]) -> str:
-    return AFTER.sub(r"\1", INDENT.sub("", "".join(texts.values())))
+    bare = AFTER.sub(r"\1", INDENT.sub("", "".join(texts.values())))
+    return WRAP.sub(r"\1", COMMA.sub("\n", bare))
 
 
 def _imported(path: Path) -> list[tuple[str, Path]]:
