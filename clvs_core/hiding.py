@@ -58,8 +58,10 @@ def _longer_side(mask: np.ndarray) -> int:
 
 
 def _carried_inwards(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Pixels (height, width, 3) with the unknown ones filled from those around them: each takes the mean of the nearest
-    known ones, at the finest halving of the picture that has any (pull and push: Gortler et al., *The Lumigraph*, 1996).
+    """Pixels (height, width, 3) with the unknown ones filled from those around them.
+
+    Each takes the mean of the nearest known ones, at the finest halving of the picture that has any: pull and push of
+    Gortler et al., *The Lumigraph*, 1996.
     """
     if known.all():
         return pixels

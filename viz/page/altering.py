@@ -21,7 +21,7 @@ from viz.page.asking import Call
 from viz.page.limits.listeners import wanted
 from viz.page.screen import sentence
 from viz.page.seen import add
-from viz.page.session import Picture, Result, Session, Shown
+from viz.page.session import Result, Session, Shown
 from viz.viewer.payload import build
 from viz.viewer.standalone import jpeg
 from viz.viewer.view import View
@@ -67,7 +67,8 @@ class Altering:
         image = hide(result.picture.image, objects.mask(result, view), _fill(view))
         url = self.answering.pictures.publish(jpeg(image), "hidden.jpg")
         settings = result.settings
-        other = replace(result, picture=Picture("", image, url, result.picture.objects), runs=[], notes=(), remark="")
+        altered = replace(result.picture, image=image, url=url)
+        other = replace(result, picture=altered, runs=[], notes=(), remark="")
         call = Call(settings.model, image, result.question, result.methods, result.tokens, settings.prompt)
         with contextlib.closing(self.asker.stream(call)) as answers:
             for answer in answers:
