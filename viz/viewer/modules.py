@@ -18,7 +18,7 @@ INDENT = re.compile(r"^[ \t]+", re.MULTILINE)  # a seventh of what is sent; no t
 AFTER = re.compile(
     r"^((?:[^'\"`/\n]|'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|/(?!/))*?)[ \t]+// .*$", re.MULTILINE
 )  # behind code
-COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:.|\n)*?\*/)\n|^\n", re.MULTILINE)  # of whole lines
+COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)(?:.|\n))*\*/)\n|^\n", re.MULTILINE)  # of whole lines
 
 COMMA = re.compile(r",\n(?=[}\])])")  # after the last of several
 WRAP = re.compile(r"^((?:(?!//).)*[({\[,])\n", re.MULTILINE)  # where nobody has to read it
