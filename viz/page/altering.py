@@ -7,7 +7,7 @@ it at its next token. Nothing of it is kept here: the browser shows it as long a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +62,7 @@ class Altering:
             if session.altering == mine:
                 yield {**stopped, "error": sentence(error)}
 
-    def _stream(self, result: Result, view: View) -> Iterator[dict[str, Any]]:
+    def _stream(self, result: Result, view: View) -> Generator[dict[str, Any], None, None]:
         """The payload of the other answer after each token, as the methods and settings of the first have it."""
         image = hide(result.picture.image, objects.mask(result, view), _fill(view))
         url = self.answering.pictures.publish(jpeg(image), "hidden.jpg")

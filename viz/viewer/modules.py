@@ -19,7 +19,6 @@ AFTER = re.compile(
     r"^((?:[^'\"`/\n]|'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|/(?!/))*?)[ \t]+// .*$", re.MULTILINE
 )  # behind code
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)(?:.|\n))*\*/)\n|^\n", re.MULTILINE)  # of whole lines
-
 COMMA = re.compile(r",\n(?=[}\])])")  # after the last of several
 WRAP = re.compile(r"^((?:(?!//).)*[({\[,])\n", re.MULTILINE)  # where nobody has to read it
 
