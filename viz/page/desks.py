@@ -8,6 +8,7 @@ from typing import Any
 
 from viz.page import cost
 from viz.page import zerogpu as border
+from viz.page.altering import Altering
 from viz.page.answering import Answering
 from viz.page.arriving import Arriving
 from viz.page.asking import Asker
@@ -38,6 +39,7 @@ class Desks:
         self.answering = Answering(self.asker, library, first, self.pictures, self.screen)
         self.knocking = Knocking(self.asker, self.answering)
         self.surviving = Surviving(self.asker, self.answering)
+        self.altering = Altering(self.answering)
         self.trying = Trying(self.answering, self.choosing)
         self.arriving = Arriving(library, self.pictures, self.screen, self.choosing, self.answering)
 

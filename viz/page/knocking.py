@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from clvs_core.engine.knockout import Knockout, Rows, usual_window
 from clvs_core.errors import ClvsError
 from clvs_core.methods import Method, spec
@@ -91,7 +89,7 @@ class Knocking(Looking):
         missing = [rows for rows in cost.TOGETHER[view.rows] if rows not in known.found]
         call = call_of(result, methods)
         for rows in missing:
-            knock = Knock(call, _mask(result, view), rows, hiding.window, hiding.step, cost.DRAWS)
+            knock = Knock(call, objects.mask(result, view), rows, hiding.window, hiding.step, cost.DRAWS)
             with contextlib.closing(self.asker.knock(knock)) as passes:
                 for found in passes:
                     partly = replace(known, found={**known.found, rows: found})
@@ -120,11 +118,3 @@ def call_of(result: Result, methods: Sequence[Method]) -> Call:
     """The question that an answer answers, of some of its methods."""
     settings = result.settings
     return Call(settings.model, result.picture.image, result.question, methods, result.tokens, settings.prompt)
-
-
-def _mask(result: Result, view: View) -> np.ndarray:
-    """(height, width) bool of what is hidden: what is followed, or all of the picture."""
-    followed = objects.followed(result, view)
-    if not followed:
-        return np.ones((result.views.height, result.views.width), dtype=bool)
-    return np.any([item.mask for item in followed], axis=0)

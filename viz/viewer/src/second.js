@@ -3,6 +3,7 @@
 
 import { Compare } from './views/closer/compare.js';
 import { Heads } from './views/closer/heads.js';
+import { Hide } from './views/closer/hide.js';
 import { Questions } from './views/closer/questions.js';
 import { Rest } from './views/closer/rest.js';
 import { Settings } from './views/closer/settings.js';
@@ -19,6 +20,7 @@ export const panelsOf = (viewer) => ({
   rest: new Rest(viewer),
   answers: new Whole(viewer),
   compare: new Compare(viewer),
+  hide: new Hide(viewer),
   settings: new Settings(viewer),
   questions: new Questions(viewer),
   numbers: new NumbersTable(viewer),
