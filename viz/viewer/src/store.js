@@ -127,12 +127,11 @@ export class Store {
   view() {
     const { state, model } = this;
     const first = model.methods.findIndex((_, i) => i !== model.reference);
-    const switched = model.objects.some((object) => this.isOn(object) !== (object.on && !state.region));
     return {
       ...state, // more than a view has: the spelling passes over it
       layer: model.layers ? state.layer : null,
       focus: state.focus === first ? '' : (model.methods[state.focus]?.key ?? ''),
-      on: switched ? model.objects.filter((object) => this.isOn(object)).map(({ name }) => name) : null,
+      on: this.switched() ? model.objects.filter((object) => this.isOn(object)).map(({ name }) => name) : null,
     };
   }
 
@@ -172,6 +171,45 @@ export class Store {
 
   toggleObject(object) {
     this.set({ on: { ...this.state.on, [object.name]: !this.isOn(object) } });
+    this.tellObjects();
+  }
+
+  /** The object that a word of an answer names, null for none. */
+  ownOf(token) {
+    return this.model.objects.find(({ name }) => name === token?.names) ?? null;
+  }
+
+  /** The words of the current token's place that name the one object that is followed, which the question does not. */
+  wordFollowed() {
+    const { methods, objects } = this.model;
+    const on = objects.filter((object) => this.isOn(object));
+    if (on.length !== 1 || !this.switched()) return null;
+    const words = methods.map(({ tokens }) => tokens[this.state.step]);
+    return words.find((token) => this.ownOf(token) === on[0]) ?? null;
+  }
+
+  /** Whether other objects are followed than those of the question. */
+  switched() {
+    return this.model.objects.some((object) => this.isOn(object) !== (object.on && !this.state.region));
+  }
+
+  /**
+   * Goes to a word of an answer: what it names is followed, until a word is read that names nothing. A drawn region stays:
+   * it is followed alone.
+   */
+  read(method, step, change = {}) {
+    const { model, state } = this;
+    const own = state.region ? null : this.ownOf(model.methods[method].tokens[step]);
+    const alone = () => Object.fromEntries(model.objects.map(({ name }) => [name, name === own.name]));
+    const on = own ? alone() : this.wordFollowed() ? {} : state.on;
+    const moved = on !== state.on;
+    this.set({ step, ...change, on });
+    if (moved) this.tellObjects();
+  }
+
+  /** Follows what the question names. */
+  followAsked() {
+    this.set({ on: {} });
     this.tellObjects();
   }
 

@@ -2,6 +2,10 @@
 // A grid of coloured cells that can be pressed: Tab stops once, arrows lead to the neighbours.
 
 import { el } from '../dom.js';
+import { t } from '../language.js';
+import { TABLES } from '../tables.js';
+import { colour, normalise } from '../twins.js';
+import { share } from '../words.js';
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
@@ -9,9 +13,10 @@ const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
  * @typedef {{ colour: string, light?: boolean, text: string, tip?: string, mark?: string, off?: boolean }} Cell
  *   colour: as CSS takes it; light: for dark marks; text: said of it; mark: a sign in it; off: there is nothing
  * @param {{ label: string, rows: string[], columns: string[], cell: (row: number, column: number) => Cell,
- *   pick: (row: number, column: number) => void, corner?: string }} spec corner: what stands above the rows' names
+ *   pick: (row: number, column: number) => void, corner?: string, ends?: Node[], end?: string }} spec
+ *   corner: what stands above the rows' names; ends: what stands behind each row, if anything; end: above that
  */
-export function cellGrid({ label, rows, columns, cell, pick, corner = '' }) {
+export function cellGrid({ label, rows, columns, cell, pick, corner = '', ends, end = '' }) {
   const cells = rows.map((name, r) =>
     columns.map((_, c) => {
       const { colour, light, text, tip, mark, off } = cell(r, c);
@@ -31,12 +36,20 @@ export function cellGrid({ label, rows, columns, cell, pick, corner = '' }) {
       return node;
     }),
   );
-  const head = columns.map((text) => el('span', { role: 'columnheader', text }));
+  const head = [...columns, ...(ends ? [end] : [])].map((text) => el('span', { role: 'columnheader', text }));
   const node = el(
     'div',
     { class: 'cv-cells', role: 'grid', 'aria-label': label },
     el('div', { role: 'row' }, el('span', { role: 'columnheader', text: corner }), ...head),
-    ...rows.map((name, r) => el('div', { role: 'row' }, el('span', { role: 'rowheader', text: name }), ...cells[r])),
+    ...rows.map((name, r) =>
+      el(
+        'div',
+        { role: 'row' },
+        el('span', { role: 'rowheader', text: name, translate: 'no' }),
+        ...cells[r],
+        ends?.[r],
+      ),
+    ),
   );
   node.style.setProperty('--cv-columns', String(columns.length));
   stopAtCell(cells, cells[0]?.[0]);
@@ -61,4 +74,22 @@ export function cellGrid({ label, rows, columns, cell, pick, corner = '' }) {
 /** The one cell that Tab stops at. */
 export function stopAtCell(cells, stop) {
   for (const cell of cells.flat()) cell.tabIndex = cell === stop ? 0 : -1;
+}
+
+/** How a cell shows a share of the attention, on the maps' colours up to `high`. */
+export function shade(value, high, { cmap, power }) {
+  const [r, g, b] = colour(normalise(value, 0, high, power), TABLES[cmap], false);
+  return { colour: `rgb(${r},${g},${b})`, light: 0.3 * r + 0.59 * g + 0.11 * b > 140 };
+}
+
+/** The scale of such cells. */
+export function ramp(high, state) {
+  const stops = Array.from({ length: 9 }, (_, i) => shade(i / 8, 1, state).colour);
+  return el(
+    'p',
+    { class: 'cv-ramp' },
+    el('span', { text: share(0) }),
+    el('i', { style: `background: linear-gradient(90deg, ${stops})` }),
+    el('span', { text: t('{share} of all its attention', { share: share(high) }) }),
+  );
 }

@@ -4,7 +4,7 @@
 import { calm, el, refill } from '../dom.js';
 import { t } from '../language.js';
 import { TIPS } from '../tips.js';
-import { percent } from '../words.js';
+import { percent, tokenWord } from '../words.js';
 
 const HINTS = { box: 'Drag a box on a map.', polygon: 'Draw around something on a map.' };
 
@@ -21,7 +21,12 @@ export class Chips {
     const chips = model.objects.map((object) => this.object(object));
     const clear = { 'aria-label': 'Clear your region', onclick: () => this.store.setRegion(null) };
     if (state.region) chips.push(this.chip('your region ×', true, clear));
-    refill(viewer.$('chips'), [...chips, this.tool('box', '+ box'), this.tool('polygon', '+ freehand')]);
+    refill(viewer.$('chips'), [
+      ...chips,
+      this.tool('box', '+ box'),
+      this.tool('polygon', '+ freehand'),
+      ...this.back(),
+    ]);
     const title = t('Attention on {what}', { what: viewer.numbers.followedText() });
     refill(viewer.$('curve-title'), [viewer.term(title, 'curve')]);
     viewer.root.dataset.draw = state.draw || '';
@@ -29,6 +34,32 @@ export class Chips {
 
   chip(text, pressed, props) {
     return el('button', { type: 'button', class: 'cv-chip', 'aria-pressed': String(pressed), text, ...props });
+  }
+
+  /** Of which word the followed object is the own one, and the way back to the question's. */
+  back() {
+    const word = this.store.wordFollowed();
+    if (!word) return [];
+    const asked = this.store.model.objects.some(({ on }) => on);
+    return [
+      el(
+        'span',
+        { class: 'cv-ownword', role: 'status' },
+        el('span', { text: t('named by “{word}” in the answer', { word: tokenWord(word.text) }), translate: 'no' }),
+        el('button', {
+          type: 'button',
+          class: 'cv-link',
+          text: asked ? t('back to the question’s objects') : t('back to the whole picture'),
+          onclick: () => this.leave(),
+        }),
+      ),
+    ];
+  }
+
+  /** The button goes with what it leaves: the keyboard stays among the chips. */
+  leave() {
+    this.store.followAsked();
+    this.viewer.$('chips').querySelector('button').focus();
   }
 
   object(object) {

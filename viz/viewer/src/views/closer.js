@@ -5,6 +5,7 @@
 import { arrows, stopAt } from '../arrows.js';
 import { el } from '../dom.js';
 import { t } from '../language.js';
+import { WordByWord } from './closer/byword.js';
 import { Heads } from './closer/heads.js';
 import { Questions } from './closer/questions.js';
 import { Rest } from './closer/rest.js';
@@ -20,6 +21,7 @@ export class Closer {
     this.panels = [
       { name: 'heads', text: t('Heads × layers'), panel: new Heads(viewer) },
       { name: 'rest', text: t('Where the rest goes'), panel: new Rest(viewer) },
+      { name: 'words', text: t('Word by word'), panel: new WordByWord(viewer) },
       { name: 'settings', text: 'α × β', panel: new Settings(viewer) },
       { name: 'questions', text: t('All example questions'), panel: new Questions(viewer) },
       { name: 'numbers', text: t('All numbers'), panel: new NumbersTable(viewer) },

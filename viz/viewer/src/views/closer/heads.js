@@ -4,10 +4,9 @@
 import { el } from '../../dom.js';
 import { t } from '../../language.js';
 import { row } from '../../arrays.js';
-import { TABLES } from '../../tables.js';
-import { colour, curve, normalise } from '../../twins.js';
+import { curve } from '../../twins.js';
 import { share } from '../../words.js';
-import { cellGrid, stopAtCell } from '../cells.js';
+import { cellGrid, ramp, shade, stopAtCell } from '../cells.js';
 
 export class Heads {
   /** @param {import('../../viewer.js').Viewer} viewer */
@@ -84,7 +83,7 @@ export class Heads {
           ),
         ),
       ),
-      this.legend(high),
+      ramp(high, this.store.state),
     );
   }
 
@@ -113,15 +112,9 @@ export class Heads {
       rows: shares.map((_, head) => String(head + 1)),
       columns: Array.from({ length: model.layers }, (_, layer) => String(layer + 1)),
       cell: (head, layer) => {
-        const [r, g, b] = colour(normalise(shares[head][layer], 0, high, state.power), TABLES[state.cmap], false);
-        const light = 0.3 * r + 0.59 * g + 0.11 * b > 140;
         const mark = head === top && layer === at ? '★' : '';
-        return {
-          colour: `rgb(${r},${g},${b})`,
-          light,
-          mark,
-          text: t('Head {head}, layer {layer}: {share}', facts(head, layer)),
-        };
+        const text = t('Head {head}, layer {layer}: {share}', facts(head, layer));
+        return { ...shade(shares[head][layer], high, state), mark, text };
       },
       pick: (head, layer) => this.pick(method, head, layer),
     });
@@ -148,22 +141,6 @@ export class Heads {
       if (!cells.flat().includes(/** @type {any} */ (document.activeElement)))
         stopAtCell(cells, cells[head ?? 0]?.[layer]);
     }
-  }
-
-  legend(high) {
-    const { cmap, power } = this.store.state;
-    const stops = Array.from(
-      { length: 9 },
-      (_, i) => `rgb(${colour((i / 8) ** power, TABLES[cmap], false).slice(0, 3)})`,
-    );
-    const bar = el('i', { style: `background: linear-gradient(90deg, ${stops})` });
-    return el(
-      'p',
-      { class: 'cv-ramp' },
-      el('span', { text: share(0) }),
-      bar,
-      el('span', { text: t('{share} of all its attention', { share: share(high) }) }),
-    );
   }
 }
 
