@@ -77,7 +77,7 @@ def text(payload: Mapping[str, Any], ending: str, view: View, picture: Callable[
 def figure(answered: Answered, name: str, view: View) -> Any:
     """The figure of that name, as the viewer shows it. Colours are of light paper, whatever the page has."""
     if name == "knockout":
-        return _knockout(answered)
+        return _knockout(answered, view)
     traces, maps = [run.trace for run in answered.runs], _maps(answered, view)
     if name == "uncertainty":
         return figures.uncertainty(traces, step=maps.step, viewed=view.layer)
@@ -134,11 +134,11 @@ def _followed(answered: Answered) -> str:
     return " and ".join(item.name for item in answered.followed) or "the picture"
 
 
-def _knockout(answered: Answered) -> Any:
+def _knockout(answered: Answered, view: View) -> Any:
     if answered.knocked is None:
         raise ClvsError("Nothing can be hidden from a model that is not here; start the app with it.")
     question = str(answered.runs[0].trace.meta["question"])
-    return figures.knockout(answered.knocked(), name=_followed(answered), question=question)
+    return figures.knockout(answered.knocked(), name=_followed(answered), question=question, only=view.only)
 
 
 # --- names --------------------------------------------------------------------------------------------------------

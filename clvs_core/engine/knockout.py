@@ -227,9 +227,9 @@ Grow = Callable[[Sequence[int], Sequence[Blinded]], list[Branch]]  # branches of
 class KnockoutRun:
     """Runs the probes of a plan behind one picture, in passes that memory allows.
 
-    methods: as given, and resolved. tail: the question's ids. grow: makes branches; it is called once a pass.
-    facts: what logs of whole answers say about themselves. steps: tokens of whole answers. at_once: branches in a pass
-    at most, as many as memory allows where it is None.
+    methods: as given, and resolved. grow: makes branches; it is called once a pass. length: tokens behind the picture.
+    log: where a method's whole answer goes. at_once: branches in a pass at most, as many as memory allows where it is
+    None.
     """
 
     def __init__(

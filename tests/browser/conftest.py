@@ -112,12 +112,30 @@ def open_page(browser, contexts):
 
 
 def _note(page):
-    """under_way: requests without an answer yet, but for the one that says the tab is open; answered: addresses."""
-    page.under_way, page.answered = set(), []
-    page.on("request", lambda request: "/heartbeat/" in request.url or page.under_way.add(request))
+    """under_way: requests without an answer yet, but for the one that says the tab is open; answered: addresses.
+
+    moved: when the last one began or ended, by time.monotonic.
+    """
+    page.under_way, page.answered, page.moved = set(), [], time.monotonic()
+
+    def begun(request):
+        page.moved = time.monotonic()
+        if "/heartbeat/" not in request.url:
+            page.under_way.add(request)
+
+    def ended(request):
+        page.moved = time.monotonic()
+        page.under_way.discard(request)
+
+    page.on("request", begun)
     page.on("requestfinished", lambda request: page.answered.append(request.url))
     for end in ("requestfinished", "requestfailed"):
-        page.on(end, lambda request: page.under_way.discard(request))
+        page.on(end, ended)
+
+
+def quiet(page, seconds=1.0):
+    """Waits until the page has asked its server for nothing for so long: what it looks up after a pause has come."""
+    until(page, lambda: not page.under_way and time.monotonic() - page.moved > seconds)
 
 
 def _forget(page, url):

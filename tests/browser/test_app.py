@@ -15,7 +15,7 @@ from tests import viewer_fakes
 from tests.browser.conftest import SETTLED, drawn, until
 from tests.page import fake as fakes
 from tests.page import pictures
-from viz.page import build
+from viz.page import build, second
 from viz.page import first_answer as record
 from viz.page.answering import Answering
 from viz.page.library import ANYTHING, Library
@@ -550,9 +550,38 @@ def test_the_menu_works_from_the_keyboard(open_page, url):
     page.get_by_role("button", name="Download", exact=True).focus()
     page.keyboard.press("Enter")
     focused = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
-    assert page.evaluate(focused) == "Heatmaps, PNG"
+    assert page.evaluate(focused) == "Copy as picture"
     page.keyboard.press("ArrowDown")
-    assert page.evaluate(focused) == "Heatmaps, SVG"
+    assert page.evaluate(focused) == "Heatmaps, PNG"
     page.keyboard.press("Escape")
     assert page.evaluate(focused) == "Download"
     assert not page.get_by_role("menuitem").first.is_visible()
+
+
+def test_the_panels_script_is_fetched_when_one_is_opened_and_can_be_asked_for_again(open_page, url):
+    page = drawn(open_page(url))
+    asked = []
+    page.on("request", lambda request: "/viewer-" in request.url and asked.append(urlsplit(request.url).path))
+    page.route("**/viewer-*.js", lambda route: route.abort())
+    panel = page.locator(".cv-panel")
+    assert [address for address in page.answered if "/viewer-" in address] == []
+    page.get_by_role("tab", name="All numbers").click()
+    page.get_by_role("button", name="Try again").wait_for()
+    assert panel.get_by_role("status").inner_text() == "The panel could not be loaded."
+    page.unroute("**/viewer-*.js")
+    page.get_by_role("button", name="Try again").click()
+    panel.locator(".cv-numbers tbody tr").first.wait_for()
+    assert page.evaluate("document.activeElement.dataset.panel") == "numbers", "the keyboard keeps its place"
+    page.get_by_role("tab", name="Heads").click()
+    panel.locator(".cv-cells").first.wait_for()
+    assert asked == [f"/{second.address()}"] * 2
+
+
+def test_a_panel_on_its_way_says_so(open_page, url):
+    page, held = drawn(open_page(url)), []
+    page.route("**/viewer-*.js", lambda route: held.append(route))  # Playwright marks what it is given
+    page.get_by_role("tab", name="Heads").click()
+    until(page, lambda: held)
+    assert page.locator(".cv-panel").inner_text() == "Loading the panel…"
+    held[0].continue_()
+    page.locator(".cv-panel .cv-cells").first.wait_for()

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from clvs_core.models import memory
+from clvs_core.models.recommend import Speed
 from clvs_core.models.registry import CARDS
 from tests.browser.conftest import drawn
 from tests.browser.test_app import ask, chip, done, launch, more, result, slide, when
 from tests.page import fake as fakes
 from tests.page import pictures
-from viz.page import build, main
+from viz.page import build, main, offers
 from viz.page import first_answer as record
 from viz.page.library import Library
 from viz.page.models import Models
@@ -37,6 +38,7 @@ def url(model, tmp_path_factory):
     place = memory.Place("cuda:0", "GPU", 24 * 10**9, 24 * 10**9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "places", lambda device="auto": [place])
+        patch.setattr(offers, "measure", lambda device, kept: Speed(100e12, 1e12))
         plain = replace(CARDS["scenes"], settings={"clvs": {"beta": 0.9, "gamma": 0.25}})  # with no heads nor sinks
         patch.setitem(CARDS, "scenes", plain)
         main.offer_method(str(own))
@@ -316,6 +318,7 @@ def test_another_model_brings_its_own_list_and_greys_nothing_it_can_run(open_pag
     page.locator("#more button").first.click()
     page.locator(".mm-open").click()
     page.locator(".mm-list [data-name='llava-1.5-7b']").click()
+    page.get_by_role("button", name="Load and use", exact=True).click()
     page.wait_for_function("document.querySelector('.mm-open .mm-label').textContent === 'LLaVA-1.5 7B'")
     page.wait_for_function("document.querySelector('.mp-chip[data-key=var]').getAttribute('aria-disabled') === 'false'")
     assert pressed(page) == ["Vanilla", "CLVS", "PAI"]

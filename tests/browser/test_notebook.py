@@ -39,6 +39,8 @@ def test_two_outputs_draw_and_do_not_disturb_each_other(frames):
     until(page, lambda: one.evaluate(f"{APP}.state.layer") == 7)
     assert other.evaluate(f"{APP}.state.layer") == 3
     assert one.evaluate(f"{APP}.model.methods.length") == 2
+    other.get_by_role("tab", name="All numbers").click()
+    other.locator(".cv-numbers").wait_for()
 
 
 def test_the_frame_is_as_high_as_what_it_shows(frames):

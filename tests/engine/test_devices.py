@@ -103,6 +103,7 @@ def test_a_pack_of_questions_is_edited_on_any_gpu(window):
         run = _QuestionPass.__new__(_QuestionPass)
         run.image = SimpleNamespace(length=3, where=lambda device: Keys(slice(0, 1), slice(1, 3), slice(3, None)))
         run.places, run.steps = places, torch.arange(6, device=FIRST)
+        run.blinds = SimpleNamespace(outside=lambda layer, length: None)
         editing = groups(methods, FIRST, torch.float32)
         assert any(isinstance(group.rows, torch.Tensor) for group in editing)
         for device in (FIRST, LAST):

@@ -21,7 +21,7 @@ from clvs_core.models.geometry.llava import llava_views
 from tests import viewer_fakes as fakes
 from viz import scales
 from viz.page import links, widgets
-from viz.viewer import SOURCE, contract, modules, written
+from viz.viewer import SOURCE, contract, modules, script, second_script, written
 from viz.viewer.view import USUAL
 from viz.viewer.view import View as Chosen
 
@@ -182,13 +182,20 @@ def test_every_script_of_the_page_can_be_joined(path):
 def test_comments_are_left_out_and_texts_are_not(tmp_path):
     lines = ["const a = 'one // two'; // three isn't", "const b = `// ${a}`; // four", "const c = 8 / 2; // five"]
     (tmp_path / "a.js").write_text("\n".join([*lines, "const d = 'https://x'; // six", "  f(/[/] /); // 'seven'"]))
-    assert modules.joined(tmp_path / "a.js").splitlines() == [
-        "const a = 'one // two';",
-        "const b = `// ${a}`;",
-        "const c = 8 / 2;",
-        "const d = 'https://x';",
-        "f(/[/] /);",
-    ]
+    assert modules.joined(tmp_path / "a.js").replace("\n", "") == (
+        "const a = 'one // two';const b = `// ${a}`;const c = 8 / 2;const d = 'https://x';f(/[/] /);"
+    )
+
+
+def test_lines_are_joined_where_their_end_means_nothing(tmp_path):
+    (tmp_path / "a.js").write_text(
+        "const a = [\n  {\n    b: 1, // one\n  },\n];\nfunction f(x) {\n  return x\n    ? a\n      .map((y) => y)\n"
+        "    : null;\n}\nclass C {}\nf(1);\nf(/'/, // not seen as a comment,\n  2,\n);\n"
+    )
+    assert modules.joined(tmp_path / "a.js") == (
+        "const a = [{b: 1}];function f(x) {return x? a.map((y) => y): null;}\nclass C {}\nf(1);"
+        "f(/'/, // not seen as a comment,\n2);"
+    )
 
 
 def test_two_modules_with_a_name_in_common_are_refused(tmp_path):
@@ -203,7 +210,7 @@ def test_modules_are_joined_after_what_they_import(tmp_path):
     (tmp_path / "a.js").write_text("// About a.\nimport { b } from './deep/b.js';\n\nexport const a = b + '// 1';\n")
     (tmp_path / "c.js").write_text("/** Said\n * twice. */\nexport const c = 3;\n")
     (tmp_path / "deep" / "b.js").write_text("import {\n  c,\n} from '../c.js';\nexport const b = c;\n")
-    assert modules.joined(tmp_path / "a.js") == "const c = 3;\nconst b = c;\nconst a = b + '// 1';\n"
+    assert modules.joined(tmp_path / "a.js") == "const c = 3;const b = c;const a = b + '// 1';\n"
     (tmp_path / "c.js").write_text("import { a } from './a.js';\n")
     with pytest.raises(ValueError, match=r"a\.js imports itself by way of others"):
         modules.joined(tmp_path / "a.js")
@@ -217,3 +224,45 @@ def test_a_module_that_cannot_be_joined_is_refused(tmp_path, line):
     (tmp_path / "a.js").write_text(f"{line}\n")
     with pytest.raises(ValueError, match=r"a\.js imports or exports in a way that cannot be joined"):
         modules.joined(tmp_path / "a.js")
+
+
+def beside(folder, first="export const b = 1;\nexport const c = 2;\n", second="export const d = b + e;\n"):
+    """What is joined beside a script of a.js and b.js: a module that takes b of it and has e to itself."""
+    (folder / "a.js").write_text("import { b } from './b.js';\nexport const a = b;\n")
+    (folder / "b.js").write_text(first)
+    imports = "import { a } from './a.js';\nimport {\n  b,\n} from './b.js';\nimport { e } from './e.js';\n"
+    (folder / "d.js").write_text(imports + second)
+    (folder / "e.js").write_text("export const e = 3;\n")
+    return modules.joined_beside(folder / "d.js", folder / "a.js")
+
+
+def test_a_second_script_takes_the_first_ones_names_and_has_only_its_own_modules(tmp_path):
+    assert beside(tmp_path) == ("const e = 3;\nconst d = b + e;\n", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("export const c = 1;\n", "", r"b\.js cannot hand out b"),
+        ("export let b = 1;\n", "", r"b\.js cannot hand out b"),
+        ("export const b = 1;\n", "const b = 2;\n", r"both declare b"),
+        ("export const b = 1;\nconst d = 1;\n", "const d = 2;\n", r"both declare d"),
+    ],
+)
+def test_a_second_script_that_could_not_run_is_refused(tmp_path, first, second, told):
+    with pytest.raises(ValueError, match=told):
+        beside(tmp_path, first, second)
+
+
+def test_the_viewers_first_script_hands_out_all_that_the_second_takes():
+    first, taken = script(), re.search(r"const \{ ([\w, ]+) \} = lent;", second_script())[1].split(", ")
+    own = {SOURCE / "second.js", SOURCE / "views/cells.js", *(SOURCE / "views/closer").glob("*.js")}
+    imported = {
+        name
+        for path in own
+        for names, other in modules.IMPORT.findall(path.read_text(encoding="utf-8"))
+        for name in re.findall(r"\w+", names)
+        if (path.parent / other).resolve() not in own
+    }
+    assert set(taken) == imported
+    assert f"lent: {{ {', '.join(taken)} }}" in first

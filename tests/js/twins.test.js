@@ -8,9 +8,11 @@ import { bytes, decode, float16 } from '../../viz/viewer/src/arrays.js';
 import { patchAt } from '../../viz/viewer/src/places.js';
 import { TABLES } from '../../viz/viewer/src/tables.js';
 import * as twins from '../../viz/viewer/src/twins.js';
+import { middleHalf } from '../../viz/viewer/src/views/closer/half.js';
 import { linkText, spelledView, usualView } from '../../viz/viewer/src/view.js';
 
 const python = JSON.parse(readFileSync(process.env.TWINS, 'utf8'));
+const functions = { ...twins, middleHalf };
 const { colour, normalise, normaliseSigned } = twins;
 
 /** Equal within float64, through lists and objects. */
@@ -24,7 +26,7 @@ function same(got, expected) {
 }
 
 python.calls.forEach(({ name, args, expected }, i) => {
-  test(`${name} gives Python's numbers (${i})`, () => same(twins[name](...args), expected));
+  test(`${name} gives Python's numbers (${i})`, () => same(functions[name](...args), expected));
 });
 
 for (const { values, limits, power, table, rgba } of python.colours) {

@@ -13,6 +13,15 @@ from viz.viewer.payload import decode
 FOUR = ["vanilla", "clvs", "vcd", "pai"]
 CONTROLS = {"model": "scenes", "methods": ["vanilla", "clvs"], "tokens": 16, "prompt": "chat"}
 
+STARTS = {
+    "png": b"\x89PNG",
+    "gif": b"GIF89a",
+    "svg": b"<?xml",
+    "npz": b"PK",
+    "html": b"<!doctype html>",
+    "csv": b"step_from_0,token",
+}  # of downloads, by their ending
+
 
 def event(**data):
     return SimpleNamespace(_data=data)

@@ -10,7 +10,7 @@ import pytest
 import clvs_core as clvs
 from clvs_core.key_objects import relative_gain, together
 from tests import viewer_fakes
-from tests.page.acts import event, run
+from tests.page.acts import STARTS, event, run
 from viz import figures
 from viz.exports import KINDS
 from viz.page import objects
@@ -47,15 +47,7 @@ def test_every_download_is_what_it_says(desks, kind):
     content = (
         Exports(desks).make(session, kind, View(step=9, scale="layer", layer=2, region={"box": [0, 0, 50, 50]})).content
     )
-    starts = {
-        "png": b"\x89PNG",
-        "gif": b"GIF89a",
-        "svg": b"<?xml",
-        "npz": b"PK",
-        "html": b"<!doctype html>",
-        "csv": b"step_from_0,token",
-    }
-    assert content.startswith(starts[kind.rpartition(".")[2]])
+    assert content.startswith(STARTS[kind.rpartition(".")[2]])
     if kind == "numbers.csv":
         header, *lines = content.decode().splitlines()
         assert header.split(",")[6:10] == ["picture", "car", "dog", "region"]

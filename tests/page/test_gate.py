@@ -14,13 +14,14 @@ import pytest
 from starlette.routing import Mount
 
 from tests.page import fake as fakes
-from viz.page import build, limits
+from viz.page import build, limits, second
 from viz.page import first_answer as record
 from viz.page import zerogpu as border
 from viz.page.limits import gate
 from viz.page.limits.listeners import Listeners
 from viz.page.limits.store import Store
 from viz.page.models import Models
+from viz.viewer import second_script
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def body(**changes):
 USED = {
     "/", "/config", "/config/", "/theme.css", "/assets/{path:path}", "/svelte/{path:path}", "/static/{path:path}",
     "/favicon.ico", "/manifest.json", "/robots.txt", "/gradio_api/theme.css", "/gradio_api/info", "/gradio_api/info/",
-    "/gradio_api/openapi.json", "/gradio_api/startup-events", "/gradio_api/upload",
+    "/gradio_api/openapi.json", "/gradio_api/app_id", "/gradio_api/startup-events", "/gradio_api/upload",
     "/gradio_api/file={path_or_url:path}", "/gradio_api/heartbeat/{session_hash}", "/gradio_api/queue/join",
     "/gradio_api/queue/data", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/reset/",
     "/gradio_api/run/{api_name}", "/gradio_api/run/{api_name}/", "/gradio_api/api/{api_name}",
@@ -79,10 +80,18 @@ def test_every_other_route_of_gradio_is_closed(page, url):
     assert len(known) > 50, "Gradio's routes were not found"
     assert USED - set(known) <= {"/gradio_api/theme.css"}, "names that Gradio does not have any more"
     for path, methods in known.items():
-        if path not in USED:
+        if path not in USED | {f"/{second.address()}"}:
             filled = re.sub(r"{[^}]*}", "ask", path)
             for method in methods:
                 assert not reached(url, filled, method), (method, path)
+
+
+def test_the_viewers_second_script_is_served_to_be_kept(url):
+    answer = httpx.get(url.rstrip("/") + "/" + second.address(), timeout=60)
+    assert answer.text == second_script()
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+    assert not reached(url, "/gradio_api/viewer-0.js", "GET")
 
 
 def test_a_route_that_a_newer_gradio_adds_is_closed(page, url):

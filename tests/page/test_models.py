@@ -419,7 +419,7 @@ def test_for_photographs_there_is_a_model_or_a_sentence(gpu):
         "text": "For photographs, choose LLaVA-OneVision 0.5B.",
         "name": "llava-onevision-0.5b",
         "label": "LLaVA-OneVision 0.5B",
-        "asks": True,
+        "asks": False,
     }
     theirs.get("smolvlm-256m")
     assert theirs_offer.for_photographs()["name"] == "smolvlm-256m", "it is loaded"

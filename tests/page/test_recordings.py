@@ -20,6 +20,7 @@ from starlette.datastructures import QueryParams
 
 from clvs_core.errors import ClvsError
 from tests import recordings as made
+from tests.page.acts import STARTS
 from viz import figures
 from viz.exports import KINDS
 from viz.page import events, main
@@ -38,7 +39,7 @@ from viz.viewer.view import View
 
 packed = functools.partial(gzip.compress, mtime=0)  # the same bytes in every process
 
-OWN = {"id", "link", "recorded", "run"}  # what only the page can say, beside the picture's address
+OWN = {"id", "link", "again", "recorded", "run", "knocks"}  # what only the page can say, beside the picture's address
 
 
 def event(**data):
@@ -216,27 +217,21 @@ def test_what_is_not_offered_is_not_opened(replaying, data):
 
 
 def test_parts_that_this_version_does_not_know_pass_through(live, copy):
-    rewrite(copy, lambda payload: payload.update(knockout={"kept": [1.0]}))
-    assert opened(Replaying(Recordings([copy]), live), "kite-weather-1")["knockout"] == {"kept": [1.0]}
+    rewrite(copy, lambda payload: payload.update(later={"kept": [1.0]}))
+    assert opened(Replaying(Recordings([copy]), live), "kite-weather-1")["later"] == {"kept": [1.0]}
 
 
 # --- downloads --------------------------------------------------------------------------------------------------
 
 
-def test_every_download_but_traces(replaying, live):
+def test_every_download_but_traces_and_knock_outs(replaying, live):
     exports, session = Exports(live, replaying), Session()
-    opened(replaying, session=session)
-    starts = {
-        "png": b"\x89PNG",
-        "gif": b"GIF89a",
-        "svg": b"<?xml",
-        "html": b"<!doctype html>",
-        "csv": b"step_from_0,token",
-    }
-    for kind in KINDS:
+    assert "knocks" not in opened(replaying, session=session), "it cannot be hidden from a model that is not here"
+    for kind in (kind for kind in KINDS if not kind.startswith("knockout")):
         content = exports.make(session, kind, View(step=1, layer=2)).content
-        assert content.startswith(starts[kind.rpartition(".")[2]])
+        assert content.startswith(STARTS[kind.rpartition(".")[2]])
     assert b"Where is the kite?" in exports.make(session, "page.html", View()).content
+    assert "a model that is not here" in exports.handle(session, event(kind="knockout.png"))["error"]
     assert "no full traces" in exports.handle(session, event(kind="clvs.npz"))["error"]
 
 

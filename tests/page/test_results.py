@@ -27,7 +27,7 @@ from viz.page.results import filtering
 from viz.page.results.choice import Choice
 from viz.page.results.opened import MOST
 from viz.page.results.runs import KEPT, Runs
-from viz.page.results.tab import Results
+from viz.page.results.tab import TITLES, Results
 from viz.page.session import Session
 
 OWN = SimpleNamespace(
@@ -318,7 +318,7 @@ def test_thousands_of_questions_are_filtered_at_once(tmp_path):
 def test_a_board_goes_to_the_browser_as_json(tab):
     board = json.loads(json.dumps(tab.look(event(run="street"), VISITOR), allow_nan=False))
     assert board["about"]["line"] == (
-        "POPE · Scenes, float32 · prompt chat · at most 1 token · 4 questions · 5 methods · 25 Nov 2026, 08:00"
+        "POPE · Scenes, float32 · prompt chat · at most 1 token · 4 questions · 5 methods · 2026-11-25, 08:00"
     )
     assert board["methods"][:2] == [["vanilla", "Vanilla"], ["clvs", "CLVS"]]
     assert (board["vanilla"], board["usual"], board["parser"]) == ("vanilla", ["vanilla", "clvs"], "pope")
@@ -527,6 +527,24 @@ def test_figures_that_a_run_holds_data_for(desks, monkeypatch, tmp_path):
     assert "<svg" in Path(saved["url"].partition("file=")[2]).read_text()
     first, again = (tab.made.figures(tab.runs.get(Choice(run="mme"), owner=False)) for _ in range(2))
     assert first is again, "drawn once"
+
+
+def test_figures_that_another_run_has_are_found_there(desks, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    folder = tmp_path / "runs"
+    street(folder / "all")
+    made_run(folder / "damaged", records=("lens",)).joinpath("run.json").write_text("{")
+    made_run(folder / "objects", records=("key_objects", "lens"))
+    tab = Results(desks, Runs([folder]))
+    board, _ = tab.draw(event(run="all", part="figures"), VISITOR)
+    (other,) = board["elsewhere"]
+    assert other["run"] == "objects"
+    assert other["titles"] == [TITLES[name] for name in ("decay", "decay-share", "convergence", "peaks")]
+    assert not any("--lens" in why or "--key-objects" in why for why in board["missing"])
+    assert any("--sweep" in why for why in board["missing"])
+    there, _ = tab.draw(event(run="objects", part="figures"), VISITOR)
+    assert {figure["title"] for figure in there["figures"]} >= {*other["titles"]} - {TITLES["decay-share"]}
+    assert there["elsewhere"] == []
 
 
 @pytest.mark.parametrize("message", [

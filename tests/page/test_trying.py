@@ -39,7 +39,7 @@ def shown(session):
 
 
 def test_each_row_comes_by_itself_and_all_of_it_is_said(desks, fake, asked):
-    *rows, last = desks.trying.ask(asked, shown(asked))
+    *rows, last = desks.trying.try_settings(asked, shown(asked))
     assert [len(payload["tries"]["cells"]) for payload in (*rows, last)] == list(range(12))
     cells, steps = last["tries"]["cells"], [at / 10 for at in range(11)]
     assert fake.tried == [[(alpha, beta) for beta in steps] for alpha in steps]
@@ -50,7 +50,7 @@ def test_each_row_comes_by_itself_and_all_of_it_is_said(desks, fake, asked):
 
 
 def test_stop_ends_it_after_the_row_that_is_on_its_way(desks, fake, asked):
-    rows = desks.trying.ask(asked, shown(asked))
+    rows = desks.trying.try_settings(asked, shown(asked))
     next(rows), next(rows)
     desks.answering.stop(asked)
     assert list(rows) == []
@@ -59,7 +59,7 @@ def test_stop_ends_it_after_the_row_that_is_on_its_way(desks, fake, asked):
 
 
 def test_what_was_tried_outlives_alpha_and_no_other_setting_and_no_other_question(desks, asked):
-    list(desks.trying.ask(asked, shown(asked)))
+    list(desks.trying.try_settings(asked, shown(asked)))
     moved = desks.answering.adjust(asked, *controls(clvs="alpha=0.5"))
     assert len(moved["tries"]["cells"]) == 11
     assert "tries" not in desks.answering.adjust(asked, *controls(clvs="gamma=0.1"))
@@ -85,7 +85,7 @@ def test_a_cell_that_there_is_not_changes_nothing(desks, asked, data):
 
 def test_without_clvs_a_sentence_says_what_to_do(desks, asked):
     desks.answering.adjust(asked, *controls("vanilla", "pai"))
-    (payload,) = desks.trying.ask(asked, shown(asked))
+    (payload,) = desks.trying.try_settings(asked, shown(asked))
     assert payload["error"] == "Compare with CLVS first: its settings are what is tried."
     assert smoothed([clvs.PAI(), clvs.Combine(clvs.PAI(), clvs.CLVS())]) is None
 

@@ -7,7 +7,7 @@ import io
 import itertools
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -66,7 +66,8 @@ SHOWN = {  # of each choice: another value, and how heat maps are asked for it
     "focus": ("clvs", {"compared": 2}),
 }
 ELSEWHERE = {"on", "region"}  # in what is followed
-BESIDE = {"present", "closer"}  # how the page is laid out
+BESIDE = {"present", "closer", "lang"}  # how the page is laid out
+KNOCKED = {"rows", "window", "only"}  # what is hidden from whom, which is no matter of maps
 
 
 def same(value, expected):
@@ -74,7 +75,7 @@ def same(value, expected):
 
 
 def test_every_choice_is_shown_by_heat_maps():
-    new = {entry.name for entry in fields(View)} - ELSEWHERE - BESIDE - {*SHOWN}
+    new = {entry.name for entry in fields(View)} - ELSEWHERE - BESIDE - KNOCKED - {*SHOWN}
     assert not new, "say how exports show it, or that it is no part of what they show"
     usual = drawn(View())
     assert usual["compared"] == 1
@@ -193,6 +194,20 @@ def test_names_are_bounded_and_end_with_whole_words():
 
 def test_figures_are_drawn_with_every_choice_at_once():
     view = View(**{name: value for name, (value, _) in SHOWN.items()}, region=BOX).but(scale="map", diff=True)
-    for name in exports.FIGURES:
+    for name in (name for name in exports.FIGURES if name != "knockout"):  # which has a test of its own
         assert exports.made(answered(view), f"{name}.png", view).startswith(b"\x89PNG")
     assert set(scales.MODES) >= {"map"}
+
+
+def test_what_is_left_is_drawn_as_it_is_chosen():
+    given = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "knockout", lambda found, **options: given.append((found, options)))
+        for view in (View(), View(only=True)):
+            exports.figure(replace(answered(), knocked=lambda: ["measured"]), "knockout", view)
+    assert [(found, options["only"], options["name"]) for found, options in given] == [
+        (["measured"], False, "dog"),
+        (["measured"], True, "dog"),
+    ]
+    with pytest.raises(clvs.ClvsError, match="a model that is not here"):
+        exports.figure(answered(), "knockout", View())

@@ -16,7 +16,7 @@ KEPT = np.array([1.0, 0.3, 0.0, 0.9])
 def made(method, kept=KEPT, rows="word"):
     token, nothing = Token(1, " Yes", 0.93), np.full(len(kept), np.nan)
     control = np.full(len(kept), 0.98)
-    return Knockout(method, token, 0.93, kept, nothing, [token] * len(kept), 0.0, nothing, control, nothing, rows, 1)
+    return Knockout(method, token, 0.93, kept, nothing, [token] * len(kept), 0.0, 1 - kept, control, nothing, rows, 1)
 
 
 def test_a_panel_for_each_rows_and_a_line_for_each_method():
@@ -34,6 +34,13 @@ def test_a_panel_for_each_rows_and_a_line_for_each_method():
     np.testing.assert_allclose(faint[0].get_ydata(), 0.98)
     assert figure.axes[1].get_xlabel() == "layer"
     assert "the dog hidden" in figure.get_suptitle()
+
+
+def test_seen_only_here_is_another_line_without_a_control():
+    figure = figures.knockout([made(Vanilla())], name="the dog", only=True)
+    (line,) = figure.axes[0].get_lines()
+    np.testing.assert_allclose(line.get_ydata(), 1 - KEPT)
+    assert "the dog seen only 1 layer at a time" in figure.get_suptitle()
 
 
 def test_what_cannot_be_drawn():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
@@ -25,6 +25,7 @@ from clvs_core.benchmarks.bootstrap import Estimate
 from clvs_core.benchmarks.running.folder import RunFolder
 from clvs_core.errors import ClvsError
 from clvs_core.labels import labels, name_of, number_of, title
+from clvs_core.models.registry import label_of
 
 from .. import scales
 from .style import FAINT, HARD, INK, frame, plain
@@ -168,13 +169,18 @@ def handles_of(ax: Axes) -> list[Any]:
 
 def add_caption(figure: Figure, run: RunFolder, *notes: str) -> None:
     """What was measured, in small lines below the panels; the figure grows by their height."""
-    model = plain(run.about["model"].get("label") or run.about["model"].get("name") or "", 60)
+    model = plain(_model_label(run.about["model"]), 60)
     about = " · ".join(part for part in (model, run.benchmark.label, notes[0]) if part)
     limit = int(19.5 * figure.get_figwidth())
     lines = [line for note in (about, *notes[1:]) for line in textwrap.wrap(note, limit, break_on_hyphens=False)]
     figure.set_figheight(figure.get_figheight() + 0.125 * len(lines) + 0.05)
     text = figure.supxlabel("\n".join(lines).replace(HARD, " "), x=0.01, ha="left", fontsize=6.5, color=FAINT)
     text.set(linespacing=1.3, parse_math=False)
+
+
+def _model_label(facts: Mapping[str, Any]) -> str:
+    """What people call a run's model: as the run says, which does not say it where another program wrote it."""
+    return str(facts.get("label") or label_of(str(facts.get("name") or "")))
 
 
 def listed(items: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from viz import languages
-from viz.page import api, limits
+from viz.page import api, limits, second
 from viz.page import zerogpu as border
 from viz.page.desks import Desks
 from viz.page.explore import explore
@@ -53,7 +53,9 @@ def build(
 
 def launch_settings() -> dict[str, Any]:
     """Keyword arguments of `launch`: limits, theme and style sheet."""
-    return {**gate.launch_settings(), "theme": theme(), "css": static("page.css"), "head": HEAD + _first_scripts()}
+    settings = gate.launch_settings()
+    settings["app_kwargs"]["routes"] = [second.route()]
+    return {**settings, "theme": theme(), "css": static("page.css"), "head": HEAD + _first_scripts()}
 
 
 def _first_scripts() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from viz.page import about, limits
+from viz.page import about, limits, second
 from viz.page.desks import Desks
 from viz.page.downloads import Exports
 from viz.page.recorded.recordings import Recordings
@@ -90,7 +90,9 @@ def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
         with gr.Column(elem_id="ask", scale=0, min_width=300):
             parts = _ask(desks, replaying)
         with gr.Column(elem_id="see", scale=1, min_width=300):
-            viewer = Viewer(dict(desks.first.payload), decays=desks.library.decays, elem_id="viewer")
+            viewer = Viewer(
+                dict(desks.first.payload), decays=desks.library.decays, second=second.address(), elem_id="viewer"
+            )
     page = Page(
         session=gr.State(Session()),
         ticket=gr.Number(-1, visible="hidden", precision=0),  # on the page, unseen: its change is an event
@@ -236,7 +238,7 @@ def _connect_settings(page: Page, desks: Desks) -> None:
     # past the queue, which costs a quarter of the time; the models let one call in at a time
     methods.adjust(keeping(desks.answering.move), inputs, moved, trigger_mode="always_last", **QUICK)
     trying = [page.session, page.shown]
-    page.viewer.attempt(desks.trying.ask, trying, page.viewer, **HIDDEN, **limits.MODEL_QUEUE)
+    page.viewer.attempt(desks.trying.try_settings, trying, page.viewer, **HIDDEN, **limits.MODEL_QUEUE)
     page.viewer.settle(keeping(desks.trying.set), inputs, [methods, *moved], **QUICK)
     changed = [page.viewer, methods, model, prompt]
     for picked in (model.pick, page.viewer.pick, page.consent.use):

@@ -74,21 +74,26 @@ class Knocking:
         data = events.data(event)
         session.knocking += 1
         mine, ticket, turn = session.knocking, session.ticket, events.number(event, "turn")
-        if data.get("halt") or session.running:
+        stopped = {"of": "", "turn": turn, "running": False, "error": "", "knockout": None}
+        if data.get("halt"):
             yield gr.skip()
+            return
+        if session.running:
+            yield stopped
             return
         try:
             result = self.answering.result(session, session.meant(None if shown is None else shown.run))
             heard = wanted(LocalContext.request.get(None))
             for known, running in self._stream(session, result, links.view(data.get("view"))):
-                if not session.current(ticket) or session.result is not result:
-                    return
                 if session.knocking != mine or not heard():
+                    return
+                if not session.current(ticket) or session.result is not result:
+                    yield stopped
                     return
                 yield {"of": result.id, "turn": turn, "running": running, "error": "", "knockout": known.part}
         except Exception as error:
             if session.knocking == mine:
-                yield {"of": "", "turn": turn, "running": False, "error": sentence(error), "knockout": None}
+                yield {**stopped, "error": sentence(error)}
 
     def whole(self, session: Session, result: Result, view: View) -> list[Knockout]:
         """All of a knock-out with the view's rows and what stands beside them: as measured last, or measured now.

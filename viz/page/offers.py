@@ -9,7 +9,7 @@ from clvs_core.models.hub import downloaded
 from clvs_core.models.recommend import Recommendation, duration, measure, recommend, seconds
 from viz.page.models import Models
 
-AT_ONCE = 2 * 10**9  # bytes: a model of no more is loaded with one click
+AT_ONCE = 4 * 10**9  # bytes: a model of no more is loaded with one click
 
 
 class Offers:

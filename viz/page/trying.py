@@ -33,7 +33,7 @@ class Trying:
         self.answering, self.choosing = answering, choosing
         self.asker, self.screen = answering.asker, answering.screen
 
-    def ask(self, session: Session, shown: Shown) -> Iterator[Any]:
+    def try_settings(self, session: Session, shown: Shown) -> Iterator[Any]:
         """The viewer's payload after each row of settings: a value of alpha with all of beta."""
         ticket = session.ticket
         try:

@@ -37,10 +37,11 @@ from typing import Any
 
 import gradio as gr
 
-from viz.viewer.modules import joined
+from viz.viewer.modules import Second, joined, joined_beside
 
 STATIC = Path(__file__).parent / "static"
 SOURCE = Path(__file__).parent / "src"
+FIRST = SOURCE / "viewer.js"
 
 MOUNT = """
 const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: props.value.blob } : null);
@@ -50,6 +51,7 @@ const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), begin, {
   // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt' 'example' 'attempt' 'settle'
   onEvent: (name, data) => trigger(name, data),
   decays: DECAYS,
+  second: SECOND,
   served: true,
 });
 const tell = () => document.dispatchEvent(new CustomEvent('clvs-shown'));
@@ -69,21 +71,42 @@ def static(name: str) -> str:
 
 @functools.cache
 def script() -> str:
-    """The viewer's JavaScript; defines `window.__clvsViewer`, which has `mount`, once per page."""
-    modules = joined(SOURCE / "viewer.js")
-    return f"window.__clvsViewer ??= (() => {{\n'use strict';\n{modules}return {{ mount, share, speak }};\n}})();\n"
+    """The viewer's JavaScript; defines `window.__clvsViewer`, which has `mount`, once per page.
+
+    `lent` are the names that the second script takes from it.
+    """
+    handed = f"{{ mount, share, speak, lent: {{ {', '.join(_beside().names)} }} }}"
+    return f"window.__clvsViewer ??= (() => {{\n'use strict';\n{joined(FIRST)}return {handed};\n}})();\n"
+
+
+@functools.cache
+def second_script() -> str:
+    """What is seen on request only, the panels of "Look closer"; runs after `script`, once per page."""
+    text, names = _beside()
+    taken = f"const {{ {', '.join(names)} }} = lent;\n"
+    start = f"window.__clvsPanelsOf ??= ((lent) => {{\n'use strict';\n{taken}"
+    return f"{start}{text}return panelsOf;\n}})(window.__clvsViewer.lent);\n"
+
+
+@functools.cache
+def _beside() -> Second:
+    return joined_beside(SOURCE / "second.js", FIRST)
 
 
 class Viewer(gr.HTML):
     """Shows one payload of `viz.viewer.payload.build`; see the module's text for its events."""
 
-    def __init__(self, value: dict[str, Any] | None = None, *, decays: str = "", **kwargs: Any) -> None:
-        """decays: address of the curves of all bundled questions, "" for none."""
+    def __init__(
+        self, value: dict[str, Any] | None = None, *, decays: str = "", second: str = "", **kwargs: Any
+    ) -> None:
+        """decays: address of the curves of all bundled questions, "" for none; second: where the page fetches
+        `second_script` when a panel is opened, "" to hold it from the start."""
+        mount = MOUNT.replace("DECAYS", json.dumps(decays)).replace("SECOND", json.dumps(second))
         super().__init__(
             value,
             html_template=static("template.html"),
             css_template=static("viewer.css"),
-            js_on_load=script() + MOUNT.replace("DECAYS", json.dumps(decays)),
+            js_on_load=script() + ("" if second else second_script()) + mount,
             apply_default_css=False,
             **kwargs,
         )

@@ -20,15 +20,12 @@ from viz.viewer.payload import Comparison, MapObject, build
 
 HEIGHT = 900  # pixels
 
-PAGE = """<!doctype html>
+PAGE = (
+    """<!doctype html>
 <html lang="en" data-hosted>
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
+"""
+    + standalone.HEAD
+    + """<style>
 :root {{ --font: system-ui; --cv-vh: 8px; }}
 html {{ overflow: auto hidden; }}
 body {{ margin: 0; padding: 12px 14px 16px; background: #fff; color: #1b1c22; font: 14px/1.5 system-ui, sans-serif; }}
@@ -68,6 +65,7 @@ window.__clvsViewer.mount(document.querySelector('.cv'), {payload});
 </body>
 </html>
 """
+)
 
 
 class Shown:

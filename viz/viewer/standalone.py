@@ -22,7 +22,7 @@ from PIL import Image
 from clvs_core.key_objects import coverage as token_shares
 from clvs_core.key_objects import region_mask, together
 from viz import languages
-from viz.viewer import received, script, static
+from viz.viewer import received, script, second_script, static
 from viz.viewer.payload import decode
 from viz.viewer.view import View
 
@@ -34,15 +34,20 @@ PARTICULARS = {
     "contrast": "contrast",
 }
 
-PAGE = """<!doctype html>
-<html lang="{lang}">
-<head>
+HEAD = """<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>{title}</title>
-<style>
+"""  # nothing may be fetched
+
+PAGE = (
+    """<!doctype html>
+<html lang="{lang}">
+"""
+    + HEAD
+    + """<style>
 :root {{ color-scheme: light dark; --font: system-ui; }}
 body {{ margin: 0; background: #fff; color: #1b1c22; font: 14px/1.5 system-ui, sans-serif; }}
 main {{ max-width: 1360px; margin: 0 auto; padding: 28px clamp(16px, 3vw, 40px) 40px; }}
@@ -66,6 +71,7 @@ window.__clvsViewer.mount(document.querySelector('.cv'), {payload});
 </body>
 </html>
 """
+)
 
 
 def page(
@@ -94,7 +100,7 @@ def page(
         about=html.escape(f"{labels} · {payload['model']['label'] or 'model'} · made with CLVS Explorer"),
         css=static("viewer.css"),
         template=static("template.html"),
-        script=_words(language) + script(),
+        script=_words(language) + script() + second_script(),
         payload=data,
     )
 

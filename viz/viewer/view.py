@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from clvs_core.engine.knockout import ROWS
 from viz import languages, scales
 
-PANELS = ("", "heads", "rest", "words", "settings", "questions", "numbers")  # of "Look closer"; "" for none
+PANELS = ("", "heads", "rest", "words", "compare", "settings", "questions", "numbers")  # of "Look closer"; "" for none
 MAX_POLYGON = 2000  # corners
 MAX_OBJECTS = 200
 TOLD = 40  # characters that are repeated of what cannot be read

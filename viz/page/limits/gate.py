@@ -34,7 +34,7 @@ _FILE = rf"{API}/file=(?:/(?![/\\])|[A-Za-z]:[\\/]).*"  # of this machine: an ad
 _STREAM = rf"{API}/(?:queue/data|call/(?:v2/)?(?:{_ASKED})/(?P<event>{_ID}))"
 _TAB = rf"{API}/heartbeat/{_ID}"
 _LOOKS = r"/(?:assets|svelte|static)/.+|/(?:favicon\.ico|manifest\.json|robots\.txt|theme\.css)"
-_ABOUT = rf"/|/config/?|{API}/(?:info/?|openapi\.json|startup-events|theme\.css)"
+_ABOUT = rf"/|/config/?|{API}/(?:viewer-[0-9a-f]{{16}}\.js|info/?|app_id|openapi\.json|startup-events|theme\.css)"
 _GET = re.compile(rf"{_ABOUT}|{_LOOKS}|{_FILE}|{_STREAM}|{_TAB}", re.DOTALL)
 _RUN = rf"(?:run|api)/(?:predict|{_ASKED})/?|call/(?:v2/)?(?:{_ASKED})/?"
 _POST = re.compile(rf"{API}/(?:upload|queue/join|cancel|reset/?|{_RUN})")

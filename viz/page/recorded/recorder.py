@@ -23,6 +23,8 @@ from viz.viewer.contract import Payload
 from viz.viewer.payload import empty
 from viz.viewer.standalone import jpeg
 
+OF_THE_PAGE = ("link", "again", "run", "knocks")  # what only a page can say of an answer
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -100,7 +102,7 @@ class Recorder:
         settings = Settings(self._name, tuple(methods), tokens, prompt)
         # past `run`, which would turn errors into words for visitors
         *_, last = self._answering.answer(session, session.begin(), asked.picture.path, asked.question, settings)
-        payload = {name: part for name, part in last.items() if name not in ("link", "run")}
+        payload = {name: part for name, part in last.items() if name not in OF_THE_PAGE}
         if asked.followed is not None:
             payload["objects"] = [{**item, "on": item["name"] in asked.followed} for item in payload["objects"]]
         try:

@@ -116,12 +116,13 @@ class Replaying:
         """The recorded payload with what only this page can say: addresses, the view, and that it is recorded."""
         payload = recorded.payload(item)
         url = self.pictures.publish(jpeg(recorded.picture(item, payload)), "picture.jpg")
-        scene = Path(item.picture).stem
+        link = urlencode({"recording": recorded.name, "scene": Path(item.picture).stem, "q": item.question})
         return {
             **payload,
             "id": f"{recorded.name}/{item.id}",
             "image": {**payload["image"], "url": url},
-            "link": urlencode({"recording": recorded.name, "scene": scene, "q": item.question}),
+            "link": link,
+            "again": link,
             "recorded": {"name": recorded.name, "id": item.id, "label": recorded.label, "rights": _rights(item)},
             "view": view.whole() if view else {},
             "progress": "",

@@ -150,4 +150,4 @@ def _when(sessions: Any) -> str:
         started = datetime.fromisoformat(sessions[-1]["started"])
     except (TypeError, LookupError, ValueError):
         return ""
-    return f"{started:%d %b %Y, %H:%M}".lstrip("0")
+    return f"{started:%Y-%m-%d, %H:%M}"  # the same in every language

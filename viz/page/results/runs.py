@@ -5,6 +5,7 @@ Visitors choose among the runs that the app was started with, by name; only who 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clvs_core.benchmarks.running.folder import ABOUT, ANSWERS, QUESTIONS, find_runs, read_run
+from clvs_core.benchmarks.running.folder import ABOUT, ANSWERS, QUESTIONS, find_runs, read_about, read_run
 from clvs_core.errors import ClvsError
 from viz.page.results.choice import Choice
 from viz.page.results.opened import OpenRun, readable
@@ -46,6 +47,14 @@ class Runs:
         for path, own in parts.items():
             names[_free(own, names)] = path
         return names
+
+    def with_record(self, record: str) -> str | None:
+        """The first listed run, of those that can be read, with such a record of its answers: "key_objects", "lens"."""
+        for name, path in self.listed().items():
+            with contextlib.suppress(ClvsError, OSError):
+                if record in read_about(path).get("records", ()):
+                    return name
+        return None
 
     def get(self, choice: Choice, *, owner: bool) -> OpenRun:
         """The run of the chosen name, for the owner also at the chosen path. ClvsError for anything else."""

@@ -7,7 +7,7 @@ visitor. Answers come at once; tables and figures are made when they are opened,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ TITLES = {  # of figures, with their numbers in the CLVS paper
     "sweep-beta": "CLVS with other β (figure 8)",
     "sweep-grid": "CLVS with other α and β",
 }
+# What a run must have recorded of its answers for these figures.
+RECORDS = {"decay": "key_objects", "decay-share": "key_objects", "peaks": "key_objects", "convergence": "lens"}
 SUGGESTED = 8  # other questions about the same picture
 
 
@@ -124,10 +126,23 @@ class Results:
                 {"name": name, "title": TITLES.get(name, name), "url": self._image(opened, name)}
                 for name in drawn.figures
             ]
-            missing = list(dict.fromkeys(drawn.missing.values()))
-            return board | {"part": "figures", "figures": shown, "missing": missing}, gr.skip()
+            elsewhere = self._elsewhere(opened, drawn.missing)
+            held = {name for names in elsewhere.values() for name in names}
+            missing = list(dict.fromkeys(why for name, why in drawn.missing.items() if name not in held))
+            others = [{"run": run, "titles": [TITLES[name] for name in names]} for run, names in elsewhere.items()]
+            return board | {"part": "figures", "figures": shown, "elsewhere": others, "missing": missing}, gr.skip()
         except Exception as error:
             return board | {"error": sentence(error)}, "" if part == "tables" else gr.skip()
+
+    def _elsewhere(self, opened: OpenRun, missing: Iterable[str]) -> dict[str, list[str]]:
+        """Of the figures that this run lacks the records for, those that another run of the list has, by that run."""
+        found: dict[str, list[str]] = {}
+        for name in missing:
+            record = RECORDS.get(name, "")
+            other = record and record not in opened.run.about.get("records", ()) and self.runs.with_record(record)
+            if other:
+                found.setdefault(other, []).append(name)
+        return found
 
     def _image(self, opened: OpenRun, name: str) -> str:
         return self.desks.pictures.publish(self.made.file(opened, name, "png"), f"{file_name(name)}.png")

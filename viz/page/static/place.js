@@ -7,13 +7,25 @@ import { viewer } from './viewer.js';
 
 const REST = 250; // milliseconds: browsers throttle who changes the address more often
 const opened = new URLSearchParams(location.search);
-const lasting = ['__theme', 'lang'].filter((name) => opened.has(name)).map((name) => `${name}=${opened.get(name)}`);
+const LASTING = ['__theme', 'lang'];
+const lasting = LASTING.filter((name) => opened.has(name)).map((name) => `${name}=${opened.get(name)}`);
 const plain = !opened.has('scene') && !opened.has('recording');
 
 /** @typedef {{ again: string, view: string, own: string | null }} Place how to ask again, the view, whose picture */
 
 /** @returns {Place | null} */
 const placeIn = (state) => (typeof state?.again === 'string' ? state : null);
+/**
+ * What a link asks for whose answer had not come when it was left.
+ *
+ * @returns {Place | null}
+ */
+function placeInAddress() {
+  const query = new URLSearchParams(location.search);
+  if (!query.has('scene') && !query.has('recording')) return null;
+  LASTING.forEach((name) => query.delete(name));
+  return { again: String(query), view: '', own: null };
+}
 /** What makes a place of its own: the picture and the question. */
 const nameOf = ({ again, own }) => {
   const query = new URLSearchParams(again);
@@ -26,6 +38,7 @@ let own = here?.own ?? null; // the key of the visitor's own picture
 let wanted = ''; // the name of the place that is being opened
 let first = null; // the page as it begins, of which the address says nothing
 let resting = 0;
+let before = null; // the id of the answer that stood here when Results, which have made the entry, asked for another
 
 /** @returns {Place | null} */
 function placeNow() {
@@ -55,8 +68,10 @@ function follow() {
   if (!place || viewer().state.playing) return;
   const arrived = !wanted || nameOf(place) === wanted;
   if (!arrived && viewer().model.status === 'running') return; // still the one before
-  const another = here && !wanted && nameOf(place) !== nameOf(here);
+  const passed = before !== null && viewer().model.id !== before;
+  const another = here && !wanted && !passed && nameOf(place) !== nameOf(here);
   wanted = '';
+  if (passed) before = null;
   const untouched = navigator.userActivation?.hasBeenActive === false;
   if (plain && (first === null || untouched)) first = spelledOut(place);
   const same = JSON.stringify(place) === JSON.stringify(here) && history.state;
@@ -85,9 +100,12 @@ document.addEventListener('clvs-shown', () => {
   document.documentElement.classList.toggle('clvs-opening', Boolean(viewer()?.opening));
   follow();
 });
+document.addEventListener('clvs-view', () => {
+  before = viewer()?.model?.id ?? null;
+});
 window.addEventListener('pagehide', follow);
 window.addEventListener('popstate', ({ state }) => {
-  const place = placeIn(state);
+  const place = placeIn(state) ?? placeInAddress();
   clearTimeout(resting);
   if (!place) return;
   here = place;

@@ -1,9 +1,10 @@
 // Recordings: what is shown says whether it is one, so that this desk and the inputs that ask never stand together.
 // All text is from files that may be anybody's: textContent only.
 
-import { arrows, rowsOf, stopAt } from '../../viewer/src/arrows.js';
+import { arrows, stopAt } from '../../viewer/src/arrows.js';
 import { el, refill } from '../../viewer/src/dom.js';
 import { translated } from '../../viewer/src/language.js';
+import { rowsOf } from './rows.js';
 import { viewer } from './viewer.js';
 
 const box = element.querySelector('.rd');

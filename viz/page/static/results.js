@@ -29,10 +29,13 @@ function look(change = {}) {
 
 // --- answers ---------------------------------------------------------------------------------------------
 
-function fill(select, options, value) {
+/** own: what the options are called is a file's or a program's own name, but for the one that stands for all. */
+function fill(select, options, value, own = false) {
   const known = JSON.stringify(options);
   if (select.dataset.known !== known) {
-    select.replaceChildren(...options.map(([key, label]) => el('option', { value: key, text: label })));
+    select.replaceChildren(
+      ...options.map(([key, label]) => el('option', { value: key, text: label, translate: own && key ? 'no' : 'yes' })),
+    );
     select.dataset.known = known;
   }
   select.value = value;
@@ -49,6 +52,7 @@ function drawTop() {
     control('run'),
     listed.map((name) => [name, name]),
     board.folder || board.run,
+    true,
   );
   get('.rs-path').hidden = !board.own;
   get('.rs-none').hidden = listed.length > 0;
@@ -92,8 +96,9 @@ function drawFilters() {
     control('parser'),
     parsers.map((name, at) => [name, at ? name : t('{name} (official)', { name })]),
     board.parser,
+    true,
   );
-  fill(control('kind'), [['', 'All kinds'], ...kinds.map((kind) => [kind, kind])], choice.kind);
+  fill(control('kind'), [['', 'All kinds'], ...kinds.map((kind) => [kind, kind])], choice.kind, true);
   fill(control('method'), methods, choice.method || otherMethod());
   control('method').disabled = !OF_ONE.includes(choice.show);
   if (document.activeElement !== control('text')) control('text').value = choice.text;
@@ -197,7 +202,20 @@ function open(name, focus = false) {
   trigger('draw', { ...choice, part: name });
 }
 
+/** Which other run has figures that this one lacks, and the button that opens it. */
+function elsewhere({ run, titles }) {
+  const open = el('button', { type: 'button', 'data-run': run, text: t('Open {run}', { run }) });
+  return el(
+    'div',
+    { class: 'rs-elsewhere' },
+    el('p', { text: 'This run has not recorded what these figures show; another run has:' }),
+    el('ul', {}, ...titles.map((title) => el('li', { text: title }))),
+    open,
+  );
+}
+
 function drawFigures(value) {
+  get('.rs-others').replaceChildren(...(value.elsewhere ?? []).map(elsewhere));
   get('.rs-figures').replaceChildren(...(value.figures ?? []).map(figure));
   get('.rs-missing').replaceChildren(...(value.missing ?? []).map((why) => el('li', { text: why })));
 }
@@ -254,6 +272,12 @@ function choose(run) {
   look({ ...first, [own ? 'folder' : 'run']: run });
 }
 
+/** Another run's figures, from this one's: the button goes with them, so the focus moves to the tab. */
+function change(run) {
+  tabs.find((tab) => tab.dataset.part === part).focus();
+  choose(run);
+}
+
 let typing = 0;
 root.addEventListener('input', (event) => {
   if (event.target !== control('text')) return;
@@ -276,6 +300,7 @@ root.addEventListener('click', (event) => {
   if (button?.dataset.save)
     return trigger('save', { ...choice, part, ending: button.dataset.save, name: button.dataset.name ?? '' });
   if (button?.dataset.part) return open(button.dataset.part);
+  if (button?.dataset.run) return change(button.dataset.run);
   if (button?.closest('.rs-chips')) return pick(button);
   const go = {
     again: () => look({ page: choice.page }),

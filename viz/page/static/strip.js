@@ -1,6 +1,7 @@
 // The strip of example pictures: one button is pressed at a time, the value says which.
 
-import { arrows, rowsOf, stopAt } from '../../viewer/src/arrows.js';
+import { arrows, stopAt } from '../../viewer/src/arrows.js';
+import { rowsOf } from './rows.js';
 
 const strip = element.querySelector('.ex-strip');
 const pictures = [...strip.children];

@@ -42,8 +42,12 @@ export function row(question, at, board) {
       el('span', { text: tail(question.image) }),
     ),
     el('td', { class: 'rs-question', text: question.text, translate: 'no' }),
-    el('td', { class: 'rs-label', 'data-label': 'Label', text: question.label }),
-    el('td', { class: 'rs-kind', 'data-label': 'Kind', text: question.kind, title: question.kind }),
+    el('td', { class: 'rs-label', 'data-label': 'Label' }, el('span', { text: question.label, translate: 'no' })),
+    el(
+      'td',
+      { class: 'rs-kind', 'data-label': 'Kind' },
+      el('span', { text: question.kind, title: question.kind, translate: 'no' }),
+    ),
     ...cells,
   );
 }

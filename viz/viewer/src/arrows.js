@@ -11,9 +11,6 @@ export function stopAt(items, item = items.find(pressed)) {
   for (const one of items) one.tabIndex = one === stop ? 0 : -1;
 }
 
-/** How many rows a grid has at the moment. */
-export const rowsOf = (grid) => getComputedStyle(grid).gridTemplateRows.split(' ').length;
-
 /** Where a key leads from a place in a list: another place, which may lie outside, or null. rows: as in `arrows`. */
 function leadsTo(key, at, count, along, rows) {
   if (key === 'Home') return 0;

@@ -2,6 +2,7 @@
 // Where visual tokens lie on the picture.
 
 import { t } from './language.js';
+import { percent, share } from './words.js';
 
 /** The part of the picture that maps show: all of it, or what the model sees: left, top, width, height in its pixels. */
 export function frameOf({ w, h, seen }, crop) {
@@ -52,4 +53,17 @@ export function placeOf(views, token) {
   const name = gridName(views, patch.view);
   const place = { name, row: patch.row + 1, column: patch.col + 1 };
   return name ? t('{name}, row {row}, column {column}', place) : t('row {row}, column {column}', place);
+}
+
+/** What a map shows, in a sentence: how much is on the picture, and where most; of a difference, where most changes. */
+export function heatText(values, { name, layer, views }, signed) {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (!(Math.abs(values[i]) <= Math.abs(values[best]))) best = i;
+  const about = { name, layer: layer + 1, where: placeOf(views, best), share: share(values[best]) };
+  if (signed) return t('{name}, layer {layer}: largest change at {where} ({share}).', about);
+  const total = percent(values.reduce((a, b) => a + (b || 0), 0));
+  return t('{name}, layer {layer}: {total} of all attention is on the picture; strongest at {where} ({share}).', {
+    ...about,
+    total,
+  });
 }

@@ -11,7 +11,7 @@ export function placeAmong(method, reference) {
 
 // ---- scales --------------------------------------------------------------------------------------------------------
 
-function percentile(values, q) {
+export function percentile(values, q) {
   const sorted = Float64Array.from(values).sort();
   const at = (q / 100) * (sorted.length - 1);
   const low = Math.floor(at);
@@ -149,18 +149,6 @@ export function summarise(values) {
   const peak = values.reduce((best, v, i) => (v > values[best] ? i : best), 0);
   const half = values.findIndex((v, i) => i > peak && v < values[peak] / 2);
   return { peak, value: values[peak], left: values[peak] > 0 ? values[values.length - 1] / values[peak] : 0, half };
-}
-
-/** {low, high} by layer: a quarter of the curves lies below, a quarter above, as numpy's percentiles have it. */
-export function middleHalf(curves) {
-  const at = (q) =>
-    curves[0].map((_, layer) =>
-      percentile(
-        curves.map((values) => values[layer]),
-        q,
-      ),
-    );
-  return { low: at(25), high: at(75) };
 }
 
 /** Gain over the reference in percent, clipped at 100 as in the paper, and as it is; null against nothing. */

@@ -31,9 +31,10 @@ const LIGHT = { hover: 'curves', patch: 'maps', sketch: 'maps' }; // follow the 
 /** For scripts on the page: `state`, `model`, `curves()`, `goto(layer)`, `set({...})`, `isOn(object)`, `spelled()`, `drawn`. */
 export class Viewer {
   /** root: a filled-in template.html, which `update(payload)` keeps up to date. */
-  constructor(root, payload, onEvent, { decays = '', served = false } = {}) {
+  constructor(root, payload, onEvent, { decays = '', second = '', served = false } = {}) {
     this.root = root;
     this.decays = decays; // the address of the curves of all bundled questions
+    this.second = second; // the address of the second script
     this.served = served; // something can be asked here
     this.store = new Store(onEvent);
     this.numbers = this.store.numbers;

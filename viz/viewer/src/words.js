@@ -53,6 +53,14 @@ export function gainText(more) {
   return times < 2 ? signedPercent(more.unclipped, 0) : `${times.toFixed(times < 10 ? 1 : 0)}\u00a0×`;
 }
 
+/** The axis of curves up to a share of attention: {marks, high, format}. */
+export function shareAxis(highest) {
+  const marks = ticks(highest, 4, 1);
+  const digits = Math.max(0, -Math.floor(Math.log10(marks[1] * 100) + 1e-9));
+  const format = (value) => (value ? `${(value * 100).toFixed(digits)}\u00a0%` : '0\u00a0%');
+  return { marks, high: marks[marks.length - 1], format };
+}
+
 /** What is said where an answer has no numbers any more. */
 export function endedText() {
   return t('ended before this token');

@@ -5,9 +5,10 @@ import { patchBox, patchOf } from '../places.js';
 import { drawBetween, gridImage, toPixels } from './canvas.js';
 
 const RING = '#9dff57'; // of sink tokens: in none of the colour maps
+const REGION = '#7ee0ff'; // a drawn region's line
 
 /** A picture, or the part of it in a frame, for under the maps: its colours muted, so that the heat is what stands out. */
-export function mutedPicture(picture, frame, width, height, dark) {
+function mutedPicture(picture, frame, width, height, dark) {
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, width);
   canvas.height = Math.max(1, height);
@@ -21,6 +22,20 @@ export function mutedPicture(picture, frame, width, height, dark) {
   ctx.fillStyle = dark ? 'rgba(12,12,18,.34)' : 'rgba(18,18,26,.16)';
   ctx.fillRect(0, 0, canvas.width, canvas.height);
   return canvas;
+}
+
+/** The picture below a map, made once for what it shows and for its size in pixels of the page. */
+export class Underlay {
+  /** @param {HTMLImageElement | null} picture null while it is loaded: then there is none below */
+  of(picture, frame, width, height, dark) {
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const key = JSON.stringify([frame, w, h, dark]);
+    if (picture !== this.picture || key !== this.key) this.canvas = picture && mutedPicture(picture, frame, w, h, dark);
+    this.picture = picture;
+    this.key = key;
+    return this.canvas;
+  }
 }
 
 /** One heat map. `spec`: {picture, image, frame, views, values, paint, over, smooth, outlines, rings, region, hover}; pixels
@@ -46,7 +61,7 @@ export function drawMap(ctx, width, height, spec) {
   shadeUnseen(ctx, spec.image, spec.image.w * sx, spec.image.h * sy, sx, sy);
   for (const line of spec.outlines) outline(ctx, line, sx, sy, 'rgba(255,255,255,.95)', []);
   for (const token of spec.rings) drawRing(ctx, token, spec.views, sx, sy);
-  if (spec.region) outline(ctx, regionLine(spec.region), sx, sy, spec.regionColour, [5, 3]);
+  if (spec.region) outline(ctx, regionLine(spec.region), sx, sy, REGION, [5, 3]);
   if (spec.hover) drawPatch(ctx, spec.hover, sx, sy);
   ctx.restore();
 }

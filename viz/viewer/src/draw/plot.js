@@ -3,9 +3,15 @@
 
 import { t } from '../language.js';
 import { STYLES } from '../styles.js';
-import { label, level, marker, stopMark } from './canvas.js';
+import { label, labelsWidth, level, marker, stopMark } from './canvas.js';
 
 const TYPE = 12; // pixels high on a usual screen
+const [LEAST, AIR] = [40, 12]; // pixels: left of the axes, and between its labels and them
+
+/** Room for an axis and its labels, left of a plot. */
+export function axisRoom(ctx, texts) {
+  return Math.max(LEAST, Math.ceil(labelsWidth(ctx, texts)) + AIR);
+}
 
 /** Axis geometry of a plot: functions from layer and value to pixels. left: room for labels; type: height of its words. */
 export function frame(width, height, { layers, high, left }, type) {
@@ -96,18 +102,16 @@ function drawAxes(ctx, at, spec) {
     level(ctx, at.left, at.y(value), at.right, at.y(value), value === 0 ? spec.look.axis : spec.look.line, []);
     label(ctx, spec.format(value), at.left - 6, at.y(value), spec.look.muted, 'right');
   }
-  const every = [1, 2, 4, 5, 8, 10, 20].find((n) => (spec.layers / n) * 22 * at.u < at.right - at.left) || 40;
-  for (let layer = 0; layer < spec.layers; layer++) {
+  drawLayers(ctx, at, spec);
+}
+
+/** The layers' numbers under a plot, from 1, as many as there is room for. */
+export function drawLayers(ctx, at, { layers, cursor, look }) {
+  const every = [1, 2, 4, 5, 8, 10, 20].find((n) => (layers / n) * 22 * at.u < at.right - at.left) || 40;
+  for (let layer = 0; layer < layers; layer++) {
     const shown = every === 1 || layer === 0 || ((layer + 1) % every === 0 && layer > every / 2);
-    if (shown)
-      label(
-        ctx,
-        String(layer + 1),
-        at.x(layer),
-        at.bottom + 11 * at.u,
-        layer === spec.cursor ? spec.look.ink : spec.look.muted,
-        'center',
-      );
+    const colour = layer === cursor ? look.ink : look.muted;
+    if (shown) label(ctx, String(layer + 1), at.x(layer), at.bottom + 11 * at.u, colour, 'center');
   }
 }
 

@@ -23,7 +23,7 @@ export class Answers {
     this.chips = [];
     this.acted = methods.map(({ card: about }) => {
       const lines = about ? ['sinks', 'acted_heads'].filter((name) => about.records.includes(name)).length : 0;
-      return lines ? el('p', { class: 'cv-now', style: `height:calc(${18 * lines} * var(--cv-u))` }) : null;
+      return lines ? el('p', { class: 'cv-now', style: `--cv-lines:${lines}` }) : null;
     });
     refill(
       this.node,

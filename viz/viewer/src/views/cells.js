@@ -2,10 +2,6 @@
 // A grid of coloured cells that can be pressed: Tab stops once, arrows lead to the neighbours.
 
 import { el } from '../dom.js';
-import { t } from '../language.js';
-import { TABLES } from '../tables.js';
-import { colour, normalise } from '../twins.js';
-import { share } from '../words.js';
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
@@ -74,22 +70,4 @@ export function cellGrid({ label, rows, columns, cell, pick, corner = '', ends, 
 /** The one cell that Tab stops at. */
 export function stopAtCell(cells, stop) {
   for (const cell of cells.flat()) cell.tabIndex = cell === stop ? 0 : -1;
-}
-
-/** How a cell shows a share of the attention, on the maps' colours up to `high`. */
-export function shade(value, high, { cmap, power }) {
-  const [r, g, b] = colour(normalise(value, 0, high, power), TABLES[cmap], false);
-  return { colour: `rgb(${r},${g},${b})`, light: 0.3 * r + 0.59 * g + 0.11 * b > 140 };
-}
-
-/** The scale of such cells. */
-export function ramp(high, state) {
-  const stops = Array.from({ length: 9 }, (_, i) => shade(i / 8, 1, state).colour);
-  return el(
-    'p',
-    { class: 'cv-ramp' },
-    el('span', { text: share(0) }),
-    el('i', { style: `background: linear-gradient(90deg, ${stops})` }),
-    el('span', { text: t('{share} of all its attention', { share: share(high) }) }),
-  );
 }

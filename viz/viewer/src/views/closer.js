@@ -1,16 +1,11 @@
 // @ts-check
-// Look closer: one of several panels below the maps and curves, or none. A panel has `offered()`, whether it has anything
-// to show here, and `draw(node)`, which is called only while it is open.
+// Look closer: one of several panels below the maps and curves, or none. `offered` says whether a panel has anything to
+// show here; the panel itself comes with the second script, and its `draw(node)` is called only while it is open.
 
 import { arrows, stopAt } from '../arrows.js';
 import { el } from '../dom.js';
+import { Fetched } from '../fetched.js';
 import { t } from '../language.js';
-import { WordByWord } from './closer/byword.js';
-import { Heads } from './closer/heads.js';
-import { Questions } from './closer/questions.js';
-import { Rest } from './closer/rest.js';
-import { Settings } from './closer/settings.js';
-import { NumbersTable } from './closer/table.js';
 
 export class Closer {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -18,13 +13,21 @@ export class Closer {
     this.viewer = viewer;
     this.store = viewer.store;
     this.node = viewer.$('closer');
+    this.fetched = new Fetched(viewer);
+    const { store } = viewer;
+    /** @type {{ name: string, text: string, offered: () => boolean }[]} */
     this.panels = [
-      { name: 'heads', text: t('Heads × layers'), panel: new Heads(viewer) },
-      { name: 'rest', text: t('Where the rest goes'), panel: new Rest(viewer) },
-      { name: 'words', text: t('Word by word'), panel: new WordByWord(viewer) },
-      { name: 'settings', text: 'α × β', panel: new Settings(viewer) },
-      { name: 'questions', text: t('All example questions'), panel: new Questions(viewer) },
-      { name: 'numbers', text: t('All numbers'), panel: new NumbersTable(viewer) },
+      { name: 'heads', text: t('Heads × layers'), offered: () => store.model.heads > 1 },
+      { name: 'rest', text: t('Where the rest goes'), offered: () => Boolean(store.model.rest && this.has('rest')) },
+      { name: 'words', text: t('Word by word'), offered: () => true },
+      { name: 'compare', text: t('Compare'), offered: () => viewer.served },
+      {
+        name: 'settings',
+        text: 'α × β',
+        offered: () => viewer.served && !store.model.recorded && this.answered('clvs'),
+      },
+      { name: 'questions', text: t('All example questions'), offered: () => Boolean(viewer.decays) },
+      { name: 'numbers', text: t('All numbers'), offered: () => true },
     ];
     this.tabs = this.panels.map(({ name, text }) =>
       el('button', {
@@ -43,23 +46,37 @@ export class Closer {
     this.node.replaceChildren(el('h2', { text: t('Look closer') }), bar, this.body);
   }
 
+  /** Whether any method's answer has this part. */
+  has(part) {
+    const { arrays, methods } = this.store.model;
+    return methods.some(({ key }) => arrays[`${part}/${key}`]);
+  }
+
+  answered(method) {
+    return this.store.model.methods.some(({ name }) => name === method);
+  }
+
+  offers({ name, offered }) {
+    return offered() && (this.fetched.panels?.[name].fits?.() ?? true);
+  }
+
   /** The panel that is open, if it is offered here. */
   current() {
-    return this.panels.find(({ name, panel }) => name === this.store.state.closer && panel.offered());
+    return this.panels.find((one) => one.name === this.store.state.closer && this.offers(one));
   }
 
   /** Opens a panel, or closes the one that is open. */
   open(name) {
     this.store.set({ closer: this.store.state.closer === name ? '' : name });
-    if (this.store.state.closer) requestAnimationFrame(() => this.body.scrollIntoView({ block: 'nearest' }));
+    this.revealing = Boolean(this.store.state.closer);
   }
 
   draw() {
     const current = this.current();
     for (const tab of this.tabs) {
-      const { panel, name } = this.panels.find((one) => one.name === tab.dataset.panel);
-      tab.hidden = !panel.offered();
-      tab.setAttribute('aria-selected', String(name === current?.name));
+      const one = this.panels.find(({ name }) => name === tab.dataset.panel);
+      tab.hidden = !this.offers(one);
+      tab.setAttribute('aria-selected', String(one === current));
     }
     const offered = this.tabs.filter((tab) => !tab.hidden);
     if (!offered.includes(/** @type {any} */ (document.activeElement)))
@@ -68,10 +85,15 @@ export class Closer {
         offered.find((tab) => tab.dataset.panel === current?.name),
       );
     this.body.hidden = !current;
-    if (this.body.dataset.panel !== (current?.name ?? '')) this.body.replaceChildren();
-    this.body.dataset.panel = current?.name ?? '';
+    const { panels } = this.fetched;
+    const drawn = current && panels ? current.name : '';
+    if (this.body.dataset.panel !== drawn) this.body.replaceChildren();
+    this.body.dataset.panel = drawn;
     if (!current) return;
     this.body.setAttribute('aria-labelledby', `cv-tab-${current.name}`);
-    current.panel.draw(this.body);
+    if (panels) panels[current.name].draw(this.body);
+    else this.fetched.draw(this.body, () => this.tabs.find((tab) => tab.dataset.panel === current.name).focus());
+    if (this.revealing) this.body.scrollIntoView({ block: 'nearest' });
+    if (panels) this.revealing = false; // until then, what is seen is only that it is on its way
   }
 }

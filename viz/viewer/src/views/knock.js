@@ -3,7 +3,7 @@
 // it, by itself or when it is asked to; a page without one shows what came with its payload.
 
 import { el, refill } from '../dom.js';
-import { t } from '../language.js';
+import { t, translated } from '../language.js';
 import { aboutTime, fits, lookingAndMattering, rowsFor, usualWindow } from '../knockouts.js';
 import { percent, ticks, tokenWord } from '../words.js';
 
@@ -17,6 +17,7 @@ const HIDDEN_WHERE = [
   ['true', 'seen only here'],
 ];
 const WINDOWS = [1, 3, 5, 7, 9, 13];
+const TRIES = 3;
 const RESTED = 250; // milliseconds that a choice has rested before it is measured
 
 export class Knock {
@@ -28,6 +29,8 @@ export class Knock {
     this.node = viewer.$('knock');
     this.turn = 0; // of the newest request
     this.asked = ''; // what it is about
+    this.tried = '';
+    this.tries = 0;
     this.running = false;
     this.error = '';
     this.built = 0; // the model's depth
@@ -105,7 +108,9 @@ export class Knock {
   }
 
   ask() {
-    Object.assign(this, { asked: this.key(), running: true, error: '', turn: this.turn + 1 });
+    const key = this.key();
+    if (key !== this.tried) [this.tried, this.tries] = [key, 0];
+    Object.assign(this, { asked: key, running: true, error: '', turn: this.turn + 1, tries: this.tries + 1 });
     this.store.onEvent('knock', { view: this.viewer.spelled(), turn: this.turn });
     this.viewer.invalidate('words');
   }
@@ -120,6 +125,7 @@ export class Knock {
   hear({ of, turn, running, error, knockout }) {
     if (turn !== this.turn || !this.store.model) return;
     Object.assign(this, { running, error });
+    if (!knockout && !error && this.tries < TRIES) this.asked = ''; // something else came in between: once more
     if (knockout && of === this.store.model.id) this.store.knockout = knockout;
     for (const part of ['curves', 'words']) this.viewer.invalidate(part);
   }
@@ -238,8 +244,16 @@ export class Knock {
 
   /** One line: what is going on, what can be done, or else what the faint lines are. */
   drawStatus(what) {
-    const { model, knockout } = this.store;
-    const shape = JSON.stringify([this.running, this.error, this.complete(), this.fresh(), model.knocks, what]);
+    const { model, knockout, state } = this.store;
+    const shape = JSON.stringify([
+      this.running,
+      this.error,
+      this.complete(),
+      this.fresh(),
+      model.knocks,
+      state.only,
+      what,
+    ]);
     if (shape === this.shape && knockout === this.told) return;
     [this.shape, this.told] = [shape, knockout];
     refill(this.viewer.$('left-status'), this.statusParts(what));
@@ -256,7 +270,10 @@ export class Knock {
     if (this.error) return [el('span', { text: this.error })];
     if (this.complete() || (this.fresh() && !model.knocks)) {
       const facts = { hidden: knockout.hidden, visual: model.visual };
-      return [el('span', { text: t('{hidden} of {visual} visual tokens hidden; faint: as many others.', facts) })];
+      const text = this.store.state.only
+        ? t('{hidden} of {visual} visual tokens hidden.', facts)
+        : t('{hidden} of {visual} visual tokens hidden; faint: as many others.', facts);
+      return [el('span', { text })];
     }
     if (!model.knocks) return [el('span', { text: t('Not measured for this choice.') })];
     if (model.status === 'running' || (!waits && this.asked !== this.key())) return [];
@@ -270,7 +287,7 @@ export class Knock {
     const { spec, label } = methods[this.focus()];
     const text = this.fresh() && this.store.knockout.reads[spec];
     if (!text) return '';
-    return methods.length > 1 ? t('{method}: {text}', { method: label, text: t(text) }) : text;
+    return methods.length > 1 ? t('{method}: {text}', { method: label, text: translated(text) }) : text;
   }
 
   /** Looking and mattering in one sentence, in place of the caveat that looking proves nothing. */

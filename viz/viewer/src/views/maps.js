@@ -4,13 +4,13 @@
 import { sinkCount } from '../acts.js';
 import { el } from '../dom.js';
 import { drawBar, prepare } from '../draw/canvas.js';
-import { drawMap, mutedPicture } from '../draw/map.js';
+import { drawMap, Underlay } from '../draw/map.js';
 import { t } from '../language.js';
-import { frameOf, placeOf } from '../places.js';
+import { frameOf, heatText, placeOf } from '../places.js';
 import { DIVERGING } from '../styles.js';
 import { TABLES } from '../tables.js';
 import { colour, normaliseSigned } from '../twins.js';
-import { endedText, percent, share } from '../words.js';
+import { endedText, share } from '../words.js';
 import { Pointer } from './pointer.js';
 import { Reader } from './reader.js';
 
@@ -24,6 +24,7 @@ export class Maps {
     this.numbers = viewer.numbers;
     this.pointer = new Pointer(viewer);
     this.reader = new Reader(viewer);
+    this.underlay = new Underlay();
     this.shown = []; // what stands there: {method, name, canvas, bar, low, middle, high, node, values}
     viewer.$('look-title').replaceChildren(viewer.term('Where it looks', 'map'));
     viewer.$('caveat').textContent =
@@ -102,7 +103,7 @@ export class Maps {
     const node = el('figure', { class: 'cv-map', 'data-style': map.style }, head, canvas, ended, bar, scale);
     this.pointer.follow(canvas);
     this.reader.follow(canvas);
-    return { ...map, canvas, ended, bar, low, middle, high, node, values: null, painted: '' };
+    return { ...map, canvas, ended, bar, low, middle, high, node, values: null, painted: '', said: '' };
   }
 
   enlarger({ method, name }) {
@@ -135,7 +136,6 @@ export class Maps {
         : [],
       smooth: state.smooth,
       region: state.sketch || state.region,
-      regionColour: '#7ee0ff',
       hover: state.patch,
     };
     for (const map of this.shown) {
@@ -154,7 +154,7 @@ export class Maps {
     map.values = signed ? this.numbers.difference()[layer] : this.numbers.shown()[map.method][layer];
     drawMap(prepare(map.canvas, width, height), width, height, {
       ...shared,
-      picture: this.under(width, height),
+      picture: this.underlay.of(this.viewer.picture, shared.frame, width, height, this.viewer.look().dark),
       values: map.values,
       rings: rings ? this.numbers.sinksHere(map.method) : [],
       paint: signed ? diverging : this.numbers.painter(limits),
@@ -167,20 +167,6 @@ export class Maps {
   ended(method) {
     const { reference } = this.store.model;
     return (method === null ? [reference, this.store.state.focus] : [method]).some((i) => this.numbers.ended(i));
-  }
-
-  /** The picture below the maps, made once for a size. */
-  under(width, height) {
-    const { picture } = this.viewer;
-    const { dark } = this.viewer.look();
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-    const { muted } = this;
-    const { crop } = this.store.state;
-    const same = muted?.picture === picture && muted?.w === w && muted.h === h && muted.dark === dark;
-    if (same && muted.crop === crop) return muted.canvas;
-    this.muted = picture && { picture, w, h, dark, crop, canvas: mutedPicture(picture, this.frame(), w, h, dark) };
-    return this.muted?.canvas;
   }
 
   drawScale(map, signed, low, high) {
@@ -197,6 +183,16 @@ export class Maps {
     map.low.textContent = map.values ? `${signed && high > 0 ? '−' : ''}${write(low)}` : '';
     map.middle.textContent = signed ? '0' : power < 1 ? t('{unit}, power {power}', { unit, power }) : unit;
     map.high.textContent = map.values ? `${signed ? '+' : ''}${write(high)}` : '';
+    this.fitUnit(map, width);
+  }
+
+  /** The words between the ends of a scale go where there is no room for all of them; measured when they change. */
+  fitUnit(map, width) {
+    const said = `${width} ${map.low.textContent} ${map.middle.textContent} ${map.high.textContent}`;
+    if (map.said === said) return;
+    map.said = said;
+    map.middle.hidden = false;
+    map.middle.hidden = map.middle.scrollWidth > map.middle.clientWidth;
   }
 
   // ---- for screen readers ------------------------------------------------------------------------------------------
@@ -207,19 +203,8 @@ export class Maps {
 
   mapText({ name, values, method }) {
     if (!values) return t('{name}: nothing recorded at this token.', { name: t(name) });
-    let best = 0;
-    for (let i = 1; i < values.length; i++) if (!(Math.abs(values[i]) <= Math.abs(values[best]))) best = i;
-    const where = placeOf(this.store.model.views, best);
-    const total = values.reduce((a, b) => a + (b || 0), 0);
-    const about = { name: t(name), layer: this.store.state.layer + 1, where, share: share(values[best]) };
-    const text =
-      method === null
-        ? t('{name}, layer {layer}: largest change at {where} ({share}).', about)
-        : t('{name}, layer {layer}: {total} of all attention is on the picture; strongest at {where} ({share}).', {
-            ...about,
-            total: percent(total),
-          });
-    return text + this.sinkText(method);
+    const at = { name: t(name), layer: this.store.state.layer, views: this.store.model.views };
+    return heatText(values, at, method === null) + this.sinkText(method);
   }
 
   /** How many sink tokens, and where the first few lie. */

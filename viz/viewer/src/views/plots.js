@@ -2,14 +2,12 @@
 // The two plots over the layers: attention on what is followed, and uncertainty.
 
 import { el } from '../dom.js';
-import { labelsWidth, prepare } from '../draw/canvas.js';
-import { drawPlot } from '../draw/plot.js';
+import { prepare } from '../draw/canvas.js';
+import { axisRoom, drawPlot } from '../draw/plot.js';
 import { t } from '../language.js';
 import { gain } from '../twins.js';
-import { endedText, gainText, percent, share, stretch, ticks } from '../words.js';
+import { endedText, gainText, percent, share, shareAxis, stretch, ticks } from '../words.js';
 import { drag } from './drag.js';
-
-const [LEAST, AIR] = [40, 12]; // pixels: left of the axes, and between its labels and them
 
 export class Plots {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -50,7 +48,7 @@ export class Plots {
   /** Room for the axes' labels, the same for all plots: a layer stands at one place in each. */
   left(plots) {
     const texts = plots.flatMap(({ marks, format }) => marks.map(format));
-    return Math.max(LEAST, Math.ceil(labelsWidth(this.viewer.$('curve').firstChild.getContext('2d'), texts)) + AIR);
+    return axisRoom(this.viewer.$('curve').firstChild.getContext('2d'), texts);
   }
 
   /** Of the answers that have ended before this token there are no lines. */
@@ -63,12 +61,9 @@ export class Plots {
   attention(curves, lines) {
     const { more, less } = this.viewer.look();
     const other = curves[this.store.state.focus];
-    const marks = ticks(Math.max(0, ...curves.flat().filter(Number.isFinite)), 4, 1);
-    const digits = Math.max(0, -Math.floor(Math.log10(marks[1] * 100) + 1e-9));
-    const format = (value) => (value ? `${(value * 100).toFixed(digits)}\u00a0%` : '0\u00a0%');
     const spans = this.spans(curves[this.store.model.reference]);
     const band = other && { low: curves[this.store.model.reference], high: other, more, less };
-    return { marks, high: marks[marks.length - 1], lines, band, spans, format };
+    return { ...shareAxis(Math.max(0, ...curves.flat().filter(Number.isFinite))), lines, band, spans };
   }
 
   /** Where the reference looks at what is followed, as the claim says it, and how much at the peak. */

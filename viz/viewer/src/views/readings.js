@@ -99,7 +99,7 @@ export class Readings {
       ? sentence({ names, absent: model.absent, head: this.numbers.head(), reference, other })
       : '';
     const say = this.viewer.$('say');
-    say.style.minHeight = model.steps ? '' : `${say.offsetHeight}px`; // until there is something to say again
+    say.style.minHeight = model.steps ? '' : `${say.getBoundingClientRect().height}px`; // until there is something to say
     this.viewer.$('summary').textContent = text;
     this.viewer.$('claim').textContent = model.steps ? this.claim(names, curves[model.reference]) : '';
   }

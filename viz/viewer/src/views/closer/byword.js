@@ -6,7 +6,8 @@ import { t } from '../../language.js';
 import { row } from '../../arrays.js';
 import { curve, together } from '../../twins.js';
 import { listed, share, tokenWord } from '../../words.js';
-import { cellGrid, ramp, shade, stopAtCell } from '../cells.js';
+import { cellGrid, stopAtCell } from '../cells.js';
+import { ramp, shade } from './ramp.js';
 
 const LETTER = /[\p{L}\p{N}]/u;
 
@@ -18,10 +19,6 @@ export class WordByWord {
     this.numbers = viewer.numbers;
     this.grids = []; // {cells: [word][layer], lines}
     this.built = '';
-  }
-
-  offered() {
-    return true;
   }
 
   /** @param {HTMLElement} node */

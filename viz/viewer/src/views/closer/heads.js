@@ -6,7 +6,8 @@ import { t } from '../../language.js';
 import { row } from '../../arrays.js';
 import { curve } from '../../twins.js';
 import { share } from '../../words.js';
-import { cellGrid, ramp, shade, stopAtCell } from '../cells.js';
+import { cellGrid, stopAtCell } from '../cells.js';
+import { ramp, shade } from './ramp.js';
 
 export class Heads {
   /** @param {import('../../viewer.js').Viewer} viewer */
@@ -16,10 +17,6 @@ export class Heads {
     this.numbers = viewer.numbers;
     this.grids = []; // {method, cells: [head][layer]}
     this.built = '';
-  }
-
-  offered() {
-    return this.store.model.heads > 1;
   }
 
   /** @param {HTMLElement} node */
@@ -60,6 +57,7 @@ export class Heads {
   }
 
   build(node, shown) {
+    const { state } = this.store;
     const shares = shown.map((method) => this.shares(method));
     const high = Math.max(...shares.flat(2));
     this.grids = shown.map((method, i) => ({ method, ...this.grid(method, shares[i], high) }));
@@ -83,7 +81,7 @@ export class Heads {
           ),
         ),
       ),
-      ramp(high, this.store.state),
+      ramp(high, state),
     );
   }
 

@@ -6,8 +6,9 @@ import { el } from '../../dom.js';
 import { prepare } from '../../draw/canvas.js';
 import { t } from '../../language.js';
 import { STYLES } from '../../styles.js';
-import { middleHalf, summarise } from '../../twins.js';
+import { summarise } from '../../twins.js';
 import { share } from '../../words.js';
+import { middleHalf } from './half.js';
 
 export class Questions {
   /** @param {import('../../viewer.js').Viewer} viewer */
@@ -20,10 +21,9 @@ export class Questions {
     this.tiles = [];
   }
 
-  /** Where the page has the file, and for the model that it is about. */
-  offered() {
-    const { decays } = this.viewer;
-    return Boolean(decays) && (!this.known || this.known.model === this.store.model.model.name);
+  /** For the model that the file is about. */
+  fits() {
+    return !this.known || this.known.model === this.store.model.model.name;
   }
 
   /** @param {HTMLElement} node */

@@ -4,7 +4,7 @@
 import { row } from '../../arrays.js';
 import { el } from '../../dom.js';
 import { level, label, prepare } from '../../draw/canvas.js';
-import { frame } from '../../draw/plot.js';
+import { drawLayers, frame } from '../../draw/plot.js';
 import { t } from '../../language.js';
 import { curve } from '../../twins.js';
 import { percent, share } from '../../words.js';
@@ -20,11 +20,6 @@ export class Rest {
     this.numbers = viewer.numbers;
     this.bands = []; // {method, canvas, cells, words, parts}
     this.built = '';
-  }
-
-  offered() {
-    const { rest, arrays, methods } = this.store.model;
-    return Boolean(rest) && methods.some(({ key }) => arrays[`rest/${key}`]);
   }
 
   /** @param {HTMLElement} node */
@@ -147,18 +142,7 @@ export class Rest {
     }
     for (const value of [0, 0.5, 1]) label(ctx, percent(value), at.left - 6, at.y(value), look.muted, 'right');
     const { layer: cursor } = this.store.state;
-    for (let layer = 0; layer < tops.length; layer++) {
-      const shown = tops.length <= 16 || layer === 0 || (layer + 1) % 4 === 0;
-      if (shown)
-        label(
-          ctx,
-          String(layer + 1),
-          at.x(layer),
-          at.bottom + 11 * at.u,
-          layer === cursor ? look.ink : look.muted,
-          'center',
-        );
-    }
+    drawLayers(ctx, at, { layers: tops.length, cursor, look });
     level(ctx, at.x(cursor), at.top - 4, at.x(cursor), at.bottom, look.ink, []);
     return at;
   }

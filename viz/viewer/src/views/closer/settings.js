@@ -15,11 +15,6 @@ export class Settings {
     this.stopped = false; // by the visitor, before all rows had come
   }
 
-  /** Where there is a server, for an answer of its own that CLVS gave, too. */
-  offered() {
-    return this.viewer.served && !this.store.model.recorded && this.method() >= 0;
-  }
-
   method() {
     return this.store.model.methods.findIndex(({ name }) => name === 'clvs');
   }

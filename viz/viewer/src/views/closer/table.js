@@ -12,10 +12,6 @@ export class NumbersTable {
     this.store = viewer.store;
   }
 
-  offered() {
-    return true;
-  }
-
   /** @param {HTMLElement} node */
   draw(node) {
     const { methods, layers } = this.store.model;

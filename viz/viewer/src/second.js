@@ -1,0 +1,25 @@
+// @ts-check
+// The second script: what is seen on request only, so that the first one is short (see fetched.js).
+
+import { WordByWord } from './views/closer/byword.js';
+import { Compare } from './views/closer/compare.js';
+import { Heads } from './views/closer/heads.js';
+import { Questions } from './views/closer/questions.js';
+import { Rest } from './views/closer/rest.js';
+import { Settings } from './views/closer/settings.js';
+import { NumbersTable } from './views/closer/table.js';
+
+/**
+ * The panels of "Look closer", by the names of their tabs.
+ *
+ * @param {import('./viewer.js').Viewer} viewer
+ */
+export const panelsOf = (viewer) => ({
+  heads: new Heads(viewer),
+  rest: new Rest(viewer),
+  words: new WordByWord(viewer),
+  compare: new Compare(viewer),
+  settings: new Settings(viewer),
+  questions: new Questions(viewer),
+  numbers: new NumbersTable(viewer),
+});
