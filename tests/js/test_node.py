@@ -207,10 +207,10 @@ def test_two_modules_with_a_name_in_common_are_refused(tmp_path):
 
 def test_modules_are_joined_after_what_they_import(tmp_path):
     (tmp_path / "deep").mkdir()
-    (tmp_path / "a.js").write_text("// About a.\nimport { b } from './deep/b.js';\n\nexport const a = b + '// 1';\n")
+    (tmp_path / "a.js").write_text("// About a.\nimport { b } from './deep/b.js';\n\nexport const a = b + '// 1';")
     (tmp_path / "c.js").write_text("/** Said\n * twice. */\nexport const c = 3;\n")
     (tmp_path / "deep" / "b.js").write_text("import {\n  c,\n} from '../c.js';\nexport const b = c;\n")
-    assert modules.joined(tmp_path / "a.js") == "const c = 3;const b = c;const a = b + '// 1';\n"
+    assert modules.joined(tmp_path / "a.js") == "const c = 3;const b = c;const a = b + '// 1';"
     (tmp_path / "c.js").write_text("import { a } from './a.js';\n")
     with pytest.raises(ValueError, match=r"a\.js imports itself by way of others"):
         modules.joined(tmp_path / "a.js")

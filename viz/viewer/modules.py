@@ -32,8 +32,7 @@ class Second(NamedTuple):
 
 
 def joined(entry: Path) -> str:
-    """A module after all that it imports, each once, as statements of one scope without comments, indentation and breaks of lines that
-    mean nothing.
+    """A module after all that it imports, each once, as statements of one scope and without what only people read.
 
     ValueError for a module that cannot be joined.
     """

@@ -170,8 +170,7 @@ export class Store {
   }
 
   toggleObject(object) {
-    this.set({ on: { ...this.state.on, [object.name]: !this.isOn(object) } });
-    this.tellObjects();
+    this.follow({ ...this.state.on, [object.name]: !this.isOn(object) });
   }
 
   /** The object that a word of an answer names, null for none. */
@@ -179,13 +178,12 @@ export class Store {
     return this.model.objects.find(({ name }) => name === token?.names) ?? null;
   }
 
-  /** The words of the current token's place that name the one object that is followed, which the question does not. */
-  wordFollowed() {
+  /** Whether one object is followed alone that a word of an answer names, and that is not what the question names. */
+  fromAnswer() {
     const { methods, objects } = this.model;
-    const on = objects.filter((object) => this.isOn(object));
-    if (on.length !== 1 || !this.switched()) return null;
-    const words = methods.map(({ tokens }) => tokens[this.state.step]);
-    return words.find((token) => this.ownOf(token) === on[0]) ?? null;
+    const [own, more] = objects.filter((object) => this.isOn(object));
+    if (!own || more || !this.switched()) return false;
+    return methods.some(({ tokens }) => tokens.some((token) => token.names === own.name));
   }
 
   /** Whether other objects are followed than those of the question. */
@@ -200,16 +198,15 @@ export class Store {
   read(method, step, change = {}) {
     const { model, state } = this;
     const own = state.region ? null : this.ownOf(model.methods[method].tokens[step]);
-    const alone = () => Object.fromEntries(model.objects.map(({ name }) => [name, name === own.name]));
-    const on = own ? alone() : this.wordFollowed() ? {} : state.on;
-    const moved = on !== state.on;
-    this.set({ step, ...change, on });
-    if (moved) this.tellObjects();
+    const to = { step, ...change };
+    if (own) this.follow(Object.fromEntries(model.objects.map((object) => [object.name, object === own])), to);
+    else if (this.fromAnswer()) this.follow({}, to);
+    else this.set(to);
   }
 
-  /** Follows what the question names. */
-  followAsked() {
-    this.set({ on: {} });
+  /** on: by name, what is switched; what is left out is as the question has it. */
+  follow(on, change = {}) {
+    this.set({ ...change, on });
     this.tellObjects();
   }
 

@@ -199,7 +199,7 @@ export class Viewer {
     if (moved(...REDRAWS)) this.invalidate('strip');
     if (moved('step', 'head', 'on', 'region', 'focus')) this.invalidate('stats');
     if (moved('diff', 'focus', 'rings', 'crop')) this.maps.build();
-    if (moved('on', 'region', 'draw', 'step')) this.chips.build();
+    if (moved('on', 'region', 'draw')) this.chips.build();
     if (moved('present')) this.root.dataset.present = String(this.state.present);
     for (const name of names) {
       for (const part of LIGHT[name] ? [LIGHT[name]] : ['maps', 'curves', 'words']) this.invalidate(part);

@@ -4,7 +4,7 @@
 import { calm, el, refill } from '../dom.js';
 import { t } from '../language.js';
 import { TIPS } from '../tips.js';
-import { percent, tokenWord } from '../words.js';
+import { percent } from '../words.js';
 
 const HINTS = { box: 'Drag a box on a map.', polygon: 'Draw around something on a map.' };
 
@@ -21,14 +21,9 @@ export class Chips {
     const chips = model.objects.map((object) => this.object(object));
     const clear = { 'aria-label': 'Clear your region', onclick: () => this.store.setRegion(null) };
     if (state.region) chips.push(this.chip('your region ×', true, clear));
-    refill(viewer.$('chips'), [
-      ...chips,
-      this.tool('box', '+ box'),
-      this.tool('polygon', '+ freehand'),
-      ...this.back(),
-    ]);
+    refill(viewer.$('chips'), [...chips, this.tool('box', '+ box'), this.tool('polygon', '+ freehand')]);
     const title = t('Attention on {what}', { what: viewer.numbers.followedText() });
-    refill(viewer.$('curve-title'), [viewer.term(title, 'curve')]);
+    refill(viewer.$('curve-title'), [viewer.term(title, 'curve'), this.back()]);
     viewer.root.dataset.draw = state.draw || '';
   }
 
@@ -36,30 +31,20 @@ export class Chips {
     return el('button', { type: 'button', class: 'cv-chip', 'aria-pressed': String(pressed), text, ...props });
   }
 
-  /** Of which word the followed object is the own one, and the way back to the question's. */
+  /** The way back from what a word of the answer names. */
   back() {
-    const word = this.store.wordFollowed();
-    if (!word) return [];
-    const asked = this.store.model.objects.some(({ on }) => on);
-    return [
-      el(
-        'span',
-        { class: 'cv-ownword', role: 'status' },
-        el('span', { text: t('named by “{word}” in the answer', { word: tokenWord(word.text) }), translate: 'no' }),
-        el('button', {
-          type: 'button',
-          class: 'cv-link',
-          text: asked ? t('back to the question’s objects') : t('back to the whole picture'),
-          onclick: () => this.leave(),
-        }),
-      ),
-    ];
-  }
-
-  /** The button goes with what it leaves: the keyboard stays among the chips. */
-  leave() {
-    this.store.followAsked();
-    this.viewer.$('chips').querySelector('button').focus();
+    if (!this.store.fromAnswer()) return null;
+    const onclick = () => {
+      this.store.follow({});
+      this.viewer.$('chips').querySelector('button').focus(); // this one is gone
+    };
+    return el('button', {
+      type: 'button',
+      class: 'cv-link',
+      text: 'named in the answer ×',
+      'data-tip': TIPS.asked,
+      onclick,
+    });
   }
 
   object(object) {

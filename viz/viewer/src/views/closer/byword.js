@@ -69,11 +69,9 @@ export class WordByWord {
         el('div', { class: 'cv-wide cv-byword' }, this.grids[i].node),
       ),
     );
-    node.replaceChildren(
-      el('p', { text: about }),
-      el('div', { class: 'cv-pair' }, ...figures),
-      ramp(high, this.store.state),
-    );
+    const pair = el('div', { class: 'cv-pair' }, ...figures);
+    pair.style.setProperty('--cv-least', `calc(200 * var(--cv-u) + ${26 * this.store.model.layers}px)`); // beside each
+    node.replaceChildren(el('p', { text: about }), pair, ramp(high, this.store.state));
   }
 
   /**
@@ -82,39 +80,41 @@ export class WordByWord {
    */
   others() {
     const { model } = this.store;
-    const asked = this.store.wordFollowed() && this.numbers.coveredBy(({ on }) => on);
+    const asked = this.store.fromAnswer() && this.numbers.coveredBy(({ on }) => on);
     const { names, coverage } = asked
       ? { names: asked.names, coverage: together(asked.coverages) }
       : this.numbers.chosen();
-    if (coverage) return { what: listed(names), coverage };
+    if (coverage) return { what: listed(names), coverage, short: briefly(names) };
     const said = new Set(model.methods.flatMap(({ tokens }) => tokens.map((token) => token.names)));
     const named = this.numbers.coveredBy(({ name }) => said.has(name));
-    return { what: listed(named.names) || t('the whole picture'), coverage: together(named.coverages) };
+    const what = listed(named.names) || t('the whole picture');
+    return { what, coverage: together(named.coverages), short: briefly(named.names) || what };
   }
 
-  /** The words of a method's answer, without its end: {step, word, own, what, shares: [layer], none before they come}. */
+  /** The words of a method's answer, without its end: {step, word, own, what, short, shares: [layer], none before they come}. */
   lines(method, others) {
     const { model } = this.store;
     return model.methods[method].tokens.flatMap((token, step) => {
       if (!token.text) return [];
       const own = this.store.ownOf(token);
       const coverage = own ? row(model.arrays.coverage, model.objects.indexOf(own)) : others.coverage;
-      const what = own ? listed([own.word ?? own.name]) : others.what;
+      const name = own && (own.word ?? own.name);
+      const { what, short } = own ? { what: listed([name]), short: name } : others;
       const weights = this.numbers.weights(method, step);
       const shares = weights.every(Boolean) ? curve(weights, coverage) : [];
-      return [{ step, word: tokenWord(token.text), own, what, shares }];
+      return [{ step, word: tokenWord(token.text), own, what, short, shares }];
     });
   }
 
   grid(method, lines, high) {
     const { state, model } = this.store;
-    const named = ({ own, what }) =>
+    const named = ({ own, what, short }) =>
       el('span', {
         role: 'gridcell',
         class: 'cv-named',
         'data-own': own ? 'true' : null,
         'data-tip': what,
-        text: own ? (own.word ?? own.name) : what,
+        text: short,
       });
     return cellGrid({
       label: t('Attention word by word, {method}', { method: model.methods[method].label }),
@@ -155,4 +155,9 @@ export class WordByWord {
         stopAtCell(cells, cells[Math.max(0, here)]?.[layer]);
     }
   }
+}
+
+/** The same as `listed`, for the end of a row. */
+function briefly(names) {
+  return names.length > 1 ? t('{count} objects', { count: names.length }) : listed(names);
 }
