@@ -32,6 +32,7 @@ export class WordByWord {
       model.steps,
       shown,
       model.methods.map(({ spec, text }) => [spec, text]),
+      model.objects.map(({ name, word }) => word ?? name),
       others.what,
       state.region,
       state.head,
@@ -47,7 +48,7 @@ export class WordByWord {
     const { methods } = this.store.model;
     this.grids = [];
     const several = (i) => methods[i].tokens.filter(({ text }) => LETTER.test(text)).length > 1;
-    if (!shown.some(several)) {
+    if (!shown.some(several) && this.store.model.status !== 'running') {
       const text = t(
         'This answer has one word only: its curve above says all. Ask “What is in the picture?” for a longer one.',
       );
@@ -55,7 +56,7 @@ export class WordByWord {
       return;
     }
     const lines = shown.map((method) => this.lines(method, others));
-    const high = Math.max(...lines.flat().flatMap(({ shares }) => shares));
+    const high = Math.max(0, ...lines.flat().flatMap(({ shares }) => shares));
     this.grids = shown.map((method, i) => ({ ...this.grid(method, lines[i], high), lines: lines[i] }));
     const about = t(
       'While a word is written that names an object of the picture: the attention on that object. For other words: on {what}. Press a cell to go to that word and layer.',
@@ -91,7 +92,10 @@ export class WordByWord {
     return { what, coverage: together(named.coverages), short: briefly(named.names) || what };
   }
 
-  /** The words of a method's answer, without its end: {step, word, own, what, short, shares: [layer], none before they come}. */
+  /**
+   * The words of a method's answer, without its end: {step, word, own, what, short, shares}. own: the object that it names;
+   * what, short: what its attention is measured on; shares: [layer], none before its maps come.
+   */
   lines(method, others) {
     const { model } = this.store;
     return model.methods[method].tokens.flatMap((token, step) => {
