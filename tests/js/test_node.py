@@ -237,7 +237,7 @@ def beside(folder, first="export const b = 1;\nexport const c = 2;\n", second="e
 
 
 def test_a_second_script_takes_the_first_ones_names_and_has_only_its_own_modules(tmp_path):
-    assert beside(tmp_path) == ("const e = 3;\nconst d = b + e;\n", ("a", "b"))
+    assert beside(tmp_path) == ("const e = 3;const d = b + e;", ("a", "b"))
 
 
 @pytest.mark.parametrize(
