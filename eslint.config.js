@@ -4,7 +4,10 @@ import globals from 'globals';
 const rules = { eqeqeq: 'error', 'no-var': 'error', 'prefer-const': ['error', { destructuring: 'all' }] };
 // What Gradio gives the script of a custom component, and what Python writes before it.
 const component = Object.fromEntries(
-  ['element', 'props', 'trigger', 'watch', 'MAX_BYTES', 'MAX_PIXELS', 'LANGUAGES'].map((name) => [name, 'readonly']),
+  ['element', 'props', 'trigger', 'watch', 'MAX_BYTES', 'MAX_PIXELS', 'LANGUAGES', 'PARTS'].map((name) => [
+    name,
+    'readonly',
+  ]),
 );
 
 export default [

@@ -53,6 +53,8 @@ examples:
   python -m clvs_core bench amber --data scenes/amber --methods ablation --out runs/ablation
   python -m clvs_core bench pope --data POPE/ --images val2014/ --source coco --category random --positives 500 \\
       --key-objects instances_val2014.json --lens --out runs/decay
+  python -m clvs_core bench pope --data POPE/ --images val2014/ --source coco --category random --positives 500 \\
+      --key-objects instances_val2014.json --knockout --methods all --out runs/looking
 """
 
 
@@ -81,6 +83,11 @@ def add(commands: Any) -> None:
         "--key-objects",
         metavar="FILE",
         help="COCO instances of the pictures: record the attention on what the question asks about, layer by layer",
+    )
+    bench.add_argument(
+        "--knockout",
+        action="store_true",
+        help="with --key-objects: also record what is left of every answer when that is hidden, layer by layer",
     )
     bench.add_argument("--lens", action="store_true", help="record uncertainty and convergence after every layer")
     bench.add_argument(
@@ -233,6 +240,8 @@ def run(options: argparse.Namespace) -> None:
     prompts.parse(options.prompt)
     if options.ray is None and options.gpus_per_worker is not None:
         raise ClvsError("--gpus-per-worker is for --ray; leave it out, or give both.")
+    if options.knockout and not options.key_objects:
+        raise ClvsError("--knockout hides key objects; give their masks with --key-objects, or leave it out.")
     chosen = methods(options, card_for(options.model))
     questions = _selected(options, load(options, pictures=options.images or True))
     task = Task(
@@ -334,6 +343,7 @@ def _plan(options: argparse.Namespace, chosen: Mapping[str, Method]) -> Plan:
         _absolute(options.key_objects) if options.key_objects else None,
         options.lens,
         options.batch,
+        knockout=options.knockout,
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ClvsError, ModelError
-from ..methods import MethodError
+from ..methods import Method, MethodError
 from .attention import check_attended
 from .branches import Branch, BranchBatch
 from .lens import Lens
@@ -63,7 +63,7 @@ def decode(
         chosen = list(zip(token.tolist(), probability.tolist(), strict=True))
         lost = [math.isnan(chosen[row_of[branch]][1]) for branch in range(len(answering))]
         if any(lost):
-            raise _no_numbers(hf.dtype, answering, lost)
+            raise no_numbers(hf.dtype, [branch.method for branch in answering], lost)
         rows = branches.rows(contrast | ({"logits": logits} if keep_logits else {}))
         yield [
             None if log.finished else log.add(rows(row), *chosen[row], end=chosen[row][0] in end)
@@ -116,13 +116,14 @@ class Passes:
         return passed.last_hidden_state
 
 
-def _no_numbers(dtype: torch.dtype, answering: Sequence[Branch], lost: Sequence[bool]) -> ClvsError:
-    """What to say where logits are no numbers: of a method of one's own, where only branches with such are lost."""
-    own = [
-        not all(type(part).__module__.startswith("clvs_core.") for part in branch.method.parts) for branch in answering
-    ]
+def no_numbers(dtype: torch.dtype, methods: Sequence[Method], lost: Sequence[bool]) -> ClvsError:
+    """What to say where logits are no numbers: of a method of one's own, where only branches with such are lost.
+
+    methods: of the branches; lost: which of these have no numbers.
+    """
+    own = [not all(type(part).__module__.startswith("clvs_core.") for part in method.parts) for method in methods]
     if not all(lost) and all(mine for mine, gone in zip(own, lost, strict=True) if gone):
-        label = answering[lost.index(True)].method.label
+        label = methods[lost.index(True)].label
         return MethodError(f"{label} gives no numbers (NaN); correct its edits, which clvs_core.testing checks.")
     kept = str(dtype).removeprefix("torch.")
     others = {"float16": "dtype='bfloat16' or dtype='float32'", "bfloat16": "dtype='float32'"}

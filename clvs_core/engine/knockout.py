@@ -22,7 +22,7 @@ from ..models.positions import at_least_float32
 from .blinds import Blind, Blinded
 from .branches import Branch, BranchBatch
 from .checkpoint import Checkpoint
-from .decode import Passes, RepetitionPenalty, decode
+from .decode import Passes, RepetitionPenalty, decode, no_numbers
 from .lens import Lens
 from .runs import BranchLog, Token
 from .segments import ImageSegment
@@ -281,6 +281,9 @@ class KnockoutRun:
     def _measure(self, probes: Sequence[Probe], forced: Sequence[Sequence[int]]) -> None:
         logits, chosen = self.model.room.within(functools.partial(self._logits, probes, forced))
         shares = logits.softmax(-1)
+        lost = shares.isnan().any(-1).tolist()
+        if any(lost):
+            raise no_numbers(self.model.hf.dtype, [self.resolved[probe.method] for probe in probes], lost)
         for row, probe in enumerate(probes):
             tally = self.tallies[probe.method]
             if probe.kind == "unhindered":

@@ -195,6 +195,7 @@ def test_the_seed_is_that_of_noise_and_of_nothing_else():
         (["--method", "missing.py"], "missing.py"),
         (["--prompt", "nonsense"], "nonsense"),
         (["--gpus-per-worker", "1"], "--gpus-per-worker is for --ray; leave it out, or give both.$"),
+        (["--knockout"], "--knockout hides key objects; give their masks with --key-objects, or leave it out.$"),
         (["--subset", "1"], "--subset is for rbench, not pope; leave it out.$"),
         (["--category", "popular"], "has no questions of popular"),
         (["--model", "qwen2-vl-2b", "--preset", "paper"], "The paper has no runs of qwen2_vl models; say --prompt"),
@@ -265,6 +266,7 @@ def test_another_run_in_the_folder_is_refused(data, tmp_path, capsys, blind):
 def test_a_run_and_what_it_writes_down(data, tmp_path, capsys, blind):
     out = tmp_path / "runs" / "one"
     more = ["--category", "random", "--limit", 3, "--positives", 2, "--key-objects", scenes.INSTANCES, "--seed", 4]
+    more += ["--knockout"]
     assert bench(data, out, *more, "--preset", "paper", "--method", "vcd") == 0
     assert capsys.readouterr().out == f"{out}\n"
     found = runs.read_run(out)
@@ -272,7 +274,7 @@ def test_a_run_and_what_it_writes_down(data, tmp_path, capsys, blind):
     assert [(q.image, q.label) for q in found.questions] == [(name, "yes") for name in scenes.PICTURES[:2]]
     assert found.about["selection"] == {"limit": 3, "positives": 2}
     assert found.about["options"]["category"] == "random"
-    assert found.about["records"] == ["key_objects"]
+    assert found.about["records"] == ["key_objects", "knockout"]
     assert (found.about["prompt"], found.about["max_new_tokens"], found.about["seed"]) == ("vicuna", 1, 4)
     assert found.about["data"] == str(data.resolve())
     assert bench(data, out, *more, "--preset", "paper", "--method", "vcd") == 0

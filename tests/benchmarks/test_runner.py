@@ -189,6 +189,7 @@ def test_interrupted_between_pictures_and_gone_on_with(task, tmp_path):
         ({}, {"max_new_tokens": 4}, {}, "other max_new_tokens: 1, not 4"),
         ({}, {"batch": 7}, {}, "other batch: 128, not 7"),
         ({}, {"lens": True}, {}, r"other records: \[\], not \['lens'\]"),
+        ({}, {"knockout": True}, {}, r"other records: \[\], not \['knockout'\]"),
         ({}, {}, {"model": {"name": "other", "device": "cpu"}}, "other model: name fake, not other"),
         ({}, {"methods": {"vanilla": "vanilla"}}, {"methods": {"vanilla": "vanilla"}}, "other methods: clvs"),
         ({"questions": 1}, {}, {}, "other questions: "),

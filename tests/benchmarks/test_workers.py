@@ -17,6 +17,7 @@ from PIL import Image
 
 import clvs_core
 from clvs_core import benchmarks
+from clvs_core.benchmarks.running import asker
 from clvs_core.benchmarks.running import folder as runs
 from clvs_core.benchmarks.running.asker import Asker
 from clvs_core.benchmarks.running.job import run
@@ -209,6 +210,38 @@ def test_records_change_no_answer(loaded, task):
             name: one[name] for name in ("id", "method", "answer", "stop")
         }
         assert other["probability"] == pytest.approx(one["probability"], rel=1e-4)
+
+
+def test_knock_outs_are_those_of_the_engine(model, loaded, task):
+    """Of positive questions only, hidden from the answering word and from the question's words too."""
+    plan = Plan("scenes", {"vanilla": "vanilla", "clvs": "clvs"}, masks=str(scenes.INSTANCES), knockout=True, batch=20)
+    assert plan.records == ["key_objects", "knockout"]
+    question, other = task.questions[:2]
+    assert (question.label, other.label) == ("yes", "no")
+    ((*rows, _, _),) = InProcess(plan).rows([Job(question.picture, [question, other])])
+    assert ["knockout" in row for row in rows] == [True, True]
+    image = model.open_image(question.picture)
+    name = question.text.split(" a ")[1].split(" in ")[0]
+    mask = {item.name: item.mask for item in CocoInstances(scenes.INSTANCES).find(question.image)}[name]
+    for blinded in ("word", "both"):
+        found = image.knockout(question.text, mask, [clvs_core.Vanilla(), clvs_core.CLVS()], rows=blinded, control=1)
+        for row, one in zip(rows, found, strict=True):
+            held = row["knockout"]
+            assert held["window"] == one.window == 3
+            assert held[blinded]["kept"] == pytest.approx(one.kept.tolist(), rel=1e-3, abs=1e-6)
+            assert held[blinded]["control"] == pytest.approx(one.control.tolist(), rel=1e-3, abs=1e-6)
+            assert held[blinded]["everywhere"] == pytest.approx(one.everywhere, rel=1e-3, abs=1e-6)
+    assert min(rows[0]["knockout"]["word"]["kept"]) < 0.1, "this object is needed"
+
+
+def test_an_object_that_covers_no_token_is_not_hidden(loaded, task, monkeypatch):
+    plan = Plan("scenes", {"vanilla": "vanilla"}, masks=str(scenes.INSTANCES), knockout=True)
+    backend, question = InProcess(plan), task.questions[0]
+    monkeypatch.setattr(asker, "coverage", lambda mask, views: np.full(views.visual, 0.04))
+    ((row,),) = backend.rows([Job(question.picture, [question])])
+    assert "attention" in row
+    assert "knockout" not in row
+    assert row["mask_note"].endswith("No visual token lies on it by more than 5%, so nothing was hidden.")
 
 
 def test_questions_without_a_mask_have_no_attention(loaded, task):

@@ -134,6 +134,22 @@ def test_a_link_opens_on_a_skeleton_and_says_what_it_could_not_open(open_page, u
     assert page.locator("#picture img").is_visible()
 
 
+def test_a_link_that_names_no_scene_is_of_the_first_example(open_page, url):
+    """Also where it opens a panel, which comes with the second script."""
+    page = drawn(open_page(f"{url}?closer=compare&layer=3"))
+    page.get_by_role("button", name="Pin this answer").click()
+    until(page, lambda: said(page)["closer"] == "compare")
+    assert (said(page)["scene"], said(page)["q"], said(page)["layer"]) == ("street", FIRST, "3")
+    ask(page, "Is it red?")
+    done(page, "Is it red?")
+    asked = page.locator("#cv-panel .cv-asked")
+    assert asked.all_inner_texts() == [FIRST, "Is it red?"]
+    page.reload()
+    done(drawn(page), "Is it red?")
+    page.get_by_role("button", name="Pin this answer").wait_for()
+    assert asked.count() == 0, "what is pinned does not survive a reload"
+
+
 def test_an_own_picture_outlives_a_reload_and_is_in_no_address(open_page, url):
     page = drawn(open_page(url))
     ask(page, "Is there a unicorn?")

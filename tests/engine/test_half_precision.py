@@ -169,3 +169,5 @@ def test_logits_that_are_no_numbers_are_one_sentence(dtype):
     model.hf.get_decoder().layers[-1].mlp.down_proj.weight.data[0, 0] = torch.inf
     with pytest.raises(ModelError, match=rf"no numbers \(NaN\).*{str(dtype).removeprefix('torch.')}.*dtype='float32'"):
         image.ask(QUESTIONS[0], [Vanilla(), CLVS()], 2)
+    with pytest.raises(ModelError, match=r"no numbers \(NaN\).*dtype='float32'"):
+        image.knockout(QUESTIONS[0], np.eye(image.views.visual)[0], [Vanilla(), CLVS()], control=0)

@@ -70,6 +70,12 @@ def test_a_prompt_of_another_family_is_not_taken_from_a_link(desks, fake):
     assert desks.choosing.prompts(name, "scenes") == desks.choosing.prompts("scenes"), "each once"
 
 
+def test_a_link_without_a_scene_is_of_the_first_example(desks):
+    without, named = (arrive(desks, Session(), layer="3", **scene) for scene in ({}, {"scene": "street"}))
+    assert without == named
+    assert without[0]["view"]["layer"] == 2
+
+
 def test_a_plain_address_changes_nothing(desks):
     assert all("value" not in item for item in arrive(desks, Session())), "no ticket either, so nothing runs"
 

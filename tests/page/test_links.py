@@ -57,6 +57,17 @@ def test_no_scene_no_link(text):
     assert read(text) is None
 
 
+def test_without_a_scene_it_is_of_the_usual_one_if_it_says_anything():
+    def usual(text):
+        return links.parse(parse_qsl(text, keep_blank_values=True), usual="desk")
+
+    assert usual("closer=compare&layer=3") == links.Link("desk", view=View(closer="compare", layer=2))
+    assert usual("q=Why%3F&lang=zh") == links.Link("desk", "Why?", view=View(lang="zh"))
+    assert usual("scene=street&layer=3").scene == "street"
+    for text in ("", "lang=zh", "__theme=dark&utm_source=x", "scene=a/b&layer=3", "run=x&q=Why", "recording=x&layer=3"):
+        assert usual(text) is None, text
+
+
 @pytest.mark.parametrize(("name", "value"), [
     ("q", ""), ("q", "x" * 513), ("tokens", "0"), ("tokens", "65"), ("tokens", "1e1"), ("tokens", "-1"),
     ("method", "magic"), ("method", "clvs:alpha=__import__('os')"), ("method", "clvs:" + "a=1," * 10),

@@ -82,7 +82,7 @@ class Arriving:
 
         path: of a visitor's own picture, which no link can name. words: what the page says meanwhile.
         """
-        link = links.parse(given, own=path is not None)
+        link = links.parse(given, own=path is not None, usual=self.screen.first.scene)
         if link is None:
             return events.unchanged(FILLED_IN)
         scene = self.library.named(link.scene)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from viz import languages
-from viz.page import api, limits, second
+from viz.page import api, limits, links, second
 from viz.page import zerogpu as border
 from viz.page.desks import Desks
 from viz.page.explore import explore
@@ -66,7 +66,8 @@ def _first_scripts() -> str:
         code: {"name": name, "lang": tags[code], "url": urls.get(code)} for code, name in languages.names().items()
     }
     known = json.dumps(offered).replace("<", "\\u003c")
-    scripts = f"const LANGUAGES = {known};\n{static('language.js')}", static("opening.js")
+    parts = json.dumps(sorted(links.PARTS))
+    scripts = f"const LANGUAGES = {known};\n{static('language.js')}", f"const PARTS = {parts};\n{static('opening.js')}"
     return "".join(f"<script>(() => {{\n{script}}})();</script>" for script in scripts)
 
 

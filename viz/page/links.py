@@ -4,8 +4,9 @@
 
 `method` may come up to four times, e.g. method=vanilla&method=pai%2Bclvs. Alone it stands beside vanilla, as in every
 link older than that, unless alone=1 says otherwise. The view (layer, step, region ...) is spelled as `viz.viewer.view`
-has it, its layer 1-based, as on the page; layers in a method's settings are 0-based, as in every spec. A link comes
-from anybody: what cannot be read is left out and told in `Link.unread`, nothing raises.
+has it, its layer 1-based, as on the page; layers in a method's settings are 0-based, as in every spec. Without a scene
+it is of the page's first example. A link comes from anybody: what cannot be read is left out and told in `Link.unread`,
+nothing raises.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from urllib.parse import parse_qsl, urlencode
 from clvs_core.errors import ClvsError
 from clvs_core.methods import spec
 from viz.page import limits
-from viz.viewer.view import MAX_OBJECTS, View, told
+from viz.viewer.view import KINDS, MAX_OBJECTS, View, told
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,119}")
 _PROMPT = re.compile(r"[a-z-]{1,40}(\+[a-z-]{1,40}){0,4}")
 VANILLA = "vanilla"
+# What a link says beside its scene; the language alone is of the page, whatever it shows
+PARTS = {"q", "method", "alone", "model", "tokens", "prompt", *KINDS} - {"lang"}
+ELSEWHERE = {"run", "recording"}  # what a link that is none of a scene names instead
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,15 @@ class Link:
     unread: tuple[str, ...] = ()
 
 
-def parse(pairs: Iterable[tuple[str, Any]], *, own: bool = False) -> Link | None:
+def parse(pairs: Iterable[tuple[str, Any]], *, own: bool = False, usual: str | None = None) -> Link | None:
     """The link in a page's query parameters, names and texts in order, or None when they name no scene.
 
-    own: it is of a visitor's own picture, and needs none.
+    own: it is of a visitor's own picture, and needs none. usual: the scene of a link that names none, but other PARTS.
     """
     pairs = list(pairs)
     query = dict(pairs)
-    scene = "" if own else _match(_NAME, query.get("scene"))
+    told_of = usual if PARTS & query.keys() and not ELSEWHERE & query.keys() else None
+    scene = "" if own else _match(_NAME, query.get("scene", told_of))
     if scene is None:
         return None
     read: dict[str, Any] = {

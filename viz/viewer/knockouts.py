@@ -12,6 +12,8 @@ from viz.viewer.contract import Left
 from viz.viewer.payload import rounded, rounded_number
 
 DIGITS = 4
+PERCENT = "\u00a0%"  # as the page writes it
+
 Found = Mapping[Rows, Sequence[Knockout]]  # by the rows that could not look, one for each method
 
 
@@ -34,7 +36,7 @@ def part(
         "window": every[0].window,
         "hidden": int(every[0].hidden.sum()),
         "left": [left(one, spec) for each in found.values() for one, spec in zip(each, specs, strict=True)],
-        "reads": {spec: who_reads(*pair) for spec, *pair in zip(specs, word, both, strict=False)},
+        "reads": {spec: who_reads(*pair).replace("%", PERCENT) for spec, *pair in zip(specs, word, both, strict=False)},
     }
 
 

@@ -21,7 +21,7 @@ AFTER = re.compile(
 BREAK = re.compile(  # of a line, where it means nothing; a line that may end in a comment is kept as it is
     r"^(.*\s//.*\n)|(?<=[\[({,;])\n|,?\n(?=[)\]}])|\n(?=[?:.]|&&|\|\|)", re.MULTILINE
 )
-COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:.|\n)*?\*/)\n|^\n", re.MULTILINE)  # of whole lines
+COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)(?:.|\n))*\*/)\n|^\n", re.MULTILINE)  # of whole lines
 
 
 class Second(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from ...engine.images import EncodedImage
+from ...engine.knockout import THRESHOLD, Knockout, Rows
 from ...engine.runs import Run
 from ...errors import ClvsError
 from ...key_objects import CocoInstances, coverage, key_object_attention, mentioned, seen_share
@@ -22,6 +24,9 @@ from .plan import Plan
 from .provenance import device_name, model_facts
 
 Row = dict[str, Any]
+BLINDED: tuple[Rows, ...] = ("word", "both")  # whose rows the key object is hidden from; together they say who reads
+DRAWS = 1  # of other tokens to hide, a question; over many questions no more are needed
+_NOTHING_HIDDEN = f"No visual token lies on it by more than {THRESHOLD:.0%}, so nothing was hidden."
 
 
 class Asker:
@@ -78,10 +83,22 @@ class Asker:
         runs = image.ask(texts, methods, plan.max_new_tokens, lens=plan.lens, prompt=plan.prompt)
         for question, traced in zip(questions, runs, strict=True):
             share, note = self._key_object(image, question, orientation)
-            for name, run in zip(self.methods, traced, strict=True):
+            hidden = self._hidden(image, question, share)
+            note = " ".join(
+                filter(None, [note, _NOTHING_HIDDEN * (plan.knockout and share is not None and not hidden)])
+            )
+            for number, (name, run) in enumerate(zip(self.methods, traced, strict=True)):
                 row = _row(question, name, run.text, run.tokens, int(run.trace.stop_layer[0]))
                 looked = _looked(run, share) | ({"mask_note": note} if note else {})
-                yield row | looked | (_said(run) if plan.lens else {})
+                yield row | looked | (_said(run) if plan.lens else {}) | _left([found[number] for found in hidden])
+
+    def _hidden(self, image: EncodedImage, question: Question, share: np.ndarray | None) -> list[list[Knockout]]:
+        """For each of `BLINDED`, all methods with the key object hidden; empty where nothing can be hidden."""
+        plan, methods = self.plan, list(self.methods.values())
+        if not plan.knockout or share is None or not (share > THRESHOLD).any():
+            return []
+        more: dict[str, Any] = {"control": DRAWS, "only": False, "at_once": plan.batch, "prompt": plan.prompt}
+        return [image.knockout(question.text, share, methods, rows=rows, **more) for rows in BLINDED]
 
     def _key_object(self, image: EncodedImage, question: Question, orientation: int) -> tuple[np.ndarray | None, str]:
         """How much of each visual token lies on what the question asks about, None where that is not known; and a
@@ -126,5 +143,21 @@ def _said(run: Run) -> Row:
     return {"uncertainty": _short(run.trace.uncertainty[0]), "converged": flags.tolist()}
 
 
-def _short(values: np.ndarray) -> list[float]:
-    return [float(f"{value:.5g}") for value in values.tolist()]
+def _left(hidden: Sequence[Knockout]) -> Row:
+    """What is left of one method's answer, by whose rows were blinded."""
+    if not hidden:
+        return {}
+    by_rows = {
+        found.rows: {
+            "kept": _short(found.kept),
+            "control": _short(found.control),
+            "everywhere": _short(np.array([found.everywhere]))[0],
+        }
+        for found in hidden
+    }
+    return {"knockout": {"window": hidden[0].window, **by_rows}}
+
+
+def _short(values: np.ndarray) -> list[float | None]:
+    """None for what is not known: JSON has no NaN."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values.tolist()]

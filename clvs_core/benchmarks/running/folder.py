@@ -7,15 +7,18 @@
                      0-based layer after which the first token's smoothing ended, -1 for never. Where the run recorded
                      them, numbers of the first token by layer: attention, what falls on the key object (mean over
                      heads), with picture_attention, what falls on the picture; uncertainty, and converged, whether this
-                     layer and all later ones would say the answer. mask_note: why there is no key object, or
+                     layer and all later ones would say the answer; knockout, {"window", "word": {"kept",
+                     "control", "everywhere"}, "both": {...}}, what is left of the answer when the key object is hidden,
+                     as `clvs_core.engine.knockout.Knockout` has it. mask_note: why there is no key object, or
                      what is not certain about it.
 
 run.json: {"format": 1, "benchmark": "pope", "data": path, "files": {name: sha256}, "options": {"category": ...},
-"selection": {"limit", "positives"}, "records": ["key_objects", "lens"], "model": {"name", "label", "family",
-"revision", "weights", "layers", "heads", "dtype", "device", "quantization", "image_mode"}, "methods": {name in
-answers.jsonl: full spec}, "prompt", "example": a whole prompt, "max_new_tokens", "batch", "seed", "questions": number
-of different ones, "questions_sha256": of their lines without pictures, "versions": {"python", "torch", "transformers",
-"clvs-explorer" if it is installed, "commit" of a checkout or null}, "sessions": [{"started", "versions", "devices"}]}
+"selection": {"limit", "positives"}, "records": ["key_objects", "lens", "knockout"], "model": {"name", "label",
+"family", "revision", "weights", "layers", "heads", "dtype", "device", "quantization", "image_mode"}, "methods": {name
+in answers.jsonl: full spec}, "prompt", "example": a whole prompt, "max_new_tokens", "batch", "seed", "questions":
+number of different ones, "questions_sha256": of their lines without pictures, "versions": {"python", "torch",
+"transformers", "clvs-explorer" if it is installed, "commit" of a checkout or null}, "sessions": [{"started",
+"versions", "devices"}]}
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ class Plan:
     model, dtype, device, quantization, image_mode: as `load_model` takes them. methods: name in the answers -> spec.
     files: Python files with methods of one's own. masks: a COCO instances file; then key-object attention is recorded
     for questions that are answered yes and name an object of the picture. lens: also record the uncertainty after every
-    layer, and where the answer has converged. batch: branches of one pass at most, but always one question with all
+    layer, and where the answer has converged. knockout: also record, where key-object attention is, what is left of the
+    answer when that object is hidden. batch: branches of one pass at most, but always one question with all
     methods, and not counting the rows of contrasts; more memory, less time. threads: of PyTorch, None for its own
     choice.
     """
@@ -40,10 +41,11 @@ class Plan:
     lens: bool = False
     batch: int = BATCH
     threads: int | None = None
+    knockout: bool = False
 
     @property
     def records(self) -> list[str]:
-        return [*["key_objects"] * bool(self.masks), *["lens"] * self.lens]
+        return [*["key_objects"] * bool(self.masks), *["lens"] * self.lens, *["knockout"] * self.knockout]
 
 
 @dataclass(frozen=True)

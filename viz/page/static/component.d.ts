@@ -10,9 +10,11 @@ declare global {
   const MAX_BYTES: number;
   const MAX_PIXELS: number;
   const LANGUAGES: Record<string, { name: string; lang: string; url: string | null }>;
+  const PARTS: string[];
 
   interface Window {
     clvsLanguage: { code: string; names: typeof LANGUAGES; choose(code: string): void };
+    clvsLinked?: boolean; // the page opens at a link; see opening.js
     clvsOpening?: string; // the question of what the page opens at, "" where it is not known yet; see opening.js
     clvsWords?: Record<'texts' | 'sentences', Record<string, string>>; // see viz/viewer/src/language.js
   }

@@ -9,7 +9,6 @@ const REST = 250; // milliseconds: browsers throttle who changes the address mor
 const opened = new URLSearchParams(location.search);
 const LASTING = ['__theme', 'lang'];
 const lasting = LASTING.filter((name) => opened.has(name)).map((name) => `${name}=${opened.get(name)}`);
-const plain = !opened.has('scene') && !opened.has('recording');
 
 /** @typedef {{ again: string, view: string, own: string | null }} Place how to ask again, the view, whose picture */
 
@@ -73,7 +72,7 @@ function follow() {
   wanted = '';
   if (passed) before = null;
   const untouched = navigator.userActivation?.hasBeenActive === false;
-  if (plain && (first === null || untouched)) first = spelledOut(place);
+  if (!window.clvsLinked && (first === null || untouched)) first = spelledOut(place);
   const same = JSON.stringify(place) === JSON.stringify(here) && history.state;
   here = place;
   if (same || document.body.classList.contains('view-results')) return;

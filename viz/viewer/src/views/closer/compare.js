@@ -128,18 +128,21 @@ export class Compare {
   }
 
   build(node, pair) {
-    const about = t(
-      'Pin this answer, then ask another question or choose another picture: both stand here side by side, layer by layer.',
-    );
     const held = document.activeElement?.closest('.cv-go') && node.contains(document.activeElement);
-    refill(node, pair ? [this.controls(), ...this.sides(pair)] : [this.controls(), el('p', { text: about })]);
+    refill(node, [this.controls(), ...(pair ? this.sides(pair) : [])]);
     if (held && !node.contains(document.activeElement)) node.querySelector('button').focus(); // after Unpin
   }
 
   controls() {
     const button = (text, onclick) => el('button', { type: 'button', text, onclick });
     const pin = button(this.pinned ? t('Pin this answer instead') : t('Pin this answer'), () => this.pin());
-    const rest = this.pinned ? [button(t('Swap'), () => this.swap()), button(t('Unpin'), () => this.unpin())] : [];
+    pin.disabled = this.store.model.status === 'running'; // there is more of it to come
+    const about = t(
+      'Then ask another question, or choose another picture or setting: both answers stand here side by side, layer by layer.',
+    );
+    const rest = this.pinned
+      ? [button(t('Swap'), () => this.swap()), button(t('Unpin'), () => this.unpin())]
+      : [el('span', { class: 'cv-quiet', text: about })];
     return el('div', { class: 'cv-go' }, pin, ...rest);
   }
 
@@ -167,9 +170,9 @@ export class Compare {
     );
     const notes = notesOf(pair).map((text) => el('p', { class: 'cv-quiet', text }));
     return [
+      ...notes,
       el('div', { class: 'cv-pair cv-two' }, ...this.figures.map(({ node }) => node), curves),
       ramp(this.limits[1], this.store.state),
-      ...notes,
     ];
   }
 
@@ -178,17 +181,18 @@ export class Compare {
     const canvas = el('canvas', { role: 'img' });
     canvas.style.setProperty('--cv-shape', String(wide / high));
     const head = side.head === null ? '' : t('head {head} of {count}', { head: side.head + 1, count: side.heads });
-    const facts = [own.label, set && own.settings, head, side.model, side.what].filter(Boolean).join(' · ');
+    const name = side.methods.length < 2 && own.label; // else it stands pressed among the others
+    const facts = [name, set && own.settings, head, side.model, side.what].filter(Boolean).join(' · ');
     const caption = el(
       'figcaption',
       {},
       el('strong', { class: 'cv-letter', text: LETTERS[i] }),
-      el('strong', { text: side.question, translate: 'no' }),
       el('span', { class: 'cv-quiet', text: kept ? t('pinned') : t('shown now') }),
+      el('strong', { class: 'cv-asked', text: side.question, translate: 'no' }),
     );
     const about = el('p', { class: 'cv-quiet', text: facts });
     const answer = el('p', { class: 'cv-said' }, ...said(own.tokens, side.step));
-    const ended = el('p', { class: 'cv-quiet cv-none' });
+    const ended = el('p', { class: 'cv-ended', hidden: true });
     const node = el('figure', {}, caption, about, this.methods(side, own, kept, i), answer, canvas, ended);
     node.style.setProperty('--own', `var(--cv-m${LINES[i]})`);
     return { node, canvas, ended, underlay: new Underlay() };
@@ -240,7 +244,8 @@ export class Compare {
     const name = LETTERS[i];
     const none =
       layer < side.layers ? endedText() : t('{letter} has no layer {layer}.', { letter: name, layer: layer + 1 });
-    ended.textContent = values ? '' : none;
+    ended.textContent = none;
+    ended.hidden = Boolean(values);
     canvas.setAttribute('aria-label', values ? heatText(values, { name, layer, views: side.views }, false) : none);
     if (!width) return;
     drawMap(prepare(canvas, width, height), width, height, {
