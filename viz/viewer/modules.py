@@ -19,6 +19,8 @@ AFTER = re.compile(
     r"^((?:[^'\"`/\n]|'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|/(?!/))*?)[ \t]+// .*$", re.MULTILINE
 )  # behind code
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)(?:.|\n))*\*/)\n|^\n", re.MULTILINE)  # of whole lines
+COMMA = re.compile(r",\n(?=[}\])])")  # after the last of several
+WRAP = re.compile(r"^((?:(?!//).)*[({\[,])\n", re.MULTILINE)  # where nobody has to read it
 
 
 class Second(NamedTuple):
@@ -74,7 +76,8 @@ def _owners(texts: dict[Path, str]) -> dict[str, Path]:
 
 
 def _script(texts: dict[Path, str]) -> str:
-    return AFTER.sub(r"\1", INDENT.sub("", "".join(texts.values())))
+    bare = AFTER.sub(r"\1", INDENT.sub("", "".join(texts.values())))
+    return WRAP.sub(r"\1", COMMA.sub("\n", bare))
 
 
 def _imported(path: Path) -> list[tuple[str, Path]]:

@@ -3,6 +3,7 @@
 
 import { Compare } from './views/closer/compare.js';
 import { Heads } from './views/closer/heads.js';
+import { Hide } from './views/closer/hide.js';
 import { Questions } from './views/closer/questions.js';
 import { Rest } from './views/closer/rest.js';
 import { Settings } from './views/closer/settings.js';
@@ -17,6 +18,7 @@ export const panelsOf = (viewer) => ({
   heads: new Heads(viewer),
   rest: new Rest(viewer),
   compare: new Compare(viewer),
+  hide: new Hide(viewer),
   settings: new Settings(viewer),
   questions: new Questions(viewer),
   numbers: new NumbersTable(viewer),

@@ -294,7 +294,7 @@ export class Compare {
 }
 
 /** An answer's first tokens with their chances; the one that is shown stands out. */
-function said(tokens, step) {
+export function said(tokens, step) {
   if (!tokens.length) return [t('no answer yet')];
   const words = tokens.slice(0, MOST).map(({ text, probability }, i) => {
     const word = el('span', { text: text.trim() || (text ? '␣' : t('end')), translate: 'no' });
