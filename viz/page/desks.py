@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from viz.page import zerogpu as border
+from viz.page.altering import Altering
 from viz.page.answering import Answering
 from viz.page.arriving import Arriving
 from viz.page.asking import Asker
@@ -33,5 +34,6 @@ class Desks:
         self.choosing = Choosing(self.offers, first, self.screen)
         self.answering = Answering(self.asker, library, first, self.pictures, self.screen)
         self.knocking = Knocking(self.asker, self.answering)
+        self.altering = Altering(self.answering)
         self.trying = Trying(self.answering, self.choosing)
         self.arriving = Arriving(library, self.pictures, self.screen, self.choosing, self.answering)

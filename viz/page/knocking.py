@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.context import LocalContext
 
 from clvs_core.engine.knockout import Knockout, Rows, usual_window
@@ -122,7 +121,7 @@ class Knocking:
             result.settings.model, result.picture.image, result.question, methods, result.tokens, result.settings.prompt
         )
         for rows in missing:
-            knock = Knock(call, _mask(result, view), rows, hiding.window, hiding.step, cost.DRAWS)
+            knock = Knock(call, objects.mask(result, view), rows, hiding.window, hiding.step, cost.DRAWS)
             with contextlib.closing(self.asker.knock(knock)) as passes:
                 for found in passes:
                     partly = replace(known, found={**known.found, rows: found})
@@ -140,11 +139,3 @@ def _hiding(result: Result, view: View) -> Hiding:
 
 def _says(run: Any, step: int) -> bool:
     return len(run.tokens) > step
-
-
-def _mask(result: Result, view: View) -> np.ndarray:
-    """(height, width) bool of what is hidden: what is followed, or all of the picture."""
-    followed = objects.followed(result, view)
-    if not followed:
-        return np.ones((result.views.height, result.views.width), dtype=bool)
-    return np.any([item.mask for item in followed], axis=0)

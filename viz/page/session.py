@@ -131,6 +131,7 @@ class Session:
     view: View | None = None  # what a permalink asked the viewer to show; None leaves it as the visitor has it
     remark: str = ""  # as in the result to come
     knocking: int = 0  # counts knock-outs, so that only the newest goes on
+    altering: int = 0  # counts altered pictures, likewise
     knocked: Any = None  # the last one that is whole, as `viz.page.knocking.Known`
     unopened: Sequence[str] = ()  # likewise
     instead: str = ""  # what is asked in place of the question that is typed

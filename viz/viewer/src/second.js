@@ -4,6 +4,7 @@
 import { WordByWord } from './views/closer/byword.js';
 import { Compare } from './views/closer/compare.js';
 import { Heads } from './views/closer/heads.js';
+import { Hide } from './views/closer/hide.js';
 import { Questions } from './views/closer/questions.js';
 import { Rest } from './views/closer/rest.js';
 import { Settings } from './views/closer/settings.js';
@@ -19,6 +20,7 @@ export const panelsOf = (viewer) => ({
   rest: new Rest(viewer),
   words: new WordByWord(viewer),
   compare: new Compare(viewer),
+  hide: new Hide(viewer),
   settings: new Settings(viewer),
   questions: new Questions(viewer),
   numbers: new NumbersTable(viewer),
