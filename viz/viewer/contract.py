@@ -63,9 +63,12 @@ class Card(Acts):
 
 
 class Token(TypedDict):
+    """names: the object of the picture that it names, alone or with its neighbours."""
+
     id: int
     text: Text
     probability: Share
+    names: NotRequired[Name]
 
 
 class Contrast(TypedDict):

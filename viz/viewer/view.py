@@ -23,7 +23,7 @@ from clvs_core.engine.knockout import ROWS
 from clvs_core.hiding import FILLS
 from viz import languages, scales
 
-PANELS = ("", "heads", "rest", "compare", "hide", "settings", "questions", "numbers")  # of "Look closer"; "" for none
+PANELS = ("", "heads", "rest", "words", "compare", "hide", "settings", "questions", "numbers")  # of Look closer
 MAX_POLYGON = 2000  # corners
 MAX_OBJECTS = 200
 TOLD = 40  # characters that are repeated of what cannot be read

@@ -38,6 +38,7 @@ export interface Token {
   id: number;
   text: string;
   probability: number;
+  names?: string;
 }
 
 export interface Contrast {

@@ -1,6 +1,7 @@
 // @ts-check
 // The second script: what is seen on request only, so that the first one is short (see fetched.js).
 
+import { WordByWord } from './views/closer/byword.js';
 import { Compare } from './views/closer/compare.js';
 import { Heads } from './views/closer/heads.js';
 import { Hide } from './views/closer/hide.js';
@@ -17,6 +18,7 @@ import { NumbersTable } from './views/closer/table.js';
 export const panelsOf = (viewer) => ({
   heads: new Heads(viewer),
   rest: new Rest(viewer),
+  words: new WordByWord(viewer),
   compare: new Compare(viewer),
   hide: new Hide(viewer),
   settings: new Settings(viewer),

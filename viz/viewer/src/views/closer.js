@@ -19,6 +19,7 @@ export class Closer {
     this.panels = [
       { name: 'heads', text: t('Heads × layers'), offered: () => store.model.heads > 1 },
       { name: 'rest', text: t('Where the rest goes'), offered: () => Boolean(store.model.rest && this.has('rest')) },
+      { name: 'words', text: t('Word by word'), offered: () => true },
       { name: 'compare', text: t('Compare'), offered: () => viewer.served },
       { name: 'hide', text: t('Hide and ask again'), offered: () => store.model.knocks && !store.model.recorded },
       {
