@@ -35,6 +35,7 @@ export class Hide {
     this.what = ''; // the same, in words
     this.pictures = new Map(); // by address, once loaded
     this.tiles = [];
+    this.at = el('span'); // which layer's maps these are
     this.built = '';
   }
 
@@ -91,6 +92,7 @@ export class Hide {
     Object.assign(this, { running, error });
     if (payload && of === this.store.model.id) this.take(payload);
     else if (!error && !running && this.tries < TRIES) setTimeout(() => turn === this.turn && this.ask(), RESTED);
+    if (payload && !running) this.viewer.readings.say(this.told());
     this.viewer.invalidate('words');
   }
 
@@ -116,6 +118,7 @@ export class Hide {
     const key = JSON.stringify([facts, look, model.id, model.status, model.methods.map(({ spec }) => spec)]);
     if (key !== this.built || !node.firstChild) this.build(node, what);
     this.built = key;
+    this.at.textContent = t('Layer {layer} of {layers}', { layer: state.layer + 1, layers: model.layers });
     this.tiles.forEach((tile) => this.drawTile(tile));
   }
 
@@ -126,7 +129,7 @@ export class Hide {
     refill(node, [
       this.controls(what),
       this.error && el('p', { role: 'alert', text: this.error }),
-      el('p', { class: 'cv-differ cv-without', role: 'status', text: told || this.waiting(what) }),
+      el('p', { class: 'cv-differ cv-without', text: told || this.waiting(what) }),
       ...(there ? this.sides() : []),
       el('p', {
         class: 'cv-quiet',
@@ -183,29 +186,31 @@ export class Hide {
     this.limits = limits(maps, 'shared', 0, 0, 0);
     const [first, second] = sides.map((side) => this.side(side));
     second.dataset.stale = String(!this.fresh());
-    return [el('div', { class: 'cv-pair cv-hidden' }, first, second), ramp(this.limits[1], state)];
+    const colours = ramp(this.limits[1], state);
+    colours.append(this.at);
+    return [el('div', { class: 'cv-pair cv-hidden' }, first, second), colours];
   }
 
   side({ store, text, url }) {
-    const { image, methods, question } = store.model;
+    const { image, methods } = store.model;
     const { wide, high } = frameOf(image, false);
     const alt = t('The picture: {side}', { side: text });
     const picture = el('img', { src: url, alt, style: `aspect-ratio: ${wide / high}` });
     const tiles = methods.map((method, i) => this.tile(store, method, i));
-    const caption = el(
-      'figcaption',
+    return el(
+      'figure',
       {},
-      el('strong', { text }),
-      el('span', { class: 'cv-quiet', text: question, translate: 'no' }),
+      el('figcaption', {}, el('strong', { text })),
+      el('div', { class: 'cv-tiles' }, el('div', {}, picture), ...tiles),
     );
-    return el('figure', {}, caption, el('div', { class: 'cv-tiles' }, el('div', {}, picture), ...tiles));
   }
 
   tile(store, method, index) {
     const { wide, high } = frameOf(store.model.image, this.store.state.crop);
     const canvas = el('canvas', { role: 'img', style: `aspect-ratio: ${wide / high}` });
+    const words = method.tokens.filter(({ text }) => text); // an answer's end says nothing here
     const ended = el('p', { class: 'cv-ended cv-quiet', hidden: true });
-    const answer = el('p', { class: 'cv-said' }, ...said(method.tokens, store.state.step));
+    const answer = el('p', { class: 'cv-said' }, ...said(words.length ? words : method.tokens, store.state.step));
     this.tiles.push({ store, method, index, canvas, ended, underlay: new Underlay() });
     return el('div', {}, canvas, ended, this.viewer.named(index), answer);
   }
