@@ -30,7 +30,6 @@ from .runs import (
     layer_axis,
     listed,
     looks_of,
-    signed,
     sized,
     value_axis,
 )
@@ -91,15 +90,13 @@ def _draw_lost(ax: Axes, found: Looking, looks: Sequence[Look]) -> None:
 def _notes(found: Looking, names: dict[str, str]) -> list[str]:
     shares = {name: found.shares(name) for name in names}
     added = [f"{names[name]} {_share(one.added_there)}" for name, one in shares.items() if one.added_there]
-    change = [f"{names[name]} {signed(one.change)}" for name, one in shares.items() if one.change]
     there = _share(shares[found.reference].there)
     return [
         f"Answer lost: the object hidden from the answering word, {number_of(found.window, 'layer')} at a time, beside "
         "as many other tokens hidden; shade: vanilla's quartiles over questions; thin line: hidden from the question's "
         "words too",
         f"Of the attention that a method adds to the object, what falls where looking matters: {listed(added)}; of "
-        f"vanilla's own attention {there}",
-        *[f"Attention where looking matters, against vanilla's: {listed(change)}"] * bool(change),
+        f"vanilla's own {there}",
         "Gain: mean over questions of (method − vanilla) / vanilla, each cut at 100%",
         BOOTSTRAP,
     ]
@@ -109,4 +106,4 @@ def _share(estimate: Estimate) -> str:
     value, low, high = bounds(estimate)
     if np.isnan(value):
         return "nothing added"
-    return f"{value:.0%}" + (f" ({low:.0%} to {high:.0%})" if np.isfinite(low) else "")
+    return f"{value:.0%}" + (f" ({100 * low:.0f}–{100 * high:.0f})" if np.isfinite(low) else "")

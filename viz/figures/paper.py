@@ -45,7 +45,7 @@ _WHY_NOT = {
     "sweep-alpha": "No run has three settings of CLVS that differ only in alpha; run the command bench with --sweep.",
     "sweep-beta": "No run has three settings of CLVS that differ only in beta; run the command bench with --sweep.",
     "sweep-grid": "No run has CLVS with three alphas for each of three betas; name them all in bench's --methods.",
-    "looking": "No run holds knock-outs of key objects; run the command bench with --key-objects and --knockout.",
+    "looking": "No run holds knock-outs; run the command bench with --knockout.",
 }
 KINDS = tuple(_WHY_NOT)
 FORMATS = ("png", "svg")
