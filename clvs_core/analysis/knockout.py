@@ -6,7 +6,7 @@ before. Windows overlap, and what is necessary need not be sufficient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,13 +113,15 @@ def survivals(
             max_new_tokens=max_new_tokens,
         )
         answers = tuple(text or "" for text in knockout.answers or ())
-        named = np.array([_names(text, name, masks) for text in answers])
-        table.append(Survival(name, named, _names(knockout.answer_everywhere or "", name, masks), answers))
+        named = np.array([still_names(text, name, masks) for text in answers])
+        everywhere = still_names(knockout.answer_everywhere or "", name, masks)
+        table.append(Survival(name, named, everywhere, answers))
     return answer, table
 
 
-def _names(text: str, name: str, masks: Mapping[str, np.ndarray]) -> bool:
-    return name in mentioned(text, list(masks))
+def still_names(text: str, name: str, names: Iterable[str]) -> bool:
+    """Whether an answer names this one of the objects `names`."""
+    return name in mentioned(text, list(names))
 
 
 def mean_survival(table: Sequence[Survival]) -> np.ndarray:

@@ -152,7 +152,14 @@ def test_in_high_contrast_what_is_chosen_and_what_slides_can_be_seen(open_page, 
     colour = "(name) => { document.body.style.color = name; return getComputedStyle(document.body).color; }"
     chosen, text = page.evaluate(colour, "Highlight"), page.evaluate(colour, "CanvasText")
     of = "(one, part) => getComputedStyle(one)[part]"
-    for name in (".page-views [aria-selected=true]", ".cv-chip[aria-pressed=true]", ".cv-token[aria-pressed=true]"):
+    page.get_by_role("tab", name="All numbers").click()
+    panel = ".cv-closer [aria-selected=true]"
+    for name in (
+        ".page-views [aria-selected=true]",
+        panel,
+        ".cv-chip[aria-pressed=true]",
+        ".cv-token[aria-pressed=true]",
+    ):
         assert page.locator(name).first.evaluate(of, "backgroundColor") == chosen, name
     for name in (".cv-slide input", ".mp-range"):
         assert page.locator(name).first.evaluate(of, "appearance") == "auto", name

@@ -116,6 +116,24 @@ def test_the_method_of_each_is_chosen_by_itself(compare):
     assert page.locator(".cv-differ").inner_text() == f"At layer 4, A gives {shares[0]} to the dog, B {shares[1]}."
 
 
+def test_the_same_method_with_other_settings_is_another_answer_and_its_settings_are_named(compare):
+    page = compare()
+    press(page, "Pin this answer")
+    given = fakes.payload([fakes.run(clvs.Vanilla()), fakes.run(clvs.CLVS(alpha=0.5))])
+    given["methods"][1]["spec"] = "clvs:alpha=0.5"
+    ask(page, given | {"status": "running"})
+    assert page.get_by_role("button", name="Pin this answer instead").is_disabled(), "there is more of it to come"
+    ask(page, given)
+    text = page.get_by_role("tabpanel").inner_text
+    assert "A and B are the same answer now" in text(), "of Vanilla nothing has changed"
+    for letter in "AB":
+        page.get_by_role("group", name=f"Method of {letter}").get_by_role("button", name="CLVS").click()
+    page.evaluate(SETTLED)
+    assert "A and B are the same answer now" not in text()
+    assert "card's settings for this model" in text()
+    assert given["methods"][1]["settings"] in text()
+
+
 def test_layers_of_unlike_models_are_compared_by_number_and_the_panel_says_so(compare):
     page = compare()
     press(page, "Pin this answer")

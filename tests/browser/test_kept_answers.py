@@ -190,7 +190,7 @@ def test_a_page_that_asked_while_nobody_answered_comes_back_with_its_question(op
     page.get_by_text("Connection to the server was lost").wait_for()
     with page.expect_navigation():
         server.start()
-    when(page, "m.status === 'done' && m.methods[1]?.spec.includes('alpha=0.5')")
+    when(drawn(page), "m.status === 'done' && m.methods[1]?.spec.includes('alpha=0.5')")
     assert result(page)["question"] == QUESTION
     page.get_by_text("Connection to the server was lost").wait_for(state="hidden")
     server.stop()

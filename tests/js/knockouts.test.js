@@ -27,6 +27,13 @@ test('looking and mattering are put together', () => {
     'Looking at the ball matters around layers 2 to 4: CLVS looks 20 % less there, and 2.4 times as much from layer 5 ' +
       'on, where hiding it changes nothing.',
   );
+  const evenly = VANILLA.map((weight) => weight * 1.5);
+  assert.equal(
+    said({ other: { label: 'CLVS', curve: evenly } }),
+    'Looking at the ball matters around layers 2 to 4: CLVS looks 50 % more there and from layer 5 on, where hiding it ' +
+      'changes nothing.',
+    'a number is said once',
+  );
   assert.equal(
     said({ other: null }),
     'Looking at the ball matters around layers 2 to 4; from layer 5 on, hiding it changes nothing.',

@@ -182,13 +182,26 @@ def test_every_script_of_the_page_can_be_joined(path):
 def test_comments_are_left_out_and_texts_are_not(tmp_path):
     lines = ["const a = 'one // two'; // three isn't", "const b = `// ${a}`; // four", "const c = 8 / 2; // five"]
     (tmp_path / "a.js").write_text("\n".join([*lines, "const d = 'https://x'; // six", "  f(/[/] /); // 'seven'"]))
-    assert modules.joined(tmp_path / "a.js").splitlines() == [
-        "const a = 'one // two';",
-        "const b = `// ${a}`;",
-        "const c = 8 / 2;",
-        "const d = 'https://x';",
-        "f(/[/] /);",
-    ]
+    assert modules.joined(tmp_path / "a.js").replace("\n", "") == (
+        "const a = 'one // two';const b = `// ${a}`;const c = 8 / 2;const d = 'https://x';f(/[/] /);"
+    )
+
+
+def test_lines_are_joined_where_their_end_means_nothing(tmp_path):
+    (tmp_path / "a.js").write_text(
+        "const a = [\n  {\n    b: 1, // one\n  },\n];\nfunction f(x) {\n  return x\n    ? a\n      .map((y) => y)\n"
+        "    : null;\n}\nclass C {}\nf(1);\nf(/'/, // not seen as a comment,\n  2,\n);\n"
+    )
+    assert modules.joined(tmp_path / "a.js") == (
+        "const a = [{b: 1}];function f(x) {return x? a.map((y) => y): null;}\nclass C {}\nf(1);"
+        "f(/'/, // not seen as a comment,\n2);"
+    )
+
+
+def test_code_behind_a_type_at_the_beginning_of_its_line_is_kept(tmp_path):
+    lines = ["/** One line. */", "/** @type {A} */ (a).b();", "c();", "/**", " * Several lines.", " */", "d();"]
+    (tmp_path / "a.js").write_text("\n".join(lines))
+    assert modules.joined(tmp_path / "a.js") == "/** @type {A} */ (a).b();c();d();"
 
 
 def test_two_modules_with_a_name_in_common_are_refused(tmp_path):
@@ -200,10 +213,10 @@ def test_two_modules_with_a_name_in_common_are_refused(tmp_path):
 
 def test_modules_are_joined_after_what_they_import(tmp_path):
     (tmp_path / "deep").mkdir()
-    (tmp_path / "a.js").write_text("// About a.\nimport { b } from './deep/b.js';\n\nexport const a = b + '// 1';\n")
+    (tmp_path / "a.js").write_text("// About a.\nimport { b } from './deep/b.js';\n\nexport const a = b + '// 1';")
     (tmp_path / "c.js").write_text("/** Said\n * twice. */\nexport const c = 3;\n")
     (tmp_path / "deep" / "b.js").write_text("import {\n  c,\n} from '../c.js';\nexport const b = c;\n")
-    assert modules.joined(tmp_path / "a.js") == "const c = 3;\nconst b = c;\nconst a = b + '// 1';\n"
+    assert modules.joined(tmp_path / "a.js") == "const c = 3;const b = c;const a = b + '// 1';"
     (tmp_path / "c.js").write_text("import { a } from './a.js';\n")
     with pytest.raises(ValueError, match=r"a\.js imports itself by way of others"):
         modules.joined(tmp_path / "a.js")
@@ -230,7 +243,7 @@ def beside(folder, first="export const b = 1;\nexport const c = 2;\n", second="e
 
 
 def test_a_second_script_takes_the_first_ones_names_and_has_only_its_own_modules(tmp_path):
-    assert beside(tmp_path) == ("const e = 3;\nconst d = b + e;\n", ("a", "b"))
+    assert beside(tmp_path) == ("const e = 3;const d = b + e;", ("a", "b"))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from clvs_core.models.registry import card_for
 from tests import viewer_fakes
 from viz.page import build
 
+NAMING = ["A dog", " and a car.", ""]  # what "Describe" is answered
+
 
 class FakeModel:
     """The part of `clvs_core.Model` that the page uses. `opened`, `finished` and `closed` count streams.
@@ -61,7 +63,10 @@ class FakeImage:
         return last.runs
 
     def knockout_stream(self, question, mask, methods, window, rows, token, control, **more):
-        """What is left falls from layer to layer, and for CLVS twice as fast; three passes, "slowly" 50 ms each."""
+        """What is left falls from layer to layer, and for CLVS twice as fast; three passes, "slowly" 50 ms each.
+
+        With `answer`, whole answers name dog and car, but in layers 2 and 3, and without any look, nothing.
+        """
         self.model.hidden.append((rows, int(mask.sum()), window, token))
         layers = np.arange(self.model.layers)
         try:
@@ -70,7 +75,8 @@ class FakeImage:
                     time.sleep(0.05)
                 self.model.passes += 1
                 kept = [np.where(layers < known, 0.5 ** (layers * (i + 1)), np.nan) for i in range(len(methods))]
-                yield [_knockout(m, k, rows, window) for m, k in zip(methods, kept, strict=True)]
+                found = [_knockout(m, k, rows, window) for m, k in zip(methods, kept, strict=True)]
+                yield [_whole(one, known) for one in found] if more["answer"] else found
         finally:
             self.model.hiding_closed += 1
 
@@ -80,7 +86,7 @@ class FakeImage:
         return self._steps(question, methods, max_new_tokens)
 
     def _steps(self, question, methods, limit):
-        words = ["word"] * limit if "slowly" in question else ["Yes", ""]
+        words = NAMING if "Describe" in question else ["word"] * limit if "slowly" in question else ["Yes", ""]
         try:
             for index in range(min(len(words), limit)):
                 if "explode" in question:
@@ -99,6 +105,13 @@ def _knockout(method, kept, rows, window):
     nothing, all_of_it = np.full(len(kept), np.nan), np.where(np.isnan(kept), np.nan, 1.0)
     return Knockout(method, Token(1, "Yes", 0.9), 0.9, kept, nothing, said, 0.25, kept[::-1].copy(), all_of_it,
                     np.arange(9) < 4, rows, window)  # fmt: skip
+
+
+def _whole(found, known):
+    said = [
+        ("Nothing." if layer in (1, 2) else "".join(NAMING)) if layer < known else None for layer in range(found.layers)
+    ]
+    return dataclasses.replace(found, answer="".join(NAMING), answers=said, answer_everywhere="Nothing.")
 
 
 @dataclasses.dataclass

@@ -215,7 +215,7 @@ def test_it_comes_by_itself_where_nobody_waits_for_it(desks):
     assert not knocks["itself"]
     tokens = sum(len(one.tokens) for one in run_)
     assert knocks["seconds"] == pytest.approx(8 / tokens * 2 * (2 + 4 * 32) * 0.8, abs=0.1)
-    assert desks.first.payload["knocks"] == {"seconds": 0.0, "itself": True}
+    assert desks.first.payload["knocks"] == {"seconds": 0.0, "itself": True, "named": [], "whole": 0.0}
 
 
 def test_the_example_and_the_files_carry_it(desks, fake):

@@ -26,6 +26,7 @@ from viz.page.limits.listeners import wanted
 from viz.page.models import Models
 
 AT_ONCE = 24  # branches of a knock-out in one turn
+WHOLE_AT_ONCE = 8  # where each writes a whole answer
 KEPT = {"lens": True, "rest": True}  # of each answer, beside its maps
 BUSY = "Too many people are asking at this moment; try again in a minute."
 
@@ -66,15 +67,17 @@ class Call:
 class Knock:
     """A knock-out of the answer to a question, as `clvs_core.EncodedImage.knockout` takes it.
 
-    mask: (height, width) bool of what is hidden. draws: of the control.
+    mask: (height, width) bool of what is hidden. draws: of the control. whole: whole answers, and nothing but where
+    they are blinded around each layer and everywhere.
     """
 
     call: Call
     mask: np.ndarray
     rows: Rows
     window: int
-    token: int
-    draws: int
+    token: int = 0
+    draws: int = 0
+    whole: bool = False
 
 
 class Turns:
@@ -240,7 +243,9 @@ class Asker:
                     knock.draws,
                     max_new_tokens=call.tokens,
                     prompt=call.prompt,
-                    at_once=AT_ONCE,
+                    only=not knock.whole,
+                    answer=knock.whole,
+                    at_once=WHOLE_AT_ONCE if knock.whole else AT_ONCE,
                 )
             while True:
                 with self.turns.later():

@@ -36,7 +36,7 @@ class Exports:
     def __init__(self, desks: Desks, replaying: Replaying | None = None):
         self.models, self.library, self.first = desks.models, desks.library, desks.first
         self.pictures, self.screen, self.answering = desks.pictures, desks.screen, desks.answering
-        self.replaying, self.knocking = replaying, desks.knocking
+        self.replaying, self.knocking, self.surviving = replaying, desks.knocking, desks.surviving
 
     def handle(self, session: Session, event: gr.EventData, shown: Shown | None = None) -> dict[str, str]:
         """The download component's value: {"url", "name"}, or {"error"}.
@@ -90,6 +90,7 @@ class Exports:
             lambda: {
                 **build(self.screen.comparison(result, objects=known)),
                 "knockout": self.knocking.last(session, result, view),
+                "survival": self.surviving.last(session, result, view),
             },
             knocked=lambda: self.knocking.whole(session, result, view),
         )

@@ -21,6 +21,7 @@ from viz.page.recorded.recordings import Recordings
 from viz.page.recorded.replaying import Replaying
 from viz.page.session import Session, Settings
 from viz.page.widgets import (
+    Altered,
     Chips,
     Consent,
     Download,
@@ -33,6 +34,7 @@ from viz.page.widgets import (
     Setting,
     ShownRun,
     Strip,
+    Survived,
     Vocabulary,
 )
 from viz.viewer import Viewer
@@ -70,6 +72,8 @@ class Page:
     desk: RecordedDesk
     shown: ShownRun
     knocked: Knocked
+    survived: Survived
+    altered: Altered
 
     @property
     def inputs(self) -> list[Any]:
@@ -101,6 +105,8 @@ def explore(desks: Desks, recordings: Recordings | None = None) -> Page:
         consent=Consent(elem_id="consent"),
         shown=ShownRun(elem_id="shown"),
         knocked=Knocked(elem_id="knocked"),
+        survived=Survived(elem_id="survived"),
+        altered=Altered(elem_id="altered"),
         viewer=viewer,
         **parts,
     )
@@ -178,8 +184,10 @@ def _connect(page: Page, desks: Desks, replaying: Replaying) -> None:
     exports = Exports(desks, replaying)
     exporting = {**HIDDEN, "concurrency_id": "export", "concurrency_limit": 1}
     page.header.export(exports.handle, [session, page.shown], page.download, **exporting)
-    looking = {**HIDDEN, "concurrency_id": "knock", "concurrency_limit": None}
-    page.viewer.knock(desks.knocking.look, [session, page.shown], page.knocked, trigger_mode="multiple", **looking)
+    looking = {**HIDDEN, "concurrency_id": "knock", "concurrency_limit": None, "trigger_mode": "multiple"}
+    page.viewer.knock(desks.knocking.look, [session, page.shown], page.knocked, **looking)
+    page.viewer.survive(desks.surviving.look, [session, page.shown], page.survived, **looking)
+    page.viewer.alter(desks.altering.look, [session, page.shown], page.altered, **looking)
     recorded = [page.desk, page.viewer, session]
     page.desk.open(keeping(replaying.open), [session], recorded, trigger_mode="multiple", **QUICK)
     page.desk.leave(keeping(replaying.leave), [session, page.shown], recorded, **QUICK)

@@ -1,30 +1,23 @@
 """Does looking matter: what the answer on the page names is hidden from the model, a few layers at a time.
 
-The engine's passes come to the page as they are done. A newer question, setting or knock-out ends one after its pass,
-and while an answer is wanted, it waits.
+The engine's passes come to the page as they are done.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import gradio as gr
-import numpy as np
-from gradio.context import LocalContext
-
 from clvs_core.engine.knockout import Knockout, Rows, usual_window
 from clvs_core.errors import ClvsError
-from clvs_core.methods import spec
-from viz.page import cost, events, links, objects
-from viz.page.answering import Answering
-from viz.page.asking import Asker, Call, Knock
-from viz.page.limits.listeners import wanted
-from viz.page.screen import sentence
-from viz.page.session import Result, Session, Shown
+from clvs_core.methods import Method, spec
+from viz.page import cost, objects
+from viz.page.asking import Call, Knock
+from viz.page.looking import Looking
+from viz.page.session import Result, Session
 from viz.viewer.contract import Knockout as Part
 from viz.viewer.knockouts import part
 from viz.viewer.view import View
@@ -63,37 +56,13 @@ class Known:
         return part(self.found, self.specs, step=hiding.step, on=hiding.on, region=region)
 
 
-class Knocking:
+class Knocking(Looking):
     """Measures knock-outs of the answer on a visitor's page."""
 
-    def __init__(self, asker: Asker, answering: Answering):
-        self.asker, self.answering = asker, answering
+    part = "knockout"
 
-    def look(self, session: Session, event: gr.EventData, shown: Shown | None = None) -> Iterator[Any]:
-        """The page asks for one, or, with "halt", no longer: the component's values, as `viz.page.widgets.Knocked`."""
-        data = events.data(event)
-        session.knocking += 1
-        mine, ticket, turn = session.knocking, session.ticket, events.number(event, "turn")
-        stopped = {"of": "", "turn": turn, "running": False, "error": "", "knockout": None}
-        if data.get("halt"):
-            yield gr.skip()
-            return
-        if session.running:
-            yield stopped
-            return
-        try:
-            result = self.answering.result(session, session.meant(None if shown is None else shown.run))
-            heard = wanted(LocalContext.request.get(None))
-            for known, running in self._stream(session, result, links.view(data.get("view"))):
-                if session.knocking != mine or not heard():
-                    return
-                if not session.current(ticket) or session.result is not result:
-                    yield stopped
-                    return
-                yield {"of": result.id, "turn": turn, "running": running, "error": "", "knockout": known.part}
-        except Exception as error:
-            if session.knocking == mine:
-                yield {**stopped, "error": sentence(error)}
+    def told(self, session: Session, result: Result, view: View) -> Iterator[tuple[Part, bool]]:
+        return ((known.part, running) for known, running in self._stream(session, result, view))
 
     def whole(self, session: Session, result: Result, view: View) -> list[Knockout]:
         """All of a knock-out with the view's rows and what stands beside them: as measured last, or measured now.
@@ -118,11 +87,9 @@ class Knocking:
         specs = tuple(str(run.trace.meta["method"]) for run in result.runs if _says(run, hiding.step))
         known = session.knocked if session.knocked and session.knocked.hiding == hiding else Known(hiding, specs)
         missing = [rows for rows in cost.TOGETHER[view.rows] if rows not in known.found]
-        call = Call(
-            result.settings.model, result.picture.image, result.question, methods, result.tokens, result.settings.prompt
-        )
+        call = call_of(result, methods)
         for rows in missing:
-            knock = Knock(call, _mask(result, view), rows, hiding.window, hiding.step, cost.DRAWS)
+            knock = Knock(call, objects.mask(result, view), rows, hiding.window, hiding.step, cost.DRAWS)
             with contextlib.closing(self.asker.knock(knock)) as passes:
                 for found in passes:
                     partly = replace(known, found={**known.found, rows: found})
@@ -132,19 +99,22 @@ class Knocking:
 
 
 def _hiding(result: Result, view: View) -> Hiding:
-    window = min(view.window or usual_window(result.layers), 2 * result.layers - 1)
+    window = chosen_window(result, view)
     followed = [item.name for item in objects.followed(result, view) if item.source != "region"]
     region = json.dumps(view.region) if view.region else ""
     return Hiding(result.id, tuple(map(spec, result.methods)), view.step, tuple(followed), region, window)
+
+
+def chosen_window(result: Result, view: View) -> int:
+    """How many layers at a time, in a model of this depth."""
+    return min(view.window or usual_window(result.layers), 2 * result.layers - 1)
 
 
 def _says(run: Any, step: int) -> bool:
     return len(run.tokens) > step
 
 
-def _mask(result: Result, view: View) -> np.ndarray:
-    """(height, width) bool of what is hidden: what is followed, or all of the picture."""
-    followed = objects.followed(result, view)
-    if not followed:
-        return np.ones((result.views.height, result.views.width), dtype=bool)
-    return np.any([item.mask for item in followed], axis=0)
+def call_of(result: Result, methods: Sequence[Method]) -> Call:
+    """The question that an answer answers, of some of its methods."""
+    settings = result.settings
+    return Call(settings.model, result.picture.image, result.question, methods, result.tokens, settings.prompt)

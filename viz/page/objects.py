@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 import clvs_core as clvs
 from clvs_core.key_objects import KeyObject, mentioned, region_mask
 from clvs_core.objects.words import mentions
@@ -19,6 +21,14 @@ def followed(result: Result, view: View) -> list[KeyObject]:
         mask = region_mask(result.views.height, result.views.width, **view.region)
         objects.append(KeyObject("region", mask, clvs.coverage(mask, result.views), "region"))
     return objects
+
+
+def mask(result: Result, view: View) -> np.ndarray:
+    """(height, width) bool of what is hidden where something is: what is followed, or all of the picture."""
+    objects = followed(result, view)
+    if not objects:
+        return np.ones((result.views.height, result.views.width), dtype=bool)
+    return np.any([item.mask for item in objects], axis=0)
 
 
 def switched_on(result: Result, view: View) -> frozenset[str]:

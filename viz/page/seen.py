@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import clvs_core as clvs
+from viz.viewer.naming import naming
 from viz.viewer.payload import Comparison, MapObject, build
 
 
@@ -53,6 +54,7 @@ def add(
         "objects": [
             {**entry, "on": entry["name"] in on} | _called(entry["name"], words or {}) for entry in seen.entries
         ],
+        "methods": naming(payload["methods"], [item.name for item in seen.objects]),
         "arrays": {**payload["arrays"], "coverage": place},
         "blob": base64.b64encode(data + seen.coverage.tobytes()).decode("ascii"),
     }

@@ -250,6 +250,27 @@ class Knocked(Fixed):
         return None if value is None else json.dumps(value, separators=(",", ":"))
 
 
+class Survived(Knocked):
+    """Brings the viewer's panel which objects whole answers still name; "survival" in place of "knockout"."""
+
+    files = "", "survived.js"
+
+
+class Altered(Fixed):
+    """Brings the viewer the answer about an altered picture: {"of": the answer's id, "turn": of the page's request,
+    "running", "error", "payload": as the viewer takes it, None where there is none}. It travels as the viewer's does.
+    """
+
+    files = "", "altered.js"
+
+    def postprocess(self, value: Any) -> Any:
+        if value is None:
+            return None
+        payload = value["payload"] or {}
+        told = {**value, "payload": {name: part for name, part in payload.items() if name != "blob"} or None}
+        return {"text": json.dumps(told, separators=(",", ":")), "blob": payload.get("blob", "")}
+
+
 class Download(Fixed):
     """Hands a file to the visitor: the value is {"url", "name"}, or {"error"} for the header to say."""
 

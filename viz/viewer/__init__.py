@@ -10,6 +10,8 @@
     viewer.ask(on_ask)           # {"name"} of a model that the payload offers and that is to be downloaded; else `pick`
     viewer.example(on_example)   # {"scene", "question"}, picked among all bundled questions; with `decays` only
     viewer.attempt(on_attempt)   # all settings of alpha and beta; settle: {"alpha", "beta"} of a cell that was pressed
+    viewer.survive(on_survive)   # whole answers without a look at what they name: {"view", "turn"}, or {"halt": True}
+    viewer.alter(on_alter)       # the question about the picture without what is followed: {"view", "turn"} or "halt"
     viewer.halt(on_halt)         # Stop, beside the progress of a payload with "halts"
     viewer.layer(on_layer)       # {"layer": 7}, 0-based, after the cursor has rested; viewer.step: {"step": 2}
 
@@ -48,7 +50,7 @@ const payload = () => (props.value ? { ...JSON.parse(props.value.text), blob: pr
 const opening = window.clvsOpening; // the page's: it opens at something else than this payload
 const begin = opening === undefined ? payload() : { status: 'opening', question: opening };
 const viewer = window.__clvsViewer.mount(element.querySelector('.cv'), begin, {
-  // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt' 'example' 'attempt' 'settle'
+  // 'region' 'objects' 'layer' 'step' 'ask' 'pick' 'halt' 'example' 'attempt' 'settle' 'knock' 'survive' 'alter'
   onEvent: (name, data) => trigger(name, data),
   decays: DECAYS,
   second: SECOND,

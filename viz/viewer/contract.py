@@ -63,9 +63,12 @@ class Card(Acts):
 
 
 class Token(TypedDict):
+    """names: the object of the picture that it names, alone or with its neighbours."""
+
     id: int
     text: Text
     probability: Share
+    names: NotRequired[Name]
 
 
 class Contrast(TypedDict):
@@ -198,6 +201,30 @@ class Knockout(TypedDict):
     reads: dict[str, Text]
 
 
+class Survivor(TypedDict):
+    """Whether an object that a method's answer names is still named where every word that is written is kept from
+    looking at it; by layer, in the window around it, None where that has not come (yet). said: the answer then."""
+
+    spec: Text
+    name: Name
+    named: list[bool | None]
+    said: list[Text | None]
+    everywhere: bool | None
+    said_everywhere: Text | None
+
+
+class Survival(TypedDict):
+    """Which objects whole answers still name, each hidden in turn, `window` layers at a time, from these rows.
+
+    specs: of the methods that were asked, also where they name none.
+    """
+
+    specs: Annotated[list[Text], Field(max_length=MAX_METHODS)]
+    rows: Rows
+    window: Count
+    objects: Annotated[list[Survivor], Field(max_length=MAX_OBJECTS * MAX_METHODS)]
+
+
 class Place(TypedDict):
     """Where an array lies in the blob, in numbers of two bytes."""
 
@@ -233,6 +260,7 @@ class Payload(TypedDict):
     step: Count
     view: dict[str, Any]
     knockout: NotRequired[Knockout | None]
+    survival: NotRequired[Survival | None]
 
 
 class Offer(TypedDict):
@@ -271,10 +299,15 @@ class Expected(TypedDict):
 
 
 class Knocks(TypedDict):
-    """That the page can measure a knock-out: in about how many seconds, and whether it does so without being asked."""
+    """That the page can measure a knock-out: in about how many seconds, and whether it does so without being asked.
+
+    named: known objects that the answers name; whole: seconds that whole answers without a look at each of them take.
+    """
 
     seconds: float
     itself: bool
+    named: list[Name]
+    whole: float
 
 
 class PagePayload(Payload):
@@ -308,6 +341,8 @@ PARTS = (
     View,
     Left,
     Knockout,
+    Survivor,
+    Survival,
     Place,
     Payload,
     Offer,

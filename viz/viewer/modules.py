@@ -18,7 +18,10 @@ INDENT = re.compile(r"^[ \t]+", re.MULTILINE)  # a seventh of what is sent; no t
 AFTER = re.compile(
     r"^((?:[^'\"`/\n]|'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|/(?!/))*?)[ \t]+// .*$", re.MULTILINE
 )  # behind code
-COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:.|\n)*?\*/)\n|^\n", re.MULTILINE)  # of whole lines
+BREAK = re.compile(  # of a line, where it means nothing; a line that may end in a comment is kept as it is
+    r"^(.*\s//.*\n)|(?<=[\[({,;])\n|,?\n(?=[)\]}])|\n(?=[?:.]|&&|\|\|)", re.MULTILINE
+)
+COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)(?:.|\n))*\*/)\n|^\n", re.MULTILINE)  # of whole lines
 
 
 class Second(NamedTuple):
@@ -29,7 +32,7 @@ class Second(NamedTuple):
 
 
 def joined(entry: Path) -> str:
-    """A module after all that it imports, each once, as statements of one scope without comments and indentation.
+    """A module after all that it imports, each once, as statements of one scope and without what only people read.
 
     ValueError for a module that cannot be joined.
     """
@@ -74,7 +77,7 @@ def _owners(texts: dict[Path, str]) -> dict[str, Path]:
 
 
 def _script(texts: dict[Path, str]) -> str:
-    return AFTER.sub(r"\1", INDENT.sub("", "".join(texts.values())))
+    return BREAK.sub(r"\1", AFTER.sub(r"\1", INDENT.sub("", "".join(texts.values()))))
 
 
 def _imported(path: Path) -> list[tuple[str, Path]]:

@@ -30,6 +30,7 @@ from contourpy import contour_generator
 from clvs_core.labels import labels, settings_line
 from clvs_core.methods import spec as written
 from viz.viewer.contract import MAX_METHODS, VERSION, Answer, Box, Method, Object, Payload, Place, Rest, View
+from viz.viewer.naming import naming
 from viz.viewer.particulars import card, memory, recorded
 from viz.viewer.view import View as Chosen
 
@@ -110,6 +111,8 @@ def build(comparison: Comparison) -> Payload:
     meta = dict(runs[0].trace.meta) if runs else {}
     steps = _affordable(runs) if comparison.status == "running" else None
     entries = _methods([run.method for run in runs] or comparison.methods, runs, steps)
+    if comparison.objects:
+        entries = naming(entries, [item.name for item in comparison.objects])
     layout, blob = _pack(_arrays(comparison, entries, steps))
     shape = runs[0].trace.attention.shape if runs else (0, 0, 0, views.visual)
     return {

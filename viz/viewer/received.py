@@ -43,6 +43,8 @@ def read(text: bytes) -> Payload:
         _agree(payload, method, arrays)
     if knockout := payload.get("knockout"):
         _fit_knockout(knockout, payload["layers"])
+    if survival := payload.get("survival"):
+        _fit_survival(survival, payload["layers"])
     covered = len(payload["objects"]), payload["visual"]
     coverage = arrays.get("coverage", np.zeros((0, payload["visual"])))
     if coverage.shape != covered or not ((coverage >= 0) & (coverage <= 1.001)).all():  # float16 rounds
@@ -92,6 +94,11 @@ def _fit_knockout(knockout: Mapping[str, Any], layers: int) -> None:
             raise ValueError("a knock-out leaves less than nothing")
         if any(layer >= layers for layer in left["matters"]):
             raise ValueError("a knock-out names a layer that there is not")
+
+
+def _fit_survival(survival: Mapping[str, Any], layers: int) -> None:
+    if any(len(row[part]) != layers for row in survival["objects"] for part in ("named", "said")):
+        raise ValueError("what answers still name is not one for each layer")
 
 
 def _fit(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> None:

@@ -143,8 +143,9 @@ def curves_csv(payload: Mapping[str, Any], view: View | None = None) -> str:
     (whose weights they are, "mean" for the mean of heads), follows (the names), question, model and
     settings_are (in words, with whose they are). Before these, where a knock-out was measured, for its token: left_ROWS
     (what is left of the answer, hidden around the layer from these rows), instead_ROWS (what it says then), only_ROWS
-    (hidden everywhere but there), control_ROWS (as many other visual tokens hidden). An empty field is a number that
-    was not measured.
+    (hidden everywhere but there), control_ROWS (as many other visual tokens hidden). Where whole answers were asked
+    without a look at what they name, on the lines of their first token: still_named_OBJECT (1 or 0) and
+    answer_without_OBJECT, hidden around the layer. An empty field is a number that was not measured.
     """
     view = view or View()
     arrays = decode(payload)
@@ -164,10 +165,18 @@ def curves_csv(payload: Mapping[str, Any], view: View | None = None) -> str:
     knocked = _knocked(payload)
     left = [f"{name}_{rows}" for rows in knocked for name in _LEFT]
     about_all = [*about, "settings_are"]
-    table.writerow([*start, *map(_cell, names), "followed", "uncertainty", "stops", *own, *left, *about_all])
+    hidden = list(dict.fromkeys(row["name"] for row in _survivors(payload)))
+    named = [_cell(f"{part}_{name}") for name in hidden for part in ("still_named", "answer_without")]
+    table.writerow([*start, *map(_cell, names), "followed", "uncertainty", "stops", *own, *left, *named, *about_all])
     for method in payload["methods"]:
         lines = list(_lines(method, _weights(arrays, method["key"], view.head), arrays, shares, own))
-        cells = (_left_cells(payload, knocked, method, line[0], line[5]) for line in lines)
+        cells = (
+            [
+                *_left_cells(payload, knocked, method, line[0], line[5]),
+                *_named_cells(payload, hidden, method, line[0], line[5]),
+            ]
+            for line in lines
+        )
         last = [*about.values(), _cell(method["settings"])]
         table.writerows([*line, *more, *last] for line, more in zip(lines, cells, strict=True))
     return out.getvalue()
@@ -222,6 +231,27 @@ def _left_cells(
         numbers = [found[name][layer] for name in ("kept", "only", "control")]
         kept, only, control = ("" if number is None else number for number in numbers)
         cells += [kept, "" if said is None else _cell(said[0]), only, control]
+    return cells
+
+
+def _survivors(payload: Mapping[str, Any]) -> Sequence[Any]:
+    """Whole answers without a look at what they name, a row for each method and object."""
+    survival = payload.get("survival")
+    return survival["objects"] if survival else ()
+
+
+def _named_cells(
+    payload: Mapping[str, Any], hidden: Sequence[str], method: Mapping[str, Any], step: int, layer: int
+) -> list[Any]:
+    """Whether each of the hidden objects is still named by a method around a layer, and what its answer is then."""
+    rows = {row["name"]: row for row in _survivors(payload) if row["spec"] == method["spec"] and step == 0}
+    cells: list[Any] = []
+    for name in hidden:
+        row = rows.get(name)
+        if row is None or row["named"][layer] is None:
+            cells += ["", ""]
+        else:
+            cells += [int(row["named"][layer]), _cell(row["said"][layer])]
     return cells
 
 

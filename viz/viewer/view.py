@@ -20,9 +20,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from clvs_core.engine.knockout import ROWS
+from clvs_core.hiding import FILLS
 from viz import languages, scales
 
-PANELS = ("", "heads", "rest", "compare", "settings", "questions", "numbers")  # of "Look closer"; "" for none
+PANELS = ("", "heads", "rest", "words", "answers", "compare", "hide", "settings", "questions", "numbers")  # or none
 MAX_POLYGON = 2000  # corners
 MAX_OBJECTS = 200
 TOLD = 40  # characters that are repeated of what cannot be read
@@ -279,6 +280,11 @@ class View:
     rows: str = choice("word", OneOf(ROWS), "from which words it is hidden, where a knock-out is measured")
     window: int | None = choice(None, Odd(1, 99), "how many layers at a time; without it, about 9 of 32")
     only: bool = choice(False, Switch(), "hidden everywhere but in these layers")
+    fill: str = choice(
+        "",
+        OneOf(("", *FILLS)),
+        "what covers what is followed in the picture that is asked again beside this one; without it, none is",
+    )
     lang: str = choice(languages.ENGLISH, OneOf(tuple(languages.names())), "language; without it, the browser's")
     present: bool = choice(False, Switch(), "for a projector: large type, without what asks")
     closer: str = choice("", OneOf(PANELS), "the panel that is open below; without it, none")

@@ -20,6 +20,7 @@ export interface Chosen {
   rows: string;
   window: number | null;
   only: boolean;
+  fill: string;
   lang: string;
   present: boolean;
   closer: string;

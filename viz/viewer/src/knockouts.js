@@ -87,6 +87,12 @@ export function lookingAndMattering({ what, matters, question = [], kept, refere
       facts,
     );
   }
+  if (here === then) {
+    return t(
+      'Looking at {what} matters around layers {layers}: {method} looks {here} there and from layer {from} on, where hiding it changes nothing.',
+      { ...facts, method: other.label, here },
+    );
+  }
   return t(
     'Looking at {what} matters around layers {layers}: {method} looks {here} there, and {then} from layer {from} on, where hiding it changes nothing.',
     { ...facts, method: other.label, here, then },

@@ -38,14 +38,18 @@ export class Numbers {
   /** [method][layer] weights of the current token, untouched; null where there are none. */
   raw() {
     const { model, state } = this.store;
-    const head = this.head();
-    const { arrays } = model;
-    const weights = (key, layer) =>
-      head === null
-        ? row(arrays[`attention/${key}`], state.step, layer)
-        : row(arrays[`heads/${key}`], state.step, layer, head);
     return this.once(`raw ${state.step} ${state.head}`, () =>
-      model.methods.map(({ key }) => Array.from({ length: model.layers }, (_, layer) => weights(key, layer))),
+      model.methods.map((_, method) => this.weights(method, state.step)),
+    );
+  }
+
+  /** [layer] weights of a method's token, of the chosen head; null where there are none. */
+  weights(method, step) {
+    const { arrays, methods, layers } = this.store.model;
+    const { key } = methods[method];
+    const head = this.head();
+    return Array.from({ length: layers }, (_, layer) =>
+      head === null ? row(arrays[`attention/${key}`], step, layer) : row(arrays[`heads/${key}`], step, layer, head),
     );
   }
 
@@ -120,20 +124,23 @@ export class Numbers {
   /** What is followed: names, and the share of each token that it covers, null for the whole picture. */
   chosen() {
     const { model, state } = this.store;
-    const names = [];
-    const coverages = [];
-    model.objects.forEach((object, i) => {
-      const coverage = row(model.arrays.coverage, i);
-      if (!coverage || !this.store.isOn(object)) return;
-      names.push(object.word ?? object.name);
-      coverages.push(coverage);
-    });
+    const { names, coverages } = this.coveredBy((object) => this.store.isOn(object));
     if (state.region) {
       names.push('your region');
       const measure = () => regionCoverage(state.region, model.views, model.visual);
       coverages.push(this.once(`region ${JSON.stringify(state.region)}`, measure));
     }
     return { names, coverage: together(coverages) };
+  }
+
+  /** Names of some of the objects, and the share of each token that each of them covers. */
+  coveredBy(wanted) {
+    const { model } = this.store;
+    const places = model.objects.map((_, i) => i).filter((i) => model.arrays.coverage && wanted(model.objects[i]));
+    return {
+      names: places.map((i) => model.objects[i].word ?? model.objects[i].name),
+      coverages: places.map((i) => row(model.arrays.coverage, i)),
+    };
   }
 
   followedText() {

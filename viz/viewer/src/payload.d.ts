@@ -38,6 +38,7 @@ export interface Token {
   id: number;
   text: string;
   probability: number;
+  names?: string;
 }
 
 export interface Contrast {
@@ -125,6 +126,22 @@ export interface Knockout {
   reads: Record<string, string>;
 }
 
+export interface Survivor {
+  spec: string;
+  name: string;
+  named: (boolean | null)[];
+  said: (string | null)[];
+  everywhere: boolean | null;
+  said_everywhere: string | null;
+}
+
+export interface Survival {
+  specs: string[];
+  rows: 'word' | 'question' | 'both';
+  window: number;
+  objects: Survivor[];
+}
+
 export interface Place {
   offset: number;
   shape: number[];
@@ -153,6 +170,7 @@ export interface Payload {
   step: number;
   view: Record<string, any>;
   knockout?: Knockout | null;
+  survival?: Survival | null;
 }
 
 export interface Offer {
@@ -185,6 +203,8 @@ export interface Expected {
 export interface Knocks {
   seconds: number;
   itself: boolean;
+  named: string[];
+  whole: number;
 }
 
 export interface PagePayload {
@@ -210,6 +230,7 @@ export interface PagePayload {
   step: number;
   view: Record<string, any>;
   knockout?: Knockout | null;
+  survival?: Survival | null;
   stays?: string[];
   halts?: boolean;
   offer?: Offer | null;

@@ -127,12 +127,11 @@ export class Store {
   view() {
     const { state, model } = this;
     const first = model.methods.findIndex((_, i) => i !== model.reference);
-    const switched = model.objects.some((object) => this.isOn(object) !== (object.on && !state.region));
     return {
       ...state, // more than a view has: the spelling passes over it
       layer: model.layers ? state.layer : null,
       focus: state.focus === first ? '' : (model.methods[state.focus]?.key ?? ''),
-      on: switched ? model.objects.filter((object) => this.isOn(object)).map(({ name }) => name) : null,
+      on: this.switched() ? model.objects.filter((object) => this.isOn(object)).map(({ name }) => name) : null,
     };
   }
 
@@ -171,7 +170,43 @@ export class Store {
   }
 
   toggleObject(object) {
-    this.set({ on: { ...this.state.on, [object.name]: !this.isOn(object) } });
+    this.follow({ ...this.state.on, [object.name]: !this.isOn(object) });
+  }
+
+  /** The object that a word of an answer names, null for none. */
+  ownOf(token) {
+    return this.model.objects.find(({ name }) => name === token?.names) ?? null;
+  }
+
+  /** Whether one object is followed alone that a word of an answer names, and that is not what the question names. */
+  fromAnswer() {
+    const { methods, objects } = this.model;
+    const [own, more] = objects.filter((object) => this.isOn(object));
+    if (!own || more || !this.switched()) return false;
+    return methods.some(({ tokens }) => tokens.some((token) => token.names === own.name));
+  }
+
+  /** Whether other objects are followed than those of the question. */
+  switched() {
+    return this.model.objects.some((object) => this.isOn(object) !== (object.on && !this.state.region));
+  }
+
+  /**
+   * Goes to a word of an answer: what it names is followed, until a word is read that names nothing. A drawn region stays:
+   * it is followed alone.
+   */
+  read(method, step, change = {}) {
+    const { model, state } = this;
+    const own = state.region ? null : this.ownOf(model.methods[method].tokens[step]);
+    const to = { step, ...change };
+    if (own) this.follow(Object.fromEntries(model.objects.map((object) => [object.name, object === own])), to);
+    else if (this.fromAnswer()) this.follow({}, to);
+    else this.set(to);
+  }
+
+  /** on: by name, what is switched; what is left out is as the question has it. */
+  follow(on, change = {}) {
+    this.set({ ...change, on });
     this.tellObjects();
   }
 

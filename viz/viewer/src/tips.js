@@ -18,6 +18,7 @@ export const TIPS = {
   memory: 'Strongest head, so on a scale of its own.',
   rings: 'Tokens that draw attention whatever is asked, as this method finds them in each layer.',
   region: 'Draw a part of the picture to follow it through the layers.',
+  asked: 'Follow again what the question names.',
 };
 export const KEYS = [
   ['← →', 'layer'],

@@ -4,7 +4,7 @@
 import { actedWords } from '../acts.js';
 import { el, refill } from '../dom.js';
 import { t } from '../language.js';
-import { firstDifference, percent, verdict } from '../words.js';
+import { firstDifference, listed, percent, verdict } from '../words.js';
 import { card } from './card.js';
 
 export class Answers {
@@ -36,7 +36,7 @@ export class Answers {
     const { model } = this.store;
     const { reference } = model;
     const differs = index === reference ? -1 : firstDifference(model.methods[reference].tokens, method.tokens);
-    const chips = method.tokens.map((token, step) => this.chip(step, token, step === differs));
+    const chips = method.tokens.map((token, step) => this.chip(index, step, token, step === differs));
     this.chips.push(chips);
     const waiting = !method.finished && model.status === 'running';
     const title = el(
@@ -95,11 +95,15 @@ export class Answers {
     });
   }
 
-  chip(step, token, differs) {
+  chip(index, step, token, differs) {
     const text = token.text.trim() || (token.text ? '␣' : t('end'));
     const chance = percent(token.probability);
     const here = step < this.store.model.steps; // of a long answer only the first maps come while it is written
-    const click = t(here ? 'Click to show this token in all panels.' : 'Its maps come with the finished answer.');
+    const own = this.store.ownOf(token);
+    const shows = own
+      ? t('Click to show this token in all panels, and to follow {what}.', { what: listed([own.word ?? own.name]) })
+      : t('Click to show this token in all panels.');
+    const click = here ? shows : t('Its maps come with the finished answer.');
     const first = differs ? `${t('The answers differ from here on.')} ` : '';
     const named = { text, chance, number: step + 1 };
     const chip = el(
@@ -112,7 +116,8 @@ export class Answers {
           ? t('{text} {chance}, token {number}, first difference', named)
           : t('{text} {chance}, token {number}', named),
         'aria-disabled': here ? null : 'true',
-        onclick: () => here && this.store.set({ step }),
+        'data-names': own && own.name,
+        onclick: () => here && this.store.read(index, step),
         'data-tip': `${first}${t('Probability {chance}.', { chance: percent(token.probability, 1) })} ${click}`,
       },
       el('span', { text }),

@@ -9,9 +9,10 @@ const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
  * @typedef {{ colour: string, light?: boolean, text: string, tip?: string, mark?: string, off?: boolean }} Cell
  *   colour: as CSS takes it; light: for dark marks; text: said of it; mark: a sign in it; off: there is nothing
  * @param {{ label: string, rows: string[], columns: string[], cell: (row: number, column: number) => Cell,
- *   pick: (row: number, column: number) => void, corner?: string }} spec corner: what stands above the rows' names
+ *   pick: (row: number, column: number) => void, corner?: string, ends?: Node[], end?: string }} spec
+ *   corner: what stands above the rows' names; ends: what stands behind each row, if anything; end: above that
  */
-export function cellGrid({ label, rows, columns, cell, pick, corner = '' }) {
+export function cellGrid({ label, rows, columns, cell, pick, corner = '', ends, end = '' }) {
   const cells = rows.map((name, r) =>
     columns.map((_, c) => {
       const { colour, light, text, tip, mark, off } = cell(r, c);
@@ -31,12 +32,20 @@ export function cellGrid({ label, rows, columns, cell, pick, corner = '' }) {
       return node;
     }),
   );
-  const head = columns.map((text) => el('span', { role: 'columnheader', text }));
+  const head = [...columns, ...(ends ? [end] : [])].map((text) => el('span', { role: 'columnheader', text }));
   const node = el(
     'div',
     { class: 'cv-cells', role: 'grid', 'aria-label': label },
     el('div', { role: 'row' }, el('span', { role: 'columnheader', text: corner }), ...head),
-    ...rows.map((name, r) => el('div', { role: 'row' }, el('span', { role: 'rowheader', text: name }), ...cells[r])),
+    ...rows.map((name, r) =>
+      el(
+        'div',
+        { role: 'row' },
+        el('span', { role: 'rowheader', text: name, translate: 'no' }),
+        ...cells[r],
+        ends?.[r],
+      ),
+    ),
   );
   node.style.setProperty('--cv-columns', String(columns.length));
   stopAtCell(cells, cells[0]?.[0]);

@@ -23,12 +23,28 @@ export class Chips {
     if (state.region) chips.push(this.chip('your region ×', true, clear));
     refill(viewer.$('chips'), [...chips, this.tool('box', '+ box'), this.tool('polygon', '+ freehand')]);
     const title = t('Attention on {what}', { what: viewer.numbers.followedText() });
-    refill(viewer.$('curve-title'), [viewer.term(title, 'curve')]);
+    refill(viewer.$('curve-title'), [viewer.term(title, 'curve'), this.back()]);
     viewer.root.dataset.draw = state.draw || '';
   }
 
   chip(text, pressed, props) {
     return el('button', { type: 'button', class: 'cv-chip', 'aria-pressed': String(pressed), text, ...props });
+  }
+
+  /** The way back from what a word of the answer names. */
+  back() {
+    if (!this.store.fromAnswer()) return null;
+    const onclick = () => {
+      this.store.follow({});
+      this.viewer.$('chips').querySelector('button').focus(); // this one is gone
+    };
+    return el('button', {
+      type: 'button',
+      class: 'cv-link',
+      text: 'named in the answer ×',
+      'data-tip': TIPS.asked,
+      onclick,
+    });
   }
 
   object(object) {

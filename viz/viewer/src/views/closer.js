@@ -15,11 +15,14 @@ export class Closer {
     this.node = viewer.$('closer');
     this.fetched = new Fetched(viewer);
     const { store } = viewer;
-    /** @type {{ name: string, text: string, offered: () => boolean }[]} */
+    /** @type {{ name: string, text: string, offered: () => any }[]} */
     this.panels = [
       { name: 'heads', text: t('Heads × layers'), offered: () => store.model.heads > 1 },
       { name: 'rest', text: t('Where the rest goes'), offered: () => Boolean(store.model.rest && this.has('rest')) },
+      { name: 'words', text: t('Word by word'), offered: () => true },
+      { name: 'answers', text: t('Whole answers'), offered: () => !store.model.recorded },
       { name: 'compare', text: t('Compare'), offered: () => viewer.served },
+      { name: 'hide', text: t('Hide and ask again'), offered: () => store.model.knocks && !store.model.recorded },
       {
         name: 'settings',
         text: 'α × β',
@@ -64,9 +67,9 @@ export class Closer {
     return this.panels.find((one) => one.name === this.store.state.closer && this.offers(one));
   }
 
-  /** Opens a panel, or closes the one that is open. */
-  open(name) {
-    this.store.set({ closer: this.store.state.closer === name ? '' : name });
+  /** Opens a panel, or closes the one that is open. more: what it is opened for, which leaves an open one open. */
+  open(name, more) {
+    this.store.set({ closer: !more && this.store.state.closer === name ? '' : name, ...more });
     this.revealing = Boolean(this.store.state.closer);
   }
 

@@ -17,8 +17,8 @@ const HIDDEN_WHERE = [
   ['true', 'seen only here'],
 ];
 const WINDOWS = [1, 3, 5, 7, 9, 13];
-const TRIES = 3;
-const RESTED = 250; // milliseconds that a choice has rested before it is measured
+export const TRIES = 3;
+export const RESTED = 250; // milliseconds that a choice has rested before it is measured
 
 export class Knock {
   /** @param {import('../viewer.js').Viewer} viewer */
@@ -38,6 +38,8 @@ export class Knock {
     /** @type {object} */
     this.told = null; // the knock-out that it is about
     this.caveat = viewer.$('caveat').textContent;
+    this.again = viewer.$('again');
+    this.again.onclick = () => viewer.closer.open('hide', { fill: this.store.state.fill || 'mean' });
   }
 
   // ---- what is known -----------------------------------------------------------------------------------------------
@@ -135,6 +137,7 @@ export class Knock {
   /** Before anything is drawn: it has its room from the first answer on. */
   show() {
     this.node.hidden = !this.offered();
+    this.again.hidden = !this.store.model.knocks;
   }
 
   draw() {
@@ -149,6 +152,7 @@ export class Knock {
       : t('How much of the answer is left when it cannot look at {what} here', { what });
     this.viewer.$('left-what').textContent = title;
     this.node.dataset.stale = String(!this.fresh());
+    this.again.textContent = t('Hide {what} in the picture and ask again', { what });
     this.drawLeft();
     this.drawStatus(what);
     this.viewer.$('left-reads').textContent = this.reads();

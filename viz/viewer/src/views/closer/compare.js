@@ -227,27 +227,32 @@ export class Compare {
     const { layer } = this.store.state;
     const urls = pair.map(({ side }) => side.image.url);
     for (const url of this.pictures.keys()) if (!urls.includes(url)) this.pictures.delete(url);
-    pair.forEach((one, i) => this.drawSide(one, i, layer));
+    pair.forEach((one, i) => this.map(one, i, layer));
+    this.plot(pair, layer);
+    pair.forEach((one, i) => this.tell(one, i, layer)); // after all drawing, which has to know sizes
     const text = differenceText(pair, layer);
     this.said.textContent = text;
     this.canvas.setAttribute('aria-label', `${t('Attention by layer.')} ${text}`);
-    this.plot(pair, layer);
   }
 
-  drawSide({ side, own }, i, layer) {
-    const { canvas, ended, underlay } = this.figures[i];
-    const { contours, smooth, crop } = this.store.state;
-    const { clientWidth: width, clientHeight: height } = canvas;
-    const values = own.maps[layer] ?? null;
-    const frame = frameOf(side.image, crop);
-    const high = this.limits[1];
-    const name = LETTERS[i];
+  /** What a map shows, in words, and why where it shows nothing. */
+  tell({ side, own }, i, layer) {
+    const { canvas, ended } = this.figures[i];
+    const [values, name] = [own.maps[layer] ?? null, LETTERS[i]];
     const none =
       layer < side.layers ? endedText() : t('{letter} has no layer {layer}.', { letter: name, layer: layer + 1 });
     ended.textContent = none;
     ended.hidden = Boolean(values);
     canvas.setAttribute('aria-label', values ? heatText(values, { name, layer, views: side.views }, false) : none);
+  }
+
+  map({ side, own }, i, layer) {
+    const { canvas, underlay } = this.figures[i];
+    const { contours, smooth, crop } = this.store.state;
+    const { clientWidth: width, clientHeight: height } = canvas;
     if (!width) return;
+    const frame = frameOf(side.image, crop);
+    const high = this.limits[1];
     drawMap(prepare(canvas, width, height), width, height, {
       picture: underlay.of(this.picture(side.image.url), frame, width, height, this.viewer.look().dark),
       image: side.image,
@@ -257,7 +262,7 @@ export class Compare {
       smooth,
       region: side.region,
       rings: [],
-      values,
+      values: own.maps[layer] ?? null,
       paint: this.numbers.painter(this.limits),
       over: (value) => value > high * (1 + 1e-6),
     });
@@ -289,7 +294,7 @@ export class Compare {
 }
 
 /** An answer's first tokens with their chances; the one that is shown stands out. */
-function said(tokens, step) {
+export function said(tokens, step) {
   if (!tokens.length) return [t('no answer yet')];
   const words = tokens.slice(0, MOST).map(({ text, probability }, i) => {
     const word = el('span', { text: text.trim() || (text ? '␣' : t('end')), translate: 'no' });

@@ -4,11 +4,10 @@
 import { el } from '../../dom.js';
 import { t } from '../../language.js';
 import { row } from '../../arrays.js';
-import { TABLES } from '../../tables.js';
-import { colour, curve, normalise } from '../../twins.js';
+import { curve } from '../../twins.js';
 import { share } from '../../words.js';
 import { cellGrid, stopAtCell } from '../cells.js';
-import { ramp } from './ramp.js';
+import { ramp, shade } from './ramp.js';
 
 export class Heads {
   /** @param {import('../../viewer.js').Viewer} viewer */
@@ -111,15 +110,9 @@ export class Heads {
       rows: shares.map((_, head) => String(head + 1)),
       columns: Array.from({ length: model.layers }, (_, layer) => String(layer + 1)),
       cell: (head, layer) => {
-        const [r, g, b] = colour(normalise(shares[head][layer], 0, high, state.power), TABLES[state.cmap], false);
-        const light = 0.3 * r + 0.59 * g + 0.11 * b > 140;
         const mark = head === top && layer === at ? '★' : '';
-        return {
-          colour: `rgb(${r},${g},${b})`,
-          light,
-          mark,
-          text: t('Head {head}, layer {layer}: {share}', facts(head, layer)),
-        };
+        const text = t('Head {head}, layer {layer}: {share}', facts(head, layer));
+        return { ...shade(shares[head][layer], high, state), mark, text };
       },
       pick: (head, layer) => this.pick(method, head, layer),
     });

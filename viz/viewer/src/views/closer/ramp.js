@@ -4,21 +4,23 @@
 import { el } from '../../dom.js';
 import { t } from '../../language.js';
 import { TABLES } from '../../tables.js';
-import { colour } from '../../twins.js';
+import { colour, normalise } from '../../twins.js';
 import { share } from '../../words.js';
 
-/** high: the highest; cmap and power: as the maps are coloured. */
-export function ramp(high, { cmap, power }) {
-  const stops = Array.from(
-    { length: 9 },
-    (_, i) => `rgb(${colour((i / 8) ** power, TABLES[cmap], false).slice(0, 3)})`,
-  );
-  const bar = el('i', { style: `background: linear-gradient(90deg, ${stops})` });
+/** How a cell shows a share of the attention; cmap and power: as the maps are coloured. */
+export function shade(value, high, { cmap, power }) {
+  const [r, g, b] = colour(normalise(value, 0, high, power), TABLES[cmap], false);
+  return { colour: `rgb(${r},${g},${b})`, light: 0.3 * r + 0.59 * g + 0.11 * b > 140 };
+}
+
+/** What the colours mean. */
+export function ramp(high, state) {
+  const stops = Array.from({ length: 9 }, (_, i) => shade(i / 8, 1, state).colour);
   return el(
     'p',
     { class: 'cv-ramp' },
     el('span', { text: share(0) }),
-    bar,
+    el('i', { style: `background: linear-gradient(90deg, ${stops})` }),
     el('span', { text: t('{share} of all its attention', { share: share(high) }) }),
   );
 }
