@@ -1,8 +1,9 @@
 """The runs that come with the page: `python -m assets.recipes.example_runs` writes assets/runs.
 
 POPE's questions about the bundled pictures, absent objects chosen by its rules with counts over these pictures: all
-methods on the random and adversarial ones, and for one positive question a picture attention on the object and
-uncertainty, layer by layer. They show what the Results tab does and are too few to tell methods apart.
+methods on the random and adversarial ones, and for one positive question a picture attention on the object, what is
+left of the answer without a look at it, and uncertainty, layer by layer. They show what the Results tab does and are
+too few to tell methods apart.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def main() -> None:
         for category in set(POPE_CATEGORIES) - set(KEPT):
             (data / f"coco_pope_{category}.json").unlink()
         common = ["bench", "pope", "--data", str(data), "--images", str(SCENES)]
-        objects = ["--category", "random", "--positives", "100", "--key-objects", str(masks), "--lens"]
+        objects = ["--category", "random", "--positives", "100", "--key-objects", str(masks), "--lens", "--knockout"]
         for name, more in {
             "examples-all-methods": ["--methods", "all"],
             "examples-key-objects": [*objects, "--methods", "vanilla,clvs"],

@@ -186,9 +186,7 @@ def half_life(curve: np.ndarray) -> float:
 
 def _fall(found: Samples, number: int) -> Fall:
     curves = found.attention[:, number]
-    attention, share = (
-        _band(resampled_means(values[:, number], found.picture)) for values in (found.attention, found.share)
-    )
+    attention, share = (band(values[:, number], found.picture) for values in (found.attention, found.share))
     return Fall(attention, share, curves.argmax(1), np.array([half_life(curve) for curve in curves]))
 
 
@@ -278,6 +276,11 @@ def interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _band(drawn: np.ndarray) -> Band:
     return Band(drawn[0], *interval(drawn[1:]))
+
+
+def band(values: np.ndarray, picture: np.ndarray) -> Band:
+    """Mean of (S, L) values and its interval; picture: (S,) which each is about."""
+    return _band(resampled_means(values, picture))
 
 
 def _finite_mean(values: np.ndarray) -> np.ndarray:

@@ -25,8 +25,13 @@ def importance(knockout: Knockout) -> np.ndarray:
 
     Measured against the control where there is one, so that what any other tokens would take away does not count.
     """
-    control = np.where(np.isfinite(knockout.control), knockout.control, 1.0)
-    return 1 - np.clip(knockout.kept / np.maximum(control, 1e-12), 0, 1)
+    return lost(knockout.kept, knockout.control)
+
+
+def lost(kept: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """1 - kept / control, in [0, 1], of arrays of one shape; where the control is NaN, it counts as 1."""
+    control = np.where(np.isfinite(control), control, 1.0)
+    return 1 - np.clip(kept / np.maximum(control, 1e-12), 0, 1)
 
 
 def layers_that_matter(knockout: Knockout, share: float = HALF) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..analysis.looking import looking_tables
 from ..benchmarks.parsers import PARSERS
 from ..benchmarks.report import AS_PAPER, OFFICIAL, tables
 from ..benchmarks.report.paper_numbers import MODEL, paper_models
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> None:
         say(line)
     drawn = _draw(runs, Path(options.figures)) if options.figures else []
     found = tables(runs, paper=options.paper, parser=options.parser, beside=options.beside)
+    found += looking_tables(runs)
     if not found and not drawn:
         raise ClvsError("These runs have nothing of the paper's tables; leave --paper out.")
     print(FORMATS[options.format][1](found), end="")

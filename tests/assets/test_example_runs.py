@@ -6,6 +6,7 @@ import pytest
 
 import clvs_core as clvs
 from assets.recipes.example_runs import RUNS, SCENES, shown
+from clvs_core.analysis.looking import looking
 from clvs_core.benchmarks.running.folder import find_runs, read_run
 from clvs_core.benchmarks.running.provenance import fingerprint
 
@@ -53,3 +54,7 @@ def test_key_objects_and_convergence_are_recorded():
             rows = run.column(name, column)
             assert len(rows) == len(run.questions)
             assert {len(row) for row in rows.values()} == {layers}
+    found = looking(run)
+    assert found.samples.layers == layers
+    assert len(found.samples.ids) + found.passed_over == len(run.questions)
+    assert found.shares("clvs").added_there.high < found.shares("vanilla").there.low, "CLVS adds where it is too late"

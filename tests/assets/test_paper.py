@@ -34,7 +34,7 @@ def made(tmp_path_factory):
 
 def test_every_run_is_complete_and_a_second_call_asks_nothing_again(made):
     folder, before = made
-    assert len(before) == 7
+    assert len(before) == 8
     for path, answers in before.items():
         run = read_run(path.parent)
         assert run.complete
@@ -61,7 +61,7 @@ def test_the_page_has_every_table_of_the_paper_with_its_numbers_and_all_figures(
         assert (folder / "docs" / name).read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (folder / "docs" / name).with_suffix(".svg").read_text()
     assert f"--images {IMAGES}" in text
-    assert text.count("\npython -m clvs_core bench ") == 7
+    assert text.count("\npython -m clvs_core bench ") == 8
 
 
 def test_data_of_another_size_is_not_taken_for_this_one(made, tmp_path):

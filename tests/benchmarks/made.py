@@ -106,7 +106,10 @@ def made_run(
     records=(),
     **about,
 ):
-    """Writes a complete run and returns its folder. records: "key_objects" (of questions answered yes) and "lens"."""
+    """Writes a complete run and returns its folder.
+
+    records: "key_objects" and "knockout" (of questions answered yes), and "lens".
+    """
     questions = QUESTIONS_OF[benchmark]() if questions is None else questions
     folder.mkdir(parents=True)
     found = {
@@ -163,6 +166,8 @@ def row(question, method, said, layers, records):
             round(0.4 - min(abs(layer - peak) * 0.05, held) * (1 - drawn / 2), 5) for layer in range(layers)
         ]
         found["picture_attention"] = [0.6] * layers
+    if "knockout" in records and question.label == "yes":
+        found["knockout"] = {"window": 3, **{rows: _left(question, method, layers, rows) for rows in ("word", "both")}}
     if "lens" in records:
         values = [round(max(0.02, 1 - (layer + 1) / layers * (0.7 + 0.5 * drawn)), 4) for layer in range(layers)]
         found["uncertainty"] = values
@@ -173,6 +178,14 @@ def row(question, method, said, layers, records):
         for layer in reversed(range(layers - 1)):
             found["converged"][layer] = found["converged"][layer] and found["converged"][layer + 1]
     return found
+
+
+def _left(question, method, layers, rows):
+    """Needed in the first half; other tokens hidden take a little away."""
+    drawn = share(question.id, method, rows)
+    kept = [round(drawn if layer < layers // 2 else 0.9 + 0.2 * drawn, 5) for layer in range(layers)]
+    control = [round(1 - 0.2 * share(question.id, method, rows, layer), 5) for layer in range(layers)]
+    return {"kept": kept, "control": control, "everywhere": round(drawn / 2, 5)}
 
 
 def _write(path, rows):

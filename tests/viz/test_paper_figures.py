@@ -17,6 +17,7 @@ from matplotlib.text import Text
 
 from clvs_core.analysis.convergence import binned, convergence
 from clvs_core.analysis.decay import decay
+from clvs_core.analysis.looking import looking
 from clvs_core.analysis.sweep import sweeps
 from clvs_core.benchmarks.report.paper_numbers import paper_tables
 from clvs_core.benchmarks.running.folder import ANSWERS, read_run
@@ -25,6 +26,7 @@ from viz import scales
 from viz.figures import paper, save
 from viz.figures.convergence import convergence_figure
 from viz.figures.decay import decay_figure
+from viz.figures.looking import looking_figure
 from viz.figures.mme import mme_figure
 from viz.figures.peaks import peaks_figure
 from viz.figures.runs import LOOKS
@@ -54,11 +56,11 @@ def rewritten(run, change):
 def made(tmp_path_factory):
     """Runs by what they hold."""
     folder = tmp_path_factory.mktemp("runs")
-    both = ("key_objects", "lens")
+    both, every = ("key_objects", "lens"), ("key_objects", "lens", "knockout")
     grid = itertools.product((0.4, 0.6, 0.8), (0.6, 0.8, 0.9))
     return {
         "pope": run_of(folder / "pope", records=both),
-        "deep": run_of(folder / "deep", records=both, methods=EIGHT, layers=32),
+        "deep": run_of(folder / "deep", records=every, methods=EIGHT, layers=32),
         "mme": run_of(folder / "mme", "mme", methods=EIGHT),
         "alone": run_of(folder / "alone", "mme", model="scenes", label="Scenes"),
         "alpha": run_of(folder / "alpha", "amber", methods=specs((n / 10, 0.8) for n in range(11))),
@@ -129,7 +131,7 @@ def test_no_text_is_cut_or_overlaps_another(made, width):
 def test_untrusted_names_are_text_of_limited_length(tmp_path, width):
     methods = {"vanilla": "vanilla", HOSTILE: "mine:" + HOSTILE.replace(",", ""), "clvs": "clvs"}
     runs = [
-        run_of(tmp_path / "a", methods=methods, records=("key_objects", "lens"), label=HOSTILE),
+        run_of(tmp_path / "a", methods=methods, records=("key_objects", "lens", "knockout"), label=HOSTILE),
         run_of(tmp_path / "b", "mme", methods=methods, label=HOSTILE),
     ]
     for name, figure in paper.figures(runs, width).items():
@@ -145,7 +147,7 @@ def test_untrusted_names_are_text_of_limited_length(tmp_path, width):
 def test_each_figure_is_drawn_for_which_there_is_a_run(made):
     one = paper.figures([made["pope"]])
     assert list(one) == ["decay", "decay-share", "convergence", "peaks"]
-    assert set(paper.missing([made["pope"]])) == {"mme", "sweep-alpha", "sweep-beta", "sweep-grid"}
+    assert set(paper.missing([made["pope"]])) == {"mme", "sweep-alpha", "sweep-beta", "sweep-grid", "looking"}
     every = paper.figures(list(made.values()))
     several = {"decay", "decay-share", "convergence", "peaks", "mme", "sweep-alpha", "sweep-beta"}
     assert [name for name in every if name.startswith("decay")] == [
@@ -153,7 +155,7 @@ def test_each_figure_is_drawn_for_which_there_is_a_run(made):
         *("decay-share-pope", "decay-share-deep"),
     ]
     assert [name for name in every if name.startswith("mme")] == ["mme-mme", "mme-alone", "mme-beta"]
-    assert {name.rpartition("-")[0] for name in every} == several | {"sweep"}
+    assert {name.rpartition("-")[0] or name for name in every} == several | {"sweep", "looking"}
     assert "sweep-grid" in every
     assert paper.missing(list(made.values())) == {}
 
@@ -582,3 +584,39 @@ def test_settings_that_a_grid_lacks_are_grey(tmp_path):
     (image,) = figure.axes[0].images
     assert np.argwhere(np.ma.getmaskarray(image.get_array())).tolist() == [[1, 1]]
     assert to_rgb(image.get_cmap().get_bad()) == to_rgb("#d8dce2")
+
+
+# --- beyond the paper: which layers' looking matters --------------------------------------------------
+
+
+def test_looking_is_drawn_above_attention_and_gain_on_the_same_layers(made):
+    run = made["deep"]
+    figure, found = looking_figure(run), looking(run)
+    top, middle, bottom = figure.axes
+    assert {ax.get_xlim() for ax in figure.axes} == {(0.4, 32.6)}
+    boxes = [ax.get_position() for ax in figure.axes]
+    assert boxes[0].y0 > boxes[1].y0 > boxes[2].y0
+    for name in run.methods:
+        assert lines(top)[name].get_ydata() == pytest.approx(found.lost(name).mean)
+    (band,) = top.collections
+    ends = band.get_paths()[0].vertices
+    spread = found.lost("vanilla")
+    for layer in range(32):
+        held = ends[ends[:, 0] == layer + 1, 1]
+        assert (held.min(), held.max()) == pytest.approx((spread.low[layer], spread.high[layer]))
+    (both,) = (line for line in top.lines if line.get_label() == "_both")
+    assert both.get_ydata() == pytest.approx(found.lost("vanilla", "both").mean)
+    assert lines(middle)["CLVS"].get_ydata() == pytest.approx(found.attention("clvs").value)
+    assert lines(bottom)["CLVS"].get_ydata() == pytest.approx(found.gain("clvs").by_layer.value)
+    assert "Vanilla" not in lines(bottom)
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert f"CLVS {found.shares('clvs').added_there.value:.0%}" in caption
+    assert f"{len(found.samples.ids)} questions about" in caption
+
+
+def test_layers_around_which_more_than_half_is_lost_are_shaded_everywhere(made):
+    figure, found = looking_figure(made["deep"]), looking(made["deep"])
+    matter = [layer + 0.5 for layer in np.flatnonzero(found.lost("vanilla").mean > 0.5)]
+    for ax in figure.axes:
+        assert [patch.get_x() for patch in ax.patches] == pytest.approx(matter)
+    assert ("vanilla loses more than half" in legend(figure)) == bool(matter)

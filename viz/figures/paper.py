@@ -5,12 +5,13 @@
 
 Figure 2 is "decay", and "decay-share" with the attention on the picture as the whole; 4 is "convergence", 5 "mme", 6
 "peaks", 7 and 8 "sweep-alpha" and "sweep-beta"; "sweep-grid" is of both.
+"looking" is not the paper's: in which layers looking matters, above attention and gain.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from matplotlib.figure import Figure
 
 from clvs_core.analysis.convergence import observed
 from clvs_core.analysis.decay import samples
+from clvs_core.analysis.looking import looking
 from clvs_core.analysis.sweep import common, sweeps
 from clvs_core.benchmarks.running.folder import RunFolder
 from clvs_core.errors import ClvsError
 
 from .convergence import convergence_figure
 from .decay import decay_figure
+from .looking import looking_figure
 from .mme import mme_figure, paper_mme
 from .peaks import peaks_figure
 from .runs import WIDTH, chosen_methods, no_share
@@ -42,27 +45,30 @@ _WHY_NOT = {
     "sweep-alpha": "No run has three settings of CLVS that differ only in alpha; run the command bench with --sweep.",
     "sweep-beta": "No run has three settings of CLVS that differ only in beta; run the command bench with --sweep.",
     "sweep-grid": "No run has CLVS with three alphas for each of three betas; name them all in bench's --methods.",
+    "looking": "No run holds knock-outs; run the command bench with --knockout.",
 }
 KINDS = tuple(_WHY_NOT)
 FORMATS = ("png", "svg")
 
 
-def figures(runs: Sequence[RunFolder], width: float = WIDTH) -> dict[str, Figure]:
+def figures(runs: Sequence[RunFolder], width: float = WIDTH, kinds: Collection[str] = KINDS) -> dict[str, Figure]:
     """Every figure for which a run holds what it needs, by name; where several runs do, with their folders' names."""
-    return {name: draw() for name, draw in _drawings(runs, width)[0].items()}
+    return {name: draw() for name, draw in _drawings(runs, width, kinds)[0].items()}
 
 
 def missing(runs: Sequence[RunFolder]) -> dict[str, str]:
     """Why the other figures cannot be drawn, a sentence each: those of no run, and those of runs that are damaged."""
-    return _drawings(runs, WIDTH)[1]
+    return _drawings(runs, WIDTH, KINDS)[1]
 
 
-def save_all(runs: Sequence[RunFolder], folder: str | Path, width: float = WIDTH) -> list[Path]:
+def save_all(
+    runs: Sequence[RunFolder], folder: str | Path, width: float = WIDTH, kinds: Collection[str] = KINDS
+) -> list[Path]:
     """Writes every figure as PNG and SVG; returns the files. Raises ClvsError where the folder cannot be written."""
     folder, written = Path(folder), []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures(runs, width).items():
+        for name, figure in figures(runs, width, kinds).items():
             for ending in FORMATS:
                 written.append(folder / f"{name}.{ending}")
                 save(figure, written[-1])
@@ -73,12 +79,14 @@ def save_all(runs: Sequence[RunFolder], folder: str | Path, width: float = WIDTH
     return written
 
 
-def _drawings(runs: Sequence[RunFolder], width: float) -> tuple[dict[str, Callable[[], Figure]], dict[str, str]]:
+def _drawings(
+    runs: Sequence[RunFolder], width: float, kinds: Collection[str]
+) -> tuple[dict[str, Callable[[], Figure]], dict[str, str]]:
     """What draws each figure, and why there is none: of the other kinds, and of runs that are damaged."""
     found = [(run, kind, one) for run in runs for kind, one in _of_run(run, width).items()]
     drawn: dict[str, Callable[[], Figure]] = {}
     reasons: dict[str, str] = {}
-    for kind in KINDS:
+    for kind in filter(kinds.__contains__, KINDS):
         able = [(run, one) for run, own, one in found if own == kind and not isinstance(one, ClvsError)]
         damaged = [(run, one) for run, own, one in found if own == kind and isinstance(one, ClvsError)]
         for run, drawing in able:
@@ -101,6 +109,9 @@ def _of_run(run: RunFolder, width: float) -> dict[str, Callable[[], Figure] | Cl
             blank = wrong or _wrong(lambda: _some_share(run))
             found["decay-share"] = blank or partial(decay_figure, run, share=True, width=width)
         found["peaks"] = wrong or partial(peaks_figure, run, width=width)
+    if _holds(run, "knockout"):
+        wrong = _wrong(lambda: looking(run, chosen_methods(run, "knockout")))
+        found["looking"] = wrong or partial(looking_figure, run, width=width)
     if _holds(run, "uncertainty"):
         found["convergence"] = _wrong(lambda: observed(run)) or partial(convergence_figure, run, width=width)
     if run.benchmark.paired and common(run, list(run.methods)):

@@ -54,7 +54,8 @@ def _md_table(table: Table, rows: Sequence[Row]) -> str:
         cells = [f"**{_md(text)}**" if (i, n) in bold else _md(text) for n, text in enumerate(cells)]
         lines.append([_md(row.method + note), *cells])
         lines += _md_below(table, row)
-    widths = [max(len(line[n]) for line in lines) for n in range(len(table.columns) + 1)]
+    # a column's rule needs a dash beside its colon
+    widths = [max(2, *(len(line[n]) for line in lines)) for n in range(len(table.columns) + 1)]
     lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
     return "\n".join(
         f"| {' | '.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])} |" for line in lines

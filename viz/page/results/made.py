@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from clvs_core.analysis.looking import looking_tables
 from clvs_core.benchmarks import report
 from clvs_core.benchmarks.report import render
 from clvs_core.errors import ClvsError
@@ -56,14 +57,14 @@ class Made:
         return self._once(opened, (name, ending), lambda: drawn.file(name, ending))
 
     def tables(self, opened: OpenRun, parser: str, ending: str) -> str:
-        """The run's tables as Markdown, CSV or LaTeX: the honest one, then those in the paper's layout.
+        """The run's tables as Markdown, CSV or LaTeX: the honest one, those in the paper's layout, and of knock-outs.
 
         parser: "" reads answers as the benchmark's authors and the paper do.
         """
 
         def make() -> list[Any]:
             both = (report.tables([opened.run], paper=paper, parser=parser or None) for paper in (False, True))
-            return [table for tables in both for table in tables]
+            return [*(table for tables in both for table in tables), *looking_tables([opened.run])]
 
         tables = self._once(opened, ("tables", parser), make)
         write = {"md": render.markdown, "tex": render.latex}.get(ending)

@@ -43,9 +43,16 @@ TITLES = {  # of figures, with their numbers in the CLVS paper
     "sweep-alpha": "CLVS with other α (figure 7)",
     "sweep-beta": "CLVS with other β (figure 8)",
     "sweep-grid": "CLVS with other α and β",
+    "looking": "Which layers' looking matters, and where attention is added",
 }
 # What a run must have recorded of its answers for these figures.
-RECORDS = {"decay": "key_objects", "decay-share": "key_objects", "peaks": "key_objects", "convergence": "lens"}
+RECORDS = {
+    "decay": "key_objects",
+    "decay-share": "key_objects",
+    "peaks": "key_objects",
+    "convergence": "lens",
+    "looking": "knockout",
+}
 SUGGESTED = 8  # other questions about the same picture
 
 
