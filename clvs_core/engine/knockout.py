@@ -254,7 +254,8 @@ class KnockoutRun:
         forced = self._answers()
         probes = self.plan.probes(len(self.tallies))
         start, most = 0, self._most()
-        size = min(most, max(_FIRST_ROWS, 2 * len(self.tallies)))
+        first = max(_FIRST_ROWS, 2 * len(self.tallies))
+        size = min(most, first if len(probes) > 2 * first else len(probes))  # a pass more would cost more than waiting
         while start < len(probes):
             some = probes[start : start + size]
             self._measure(some, forced)

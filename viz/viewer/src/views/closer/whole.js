@@ -199,14 +199,14 @@ export class Whole {
     const made = cellGrid({
       label: t('Objects that are still named, {method}', { method: methods[method].label }),
       corner: t('object'),
-      rows: [...rows.map(({ name }) => name), ...shares.map(() => t('still named, %'))],
+      rows: [...rows.map(({ name }) => t(name)), ...shares.map(() => t('still named, %'))],
       columns: [...Array.from({ length: layers }, (_, layer) => String(layer + 1)), t('all')],
       cell: (at, column) => {
         if (at === rows.length) {
           const share = shares[0][column];
           const text = share === null ? t('not asked yet') : t('{share} are still named', { share: percent(share) });
           return {
-            colour: 'transparent',
+            colour: paper,
             light: !dark,
             text,
             mark: share === null ? '' : String(Math.round(100 * share)),
@@ -215,7 +215,7 @@ export class Whole {
         }
         const { named } = cellOf(rows[at], column);
         const text = cellText(rows[at], column);
-        if (named === null) return { colour: 'transparent', text, off: true };
+        if (named === null) return { colour: paper, text, off: true };
         return { colour: tint(named ? 0.16 : 1), light: named ? !dark : dark, text, mark: named ? '✓' : '✕' };
       },
       pick: (at, column) => this.pick(method, rows[at].name, column),
