@@ -31,6 +31,7 @@ from clvs_core.benchmarks.report.render import markdown
 from clvs_core.benchmarks.report.table import Table
 from clvs_core.benchmarks.running.folder import RunFolder, read_run
 from clvs_core.cli import main as cli
+from clvs_core.labels import title
 from clvs_core.methods import method
 from viz.figures import paper as paper_figures
 
@@ -156,15 +157,21 @@ def in_words(found: Looking) -> str:
     lost, shares = found.lost(found.reference).mean, found.shares("clvs")
     needed, free = np.flatnonzero(lost > HALF) + 1, np.flatnonzero(lost < NOTHING) + 1
     own = found.shares(found.reference)
+    others = [
+        f"{title(name)} {_percent(found.shares(name).change, signed=True)}"
+        for name in found.samples.methods
+        if name not in (found.reference, "clvs")
+    ]
     return (
         f"Over {counted(found)}: when the object is hidden from the answering word around layers {_listed(needed)}, "
         f"vanilla's answer loses more than half of its probability; around layers {_listed(free)}, less than "
         f"{NOTHING:.0%}; without a look in any layer, {own.left['word']:.0%} of it is left. Of vanilla's attention on "
         f"the object, {_percent(own.there)} falls where looking matters. CLVS adds {_percent(shares.added)} to that "
         f"attention, and of what it adds {_percent(shares.added_there)} falls where looking matters; it takes away "
-        f"{_percent(shares.taken)}, and of that {_percent(shares.taken_there)} fell where looking matters. Where it "
-        f"matters, the object then gets {_percent(shares.change, signed=True)} of attention. More attention can only "
-        "help where looking matters; that it helps there, nothing of this proves. What the numbers are: "
+        f"{_percent(shares.taken)}, and of that {_percent(shares.taken_there)} fell where looking matters: there the "
+        f"object's attention changes by {_percent(shares.change, signed=True)}. With the others it changes there by "
+        f"{', '.join(others)}. More attention can only help where looking matters; whether it helps there, the tables "
+        "above say. What the numbers are: "
         "[knockout.md](knockout.md#over-a-benchmark)."
     )
 

@@ -12,7 +12,7 @@ from clvs_core.benchmarks.report.render import csv_text, markdown
 from clvs_core.benchmarks.running.folder import ANSWERS, read_run
 from clvs_core.cli.main import main
 from clvs_core.errors import ClvsError
-from tests.benchmarks.made import answer, made_run, pope_questions
+from tests.benchmarks.made import QUESTIONS_OF, answer, made_run, pope_questions
 
 RECORDS = ("key_objects", "knockout")
 METHODS = {"vanilla": "vanilla", "clvs": "clvs:beta=0.8", "pai": "pai"}
@@ -159,3 +159,18 @@ def test_damaged_records_are_one_sentence(tmp_path, odd, words):
     with pytest.raises(ClvsError, match=words) as caught:
         looking_tables([run])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("benchmark", ["amber", "rbench", "pope", "mme"])
+def test_every_benchmark_has_the_table_and_a_few_questions_too(tmp_path, benchmark):
+    run = read_run(made_run(tmp_path / "run", benchmark, QUESTIONS_OF[benchmark](1), records=RECORDS, answer=right))
+    (table,) = looking_tables([run])
+    asked = sum(question.label == "yes" for question in run.questions)
+    assert [row.cells[0].ours for row in table.rows] == [asked, asked]
+    rules = [line.strip("|").split("|") for line in markdown(table).splitlines() if line.startswith("| --")]
+    assert rules
+    assert all("-" in rule for line in rules for rule in line), "else it is no table"
+
+
+def right(question, method):
+    return question.label.capitalize()
