@@ -15,6 +15,7 @@ from clvs_core.cli import ask, choose, models
 from clvs_core.cli import main as cli
 from clvs_core.cli.main import parser
 from clvs_core.cli.trace import file_names
+from clvs_core.hiding import hide
 from clvs_core.methods import METHODS, method
 from clvs_core.models import memory
 from clvs_core.models.recommend import Speed
@@ -157,6 +158,36 @@ def test_overlapping_objects_share_tokens_as_on_the_page(run, photo):
     asked = ("--json", "--method", "vanilla", "--object", "dog", "--box", ",".join(map(str, box)), *_coco(photo))
     found = json.loads(run("ask", *asked)[1])["methods"][0]["key_object_attention"]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_hidden_objects_are_asked_about_again_in_the_altered_picture(run, photo):
+    asked = ("--json", "--object", "dog", *_coco(photo))
+    report = json.loads(run("ask", *asked, "--hide", "background")[1])
+    again = report.pop("hidden")
+    assert report == json.loads(run("ask", *asked)[1]), "the first answer is what it is without"
+    assert again.pop("fill") == "background"
+    dog = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    dog[:, :20] = True
+    altered = photo.with_name("altered.png")
+    hide(photo, dog, "background").save(altered)
+    box = ("--json", "--box", f"0,0,20,{HEIGHT}")
+    expected = json.loads(run("ask", *box, image=altered)[1])
+    assert again["methods"] == expected["methods"]
+    assert again["methods"] != report["methods"]
+    assert again["key_object"] == report["key_object"]
+
+
+def test_the_table_with_something_hidden_stands_below_the_first_one(run, photo):
+    out = run("ask", "--object", "dog", "--hide", "blur", *_coco(photo))[1]
+    first, again = out.split("With dog hidden (blur)")
+    assert "Token 1, layer by layer" in first
+    assert "Token 1, layer by layer" in again
+
+
+def test_hiding_nothing_is_one_sentence(run):
+    code, out, err = run("ask", "--hide", "mean")
+    assert (code, out) == (2, "")
+    assert "There is nothing to hide; give --object or --box." in err
 
 
 def test_bundled_scenes_bring_their_masks(run, photo, monkeypatch):
