@@ -35,7 +35,7 @@ def settled(page, more="true"):
 def test_it_is_asked_beside_the_first_answer_and_stays_in_the_address(open_page, url):
     page = drawn(open_page(url, motion=False))
     again = page.locator(FROM_PLOT)
-    assert again.inner_text() == "Hide the laptop in the picture and ask again"
+    assert again.inner_text() == "Hide the laptop and ask again"
     again.focus()
     page.keyboard.press("Enter")
     settled(page)

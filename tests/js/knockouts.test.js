@@ -51,6 +51,11 @@ test('what matters to the end, little, or nowhere is said so', () => {
     /^Looking at the ball matters around layers 5 to 6\.$/,
   );
   assert.match(said({ kept: [[1, 0.7, 1, 1, 1, 1]], matters: [] }), /takes a little of the answer/);
+  assert.equal(
+    said({ kept: [[1, 0.95, 1, 1, 1, 1]], matters: [], everywhere: 0.04 }),
+    'Hiding the ball in a few layers changes little, in all layers it leaves 4 % of the answer.',
+  );
+  assert.match(said({ kept: [[1, 0.95, 1, 1, 1, 1]], matters: [], everywhere: 0.9 }), /changes nothing in any layer/);
   const nothing = { kept: [[1, 1, 0.95, 1, 1, 1]], matters: [] };
   assert.match(said(nothing), /changes nothing in any layer/);
   assert.match(said({ ...nothing, question: [2] }), /the question’s words have read it, around layers 3\.$/);

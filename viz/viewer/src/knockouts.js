@@ -3,7 +3,7 @@
 
 import { t } from './language.js';
 import { gain } from './twins.js';
-import { mean, sizeWords } from './words.js';
+import { mean, percent, sizeWords } from './words.js';
 
 const NOTHING = 0.9; // as much is left: hiding it there changes nothing
 
@@ -50,12 +50,26 @@ export function settledFrom(curves) {
  * Where looking matters, and what the other method does to looking there and where it does not.
  *
  * @param {{ what: string, matters: number[], question?: number[], kept: (number | null)[][], reference: (number | null)[],
- *   other?: { label: string, curve: (number | null)[] } | null }} spec
- * matters, kept: layers and what is left, the reference's first, hidden from the word that is written; question: layers
- * that matter where it is hidden from the question's words, too. reference, other: attention by layer.
+ *   everywhere?: number | null, other?: { label: string, curve: (number | null)[] } | null }} spec
+ * matters, kept: layers and what is left, the reference's first, hidden from the word that is written; everywhere: what
+ * is left of the reference's where it is hidden in all layers; question: layers that matter where it is hidden from the
+ * question's words, too. reference, other: attention by layer.
  */
-export function lookingAndMattering({ what, matters, question = [], kept, reference, other = null }) {
+export function lookingAndMattering({
+  what,
+  matters,
+  question = [],
+  kept,
+  everywhere = null,
+  reference,
+  other = null,
+}) {
   if (kept.some((curve) => curve.includes(null))) return '';
+  if (!matters.length && everywhere !== null && everywhere < 0.5)
+    return t('Hiding {what} in a few layers changes little, in all layers it leaves {left} of the answer.', {
+      what,
+      left: percent(everywhere),
+    });
   const from = settledFrom(kept);
   if (from === 0 && question.length)
     return t(

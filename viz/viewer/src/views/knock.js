@@ -152,7 +152,7 @@ export class Knock {
       : t('How much of the answer is left when it cannot look at {what} here', { what });
     this.viewer.$('left-what').textContent = title;
     this.node.dataset.stale = String(!this.fresh());
-    this.again.textContent = t('Hide {what} in the picture and ask again', { what });
+    this.again.textContent = t('Hide {what} and ask again', { what });
     this.drawLeft();
     this.drawStatus(what);
     this.viewer.$('left-reads').textContent = this.reads();
@@ -317,6 +317,7 @@ export class Knock {
       matters: a.matters,
       question: this.matters('both'),
       kept: [a.kept, b.kept],
+      everywhere: a.everywhere,
       reference: curves[reference],
       other: compared ? { label: model.methods[focus].label, curve: curves[focus] } : null,
     });
