@@ -27,6 +27,7 @@ DRAWN = f"""() => new Promise((done) => {{
     const look = () => ({ROOT}?.__clvs?.frame ? requestAnimationFrame(look) : done());
     look();
 }})"""
+FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 READS = ("all_inner_texts", "get_attribute", "inner_text", "text_content")
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
@@ -191,6 +192,7 @@ def drawn(page):
     """Waits until the viewer has drawn its payload, and can be seen."""
     page.wait_for_function("document.querySelector('.cv')?.__clvs?.drawn?.count > 0")
     page.wait_for_function("!document.querySelector('#explore') || document.body.classList.contains('page-ready')")
+    page.evaluate(FRAME)  # buttons, whose changes are transitions, are seen one frame later
     return page
 
 
