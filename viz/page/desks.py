@@ -39,7 +39,7 @@ class Desks:
         self.answering = Answering(self.asker, library, first, self.pictures, self.screen)
         self.knocking = Knocking(self.asker, self.answering)
         self.surviving = Surviving(self.asker, self.answering)
-        self.altering = Altering(self.answering)
+        self.altering = Altering(self.asker, self.answering)
         self.trying = Trying(self.answering, self.choosing)
         self.arriving = Arriving(library, self.pictures, self.screen, self.choosing, self.answering)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,7 +61,7 @@ class Knocking(Looking):
 
     part = "knockout"
 
-    def told(self, session: Session, result: Result, view: View) -> Iterator[tuple[Part, bool]]:
+    def told(self, session: Session, result: Result, view: View) -> Generator[tuple[Part, bool], None, None]:
         return ((known.part, running) for known, running in self._stream(session, result, view))
 
     def whole(self, session: Session, result: Result, view: View) -> list[Knockout]:

@@ -5,7 +5,8 @@ A newer question, setting or request of the same kind ends one after its pass, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterator
 from typing import Any, ClassVar
 
 import gradio as gr
@@ -43,17 +44,18 @@ class Looking:
         try:
             result = self.answering.result(session, session.meant(None if shown is None else shown.run))
             heard = wanted(LocalContext.request.get(None))
-            for found, running in self.told(session, result, links.view(data.get("view"))):
-                if session.looks[self.part] != mine or not heard():
-                    return
-                if not session.current(ticket) or session.result is not result:
-                    yield stopped
-                    return
-                yield {"of": result.id, "turn": turn, "running": running, "error": "", self.part: found}
+            with contextlib.closing(self.told(session, result, links.view(data.get("view")))) as news:
+                for found, running in news:
+                    if session.looks[self.part] != mine or not heard():
+                        return
+                    if not session.current(ticket) or session.result is not result:
+                        yield stopped
+                        return
+                    yield {"of": result.id, "turn": turn, "running": running, "error": "", self.part: found}
         except Exception as error:
             if session.looks[self.part] == mine:
                 yield {**stopped, "error": sentence(error)}
 
-    def told(self, session: Session, result: Result, view: View) -> Iterator[tuple[Any, bool]]:
+    def told(self, session: Session, result: Result, view: View) -> Generator[tuple[Any, bool], None, None]:
         """What is known after every pass, as the payload has it, and whether more is to come."""
         raise NotImplementedError

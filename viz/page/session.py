@@ -131,7 +131,6 @@ class Session:
     view: View | None = None  # what a permalink asked the viewer to show; None leaves it as the visitor has it
     remark: str = ""  # as in the result to come
     looks: dict[str, int] = field(default_factory=dict)  # counts knock-outs of a kind, so that only the newest goes on
-    altering: int = 0  # counts altered pictures, likewise
     knocked: Any = None  # the last one that is whole, as `viz.page.knocking.Known`
     survived: Any = None  # of whole answers, as `viz.page.surviving.Known`
     unopened: Sequence[str] = ()  # likewise

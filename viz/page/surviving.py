@@ -6,7 +6,7 @@ Object after object, and of one a few layers at a time, as `clvs_core.analysis.k
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,7 +57,7 @@ class Surviving(Looking):
 
     part = "survival"
 
-    def told(self, session: Session, result: Result, view: View) -> Iterator[tuple[Survival, bool]]:
+    def told(self, session: Session, result: Result, view: View) -> Generator[tuple[Survival, bool], None, None]:
         blinding = _blinding(result, view)
         masks: dict[str, np.ndarray[Any, Any]] = {item.name: item.mask for item in result.seen.objects}
         named = cost.named((run.text for run in result.runs), masks)

@@ -4,13 +4,14 @@
 
 import { el, refill } from '../../dom.js';
 import { label, prepare } from '../../draw/canvas.js';
-import { drawMap, Underlay } from '../../draw/map.js';
+import { Underlay } from '../../draw/map.js';
 import { axisRoom, drawPlot } from '../../draw/plot.js';
 import { t } from '../../language.js';
 import { frameOf, heatText } from '../../places.js';
 import { limits, summarise } from '../../twins.js';
 import { endedText, percent, shareAxis } from '../../words.js';
 import { drag } from '../drag.js';
+import { drawOver, Pictures } from './pictured.js';
 import { ramp } from './ramp.js';
 
 const LETTERS = ['A', 'B'];
@@ -29,7 +30,7 @@ export class Compare {
     this.viewer = viewer;
     this.store = viewer.store;
     this.numbers = viewer.numbers;
-    this.pictures = new Map(); // by address, once loaded
+    this.pictures = new Pictures(viewer);
     /** @type {Side | null} */
     this.pinned = null;
     this.pins = 0; // how often something was pinned
@@ -209,24 +210,11 @@ export class Compare {
     return el('div', { class: 'cv-go', role: 'group', 'aria-label': name }, ...buttons);
   }
 
-  /** A picture once it is loaded; the panel is drawn again then. */
-  picture(url) {
-    if (!this.pictures.has(url)) {
-      const picture = new Image();
-      picture.onload = () => this.viewer.invalidate('words');
-      picture.src = url;
-      this.pictures.set(url, picture);
-    }
-    const { complete, naturalWidth } = this.pictures.get(url);
-    return complete && naturalWidth ? this.pictures.get(url) : null;
-  }
-
   // ---- drawing -----------------------------------------------------------------------------------------------------
 
   drawPair(pair) {
     const { layer } = this.store.state;
-    const urls = pair.map(({ side }) => side.image.url);
-    for (const url of this.pictures.keys()) if (!urls.includes(url)) this.pictures.delete(url);
+    this.pictures.keep(pair.map(({ side }) => side.image.url));
     pair.forEach((one, i) => this.map(one, i, layer));
     this.plot(pair, layer);
     pair.forEach((one, i) => this.tell(one, i, layer)); // after all drawing, which has to know sizes
@@ -248,24 +236,8 @@ export class Compare {
 
   map({ side, own }, i, layer) {
     const { canvas, underlay } = this.figures[i];
-    const { contours, smooth, crop } = this.store.state;
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (!width) return;
-    const frame = frameOf(side.image, crop);
-    const high = this.limits[1];
-    drawMap(prepare(canvas, width, height), width, height, {
-      picture: underlay.of(this.picture(side.image.url), frame, width, height, this.viewer.look().dark),
-      image: side.image,
-      frame,
-      views: side.views,
-      outlines: contours ? side.outlines : [],
-      smooth,
-      region: side.region,
-      rings: [],
-      values: own.maps[layer] ?? null,
-      paint: this.numbers.painter(this.limits),
-      over: (value) => value > high * (1 + 1e-6),
-    });
+    const { pictures, limits: scale } = this;
+    drawOver(this.viewer, { ...side, canvas, underlay, pictures, values: own.maps[layer] ?? null, limits: scale });
   }
 
   plot(pair, layer) {

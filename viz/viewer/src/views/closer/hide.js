@@ -3,8 +3,7 @@
 // and asks; what comes stays here until another one is asked for.
 
 import { el, refill } from '../../dom.js';
-import { prepare } from '../../draw/canvas.js';
-import { drawMap, Underlay } from '../../draw/map.js';
+import { Underlay } from '../../draw/map.js';
 import { t } from '../../language.js';
 import { frameOf, heatText } from '../../places.js';
 import { Store } from '../../store.js';
@@ -12,6 +11,7 @@ import { limits } from '../../twins.js';
 import { endedText, firstDifference, percent } from '../../words.js';
 import { RESTED, TRIES } from '../knock.js';
 import { said } from './compare.js';
+import { drawOver, Pictures } from './pictured.js';
 import { ramp } from './ramp.js';
 
 const FILLS = [
@@ -33,7 +33,7 @@ export class Hide {
     this.error = '';
     this.shown = ''; // what the answer that is here is about
     this.what = ''; // the same, in words
-    this.pictures = new Map(); // by address, once loaded
+    this.pictures = new Pictures(viewer);
     this.tiles = [];
     this.at = el('span'); // which layer's maps these are
     this.built = '';
@@ -119,6 +119,7 @@ export class Hide {
     if (key !== this.built || !node.firstChild) this.build(node, what);
     this.built = key;
     this.at.textContent = t('Layer {layer} of {layers}', { layer: state.layer + 1, layers: model.layers });
+    this.pictures.keep(this.tiles.map(({ store }) => store.model.image.url));
     this.tiles.forEach((tile) => this.drawTile(tile));
   }
 
@@ -215,23 +216,9 @@ export class Hide {
     return el('div', {}, canvas, ended, this.viewer.named(index), answer);
   }
 
-  /** A picture once it is loaded; the panel is drawn again then. */
-  picture(url) {
-    if (!this.pictures.has(url)) {
-      const picture = new Image();
-      picture.onload = () => this.viewer.invalidate('words');
-      picture.src = url;
-      this.pictures.set(url, picture);
-      const urls = [this.store.model.image.url, this.other.model.image.url];
-      for (const known of this.pictures.keys()) if (!urls.includes(known)) this.pictures.delete(known);
-    }
-    const picture = this.pictures.get(url);
-    return picture.complete && picture.naturalWidth ? picture : null;
-  }
-
   drawTile({ store, method, index, canvas, ended, underlay }) {
     const { model, numbers } = store;
-    const { layer, contours, smooth, crop, region } = this.store.state;
+    const { layer, region } = this.store.state;
     const values = numbers.head() === this.viewer.numbers.head() ? numbers.raw()[index]?.[layer] : null;
     const none = model.status === 'running' ? t('Its maps come with the finished answer.') : endedText();
     ended.textContent = none;
@@ -239,24 +226,10 @@ export class Hide {
     const views = numbers.visibleViews();
     const about = { name: method.label, layer, views };
     canvas.setAttribute('aria-label', values ? heatText(values, about, false) : none);
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (!width) return;
-    const frame = frameOf(model.image, crop);
-    const high = this.limits[1];
+    const { pictures, limits: scale } = this;
     const outlines = model.objects.filter((object) => store.isOn(object)).flatMap((object) => object.contours);
-    drawMap(prepare(canvas, width, height), width, height, {
-      picture: underlay.of(this.picture(model.image.url), frame, width, height, this.viewer.look().dark),
-      image: model.image,
-      frame,
-      views,
-      outlines: contours ? outlines : [],
-      smooth,
-      region,
-      rings: [],
-      values,
-      paint: this.viewer.numbers.painter(this.limits),
-      over: (value) => value > high * (1 + 1e-6),
-    });
+    const place = { canvas, underlay, pictures, image: model.image, views, outlines, region };
+    drawOver(this.viewer, { ...place, values, limits: scale });
   }
 
   // ---- words -------------------------------------------------------------------------------------------------------
