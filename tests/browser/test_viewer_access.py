@@ -139,7 +139,7 @@ def test_keys_lead_from_tile_to_tile_and_stay_where_the_model_sees(show):
     page.locator(".cv-map canvas").first.focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
-    until(page, lambda: live(page).startswith("tile 2 of 2, row 3, column 1: Vanilla"), 5)
+    until(page, lambda: live(page).startswith("tile 2 of 2, row 3, column 1: Vanilla"))
     page.keyboard.press("ArrowDown")
     until(page, lambda: live(page) == "No patch beyond tile 2 of 2, row 3, column 1.")
 

@@ -329,6 +329,11 @@ const seen = () => {
 };
 document.addEventListener('clvs-viewed', seen);
 document.querySelector('#results').dataset.part = part;
-// Reports are documents in English, whatever the page speaks.
-Object.assign(document.querySelector('#tables') ?? {}, { lang: 'en', translate: false });
+/** Reports are documents in English, whatever the page speaks; their place on the page may come later than this. */
+function tellLanguage() {
+  const tables = document.querySelector('#tables');
+  if (tables?.translate) Object.assign(tables, { lang: 'en', translate: false });
+}
+new MutationObserver(tellLanguage).observe(document.querySelector('#results'), { childList: true, subtree: true });
+tellLanguage();
 seen();
